@@ -1,0 +1,153 @@
+//! Engines that turn images into embeddings.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, ErrorKind, ImageShape, ImageView, Result};
+
+/// Arithmetic a backend promises to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Precision {
+    /// IEEE single precision in every product and sum.
+    Fp32,
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fp32 => f.write_str("fp32"),
+        }
+    }
+}
+
+/// What a backend is made from.
+#[derive(Debug, Clone)]
+pub struct BackendConfig {
+    /// A `model.toml` or a weights file.
+    pub model: PathBuf,
+    /// Threads to compute with, at least 1.
+    pub threads: usize,
+}
+
+/// What a backend is and what it produces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackendInfo {
+    /// Registered name, as in `--backend candle`.
+    pub name: String,
+    /// Engine and version, as in `candle 0.11.1`.
+    pub engine: String,
+    /// Where it computes, as in `cpu`.
+    pub device: String,
+    /// Arithmetic in use.
+    pub precision: Precision,
+    /// Threads in use.
+    pub threads: usize,
+    /// Height and width of the images it accepts.
+    pub input: ImageShape,
+    /// Length of an embedding.
+    pub dim: usize,
+    /// Class names in the order of the scores.
+    pub classes: Vec<String>,
+}
+
+/// Output buffers of one [`EmbeddingBackend::embed`] call, owned.
+#[derive(Debug, Clone, Default)]
+pub struct Inference {
+    /// f32 `[N, dim]`, row-major.
+    pub embeddings: Vec<f32>,
+    /// f32 `[N, classes]`, row-major; softmax probabilities, each row sums to 1.
+    pub scores: Vec<f32>,
+}
+
+impl Inference {
+    /// Makes room for `n` images of `info`'s backend, keeping the allocation; every value becomes NaN, so that
+    /// one that was not written is seen.
+    pub fn reset(&mut self, info: &BackendInfo, n: usize) {
+        self.embeddings.clear();
+        self.embeddings.resize(n * info.dim, f32::NAN);
+        self.scores.clear();
+        self.scores.resize(n * info.classes.len(), f32::NAN);
+    }
+
+    /// The buffers as a backend fills them.
+    pub fn as_mut(&mut self) -> InferenceMut<'_> {
+        InferenceMut {
+            embeddings: &mut self.embeddings,
+            scores: Some(&mut self.scores),
+        }
+    }
+}
+
+/// Output buffers of one [`EmbeddingBackend::embed`] call, allocated by the caller.
+#[derive(Debug)]
+pub struct InferenceMut<'a> {
+    /// f32 `[N, dim]`, row-major.
+    pub embeddings: &'a mut [f32],
+    /// f32 `[N, classes]`, row-major, or `None` when the caller does not want scores.
+    pub scores: Option<&'a mut [f32]>,
+}
+
+impl InferenceMut<'_> {
+    /// Refuses images and buffers that do not fit `info`; a backend calls it first.
+    pub fn check(&self, info: &BackendInfo, images: ImageView<'_>) -> Result<()> {
+        let refuse = |what: &str, expected: String, found: String| {
+            Err(Error::new(
+                ErrorKind::InvalidData,
+                "embed",
+                format!("{what}: expected {expected}, found {found}"),
+            )
+            .with("backend", &info.name))
+        };
+        if images.shape() != info.input {
+            return refuse(
+                "image size",
+                info.input.to_string(),
+                images.shape().to_string(),
+            );
+        }
+        let n = images.len();
+        if self.embeddings.len() != n * info.dim {
+            return refuse(
+                "embedding buffer",
+                format!("[{n}, {}] values", info.dim),
+                format!("{} values", self.embeddings.len()),
+            );
+        }
+        if let Some(scores) = &self.scores
+            && scores.len() != n * info.classes.len()
+        {
+            return refuse(
+                "score buffer",
+                format!("[{n}, {}] values", info.classes.len()),
+                format!("{} values", scores.len()),
+            );
+        }
+        Ok(())
+    }
+}
+
+/// An engine that runs a model.
+///
+/// # Behavior
+/// - `embed` writes every element of `out` or returns an error.
+/// - Row `i` of the output belongs to image `i`, and does not depend on the other images beyond rounding.
+/// - The output does not depend on the number of threads.
+/// - No image is no work: `N = 0` succeeds.
+/// - A failed call leaves the backend usable.
+pub trait EmbeddingBackend: Send {
+    /// What this backend is and what it produces.
+    fn info(&self) -> &BackendInfo;
+
+    /// Runs the model.
+    ///
+    /// | value | dtype and shape | range |
+    /// | --- | --- | --- |
+    /// | `images` | u8 `[N, H, W, 3]` RGB | 0..=255; the backend normalises |
+    /// | `out.embeddings` | f32 `[N, dim]` | finite, before the ReLU that follows the layer |
+    /// | `out.scores` | f32 `[N, classes]` | softmax, 0..=1 |
+    fn embed(&mut self, images: ImageView<'_>, out: &mut InferenceMut<'_>) -> Result<()>;
+}

@@ -1,0 +1,34 @@
+//! What every part of driftline shares, and nothing else.
+//!
+//! | module | what is in it |
+//! | --- | --- |
+//! | [`source`] | [`ImageSource`]: where labelled images come from |
+//! | [`image`] | [`ImageBatch`] and [`ImageView`]: checked u8 images |
+//! | [`transform`] | [`DriftTransform`]: image -> image, seeded by row |
+//! | [`backend`] | [`EmbeddingBackend`]: images -> embeddings and scores |
+//! | [`rows`] | the Arrow schema that travels from backend to sink |
+//! | [`sink`] | [`MonitorSink`]: where baseline and events go |
+//! | [`registry`] | name -> constructor, for all of the above |
+//! | [`error`] | the one error type |
+//!
+//! This crate knows no engine, no file format and no network: implementations depend on it, never the reverse.
+
+pub mod backend;
+pub mod error;
+pub mod image;
+pub mod registry;
+pub mod rows;
+pub mod sink;
+pub mod source;
+pub mod transform;
+
+pub use backend::{
+    BackendConfig, BackendInfo, EmbeddingBackend, Inference, InferenceMut, Precision,
+};
+pub use error::{Error, ErrorKind, Result};
+pub use image::{ImageBatch, ImageShape, ImageView};
+pub use registry::{Registration, Registry};
+pub use rows::{Row, RowSchema, Rows, RowsBuilder};
+pub use sink::{Ack, MonitorSink, MonitorSpec, SinkConfig, SinkInfo};
+pub use source::{ImageSource, Label, SkippedImage, SourceBatch, SourceInfo, SourceRow};
+pub use transform::{DriftTransform, TransformContext, TransformInfo, TransformSpec};

@@ -1,0 +1,94 @@
+//! Where baseline and events go.
+
+use std::path::PathBuf;
+
+use arrow_array::RecordBatch;
+use serde::{Deserialize, Serialize};
+
+use crate::{Result, RowSchema};
+
+/// What a sink is made from.
+#[derive(Debug, Clone)]
+pub struct SinkConfig {
+    /// Folder for everything the sink keeps on this machine.
+    pub store: PathBuf,
+}
+
+/// What a sink is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SinkInfo {
+    /// Registered name, as in `--sink local`.
+    pub name: String,
+    /// Where the rows end up: a folder or an address.
+    pub location: String,
+}
+
+/// What is monitored: project, model, schema and the embedding feature.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MonitorSpec {
+    /// Project name.
+    pub project: String,
+    /// Name of the baseline data set.
+    pub dataset: String,
+    /// Model name.
+    pub model: String,
+    /// Hex sha256 of the weights.
+    pub model_sha256: String,
+    /// Columns of every row.
+    pub schema: RowSchema,
+    /// The custom feature that drift is measured on.
+    pub custom_feature: ImageEmbedding,
+}
+
+/// Fiddler's custom feature over a vector column that was made from an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageEmbedding {
+    /// Name of the feature.
+    pub name: String,
+    /// Column with the address of the image.
+    pub source_column: String,
+    /// Column with the embedding.
+    pub column: String,
+    /// Clusters, which are the bins of the drift histogram.
+    pub n_clusters: usize,
+}
+
+/// What became of the rows of one call.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ack {
+    /// Rows that are now kept.
+    pub accepted: u64,
+    /// Rows that were already there.
+    pub duplicates: u64,
+}
+
+impl std::ops::AddAssign for Ack {
+    fn add_assign(&mut self, other: Self) {
+        self.accepted += other.accepted;
+        self.duplicates += other.duplicates;
+    }
+}
+
+/// A place that keeps rows.
+///
+/// # Behavior
+/// - `prepare` comes first, once; it refuses a monitor that the place already knows with another schema.
+/// - Rows follow the schema given to `prepare`.
+/// - A row is known by its `event_id`: publishing it again changes nothing and counts as a duplicate.
+/// - When a publish call returns, its rows survive the end of this process.
+pub trait MonitorSink: Send {
+    /// What this sink is.
+    fn info(&self) -> &SinkInfo;
+
+    /// Makes project, model, schema and custom feature known.
+    fn prepare(&mut self, monitor: &MonitorSpec) -> Result<()>;
+
+    /// Keeps rows of the baseline.
+    fn publish_baseline(&mut self, rows: &RecordBatch) -> Result<Ack>;
+
+    /// Keeps events.
+    fn publish_events(&mut self, rows: &RecordBatch) -> Result<Ack>;
+
+    /// Waits until everything that was accepted is where it should be.
+    fn flush(&mut self) -> Result<()>;
+}
