@@ -13,7 +13,9 @@
 
 use std::sync::Arc;
 
-use arrow_array::builder::{Float32Builder, Int64Builder, StringBuilder, TimestampMillisecondBuilder};
+use arrow_array::builder::{
+    ArrayBuilder, Float32Builder, Int64Builder, StringBuilder, TimestampMillisecondBuilder,
+};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Int64Type, TimestampMillisecondType};
 use arrow_array::{Array, ArrayRef, FixedSizeListArray, RecordBatch, StringArray};
@@ -61,7 +63,11 @@ impl RowSchema {
     /// Checks `dim` and `classes`: a class may not be empty, repeated, or named as one of the other columns.
     pub fn new(dim: usize, classes: Vec<String>) -> Result<Self> {
         let refuse = |message: String| {
-            Err(Error::new(ErrorKind::InvalidConfig, "make row schema", message))
+            Err(Error::new(
+                ErrorKind::InvalidConfig,
+                "make row schema",
+                message,
+            ))
         };
         if dim == 0 || i32::try_from(dim).is_err() {
             return refuse(format!("an embedding cannot have {dim} values"));
@@ -105,8 +111,9 @@ impl RowSchema {
     pub fn from_arrow(schema: &Schema) -> Result<Self> {
         let refuse = |message: String| {
             Err(
-                Error::new(ErrorKind::InvalidData, "read row schema", message)
-                    .remedy("rows are made by `driftline embed` and by the stores of `driftline run`"),
+                Error::new(ErrorKind::InvalidData, "read row schema", message).remedy(
+                    "rows are made by `driftline embed` and by the stores of `driftline run`",
+                ),
             )
         };
         let dim = match schema.column_with_name(EMBEDDINGS) {
@@ -201,7 +208,11 @@ impl RowsBuilder {
             event_id: StringBuilder::new(),
             timestamp: TimestampMillisecondBuilder::new().with_data_type(timestamp_type()),
             embeddings: Float32Builder::new(),
-            scores: schema.classes.iter().map(|_| Float32Builder::new()).collect(),
+            scores: schema
+                .classes
+                .iter()
+                .map(|_| Float32Builder::new())
+                .collect(),
             target: StringBuilder::new(),
             image_url: StringBuilder::new(),
             image_number: Int64Builder::new(),
@@ -274,8 +285,12 @@ impl RowsBuilder {
         columns.push(Arc::new(self.image_number.finish()));
         columns.push(Arc::new(self.window.finish()));
         RecordBatch::try_new(self.schema.arrow(), columns).map_err(|cause| {
-            Error::new(ErrorKind::Internal, "finish rows", "the columns do not fit the schema")
-                .because(cause)
+            Error::new(
+                ErrorKind::Internal,
+                "finish rows",
+                "the columns do not fit the schema",
+            )
+            .because(cause)
         })
     }
 }
@@ -297,7 +312,11 @@ impl Rows {
                 return Err(Error::new(
                     ErrorKind::InvalidData,
                     "read rows",
-                    format!("column `{}` has {} nulls", field.name(), column.null_count()),
+                    format!(
+                        "column `{}` has {} nulls",
+                        field.name(),
+                        column.null_count()
+                    ),
                 ));
             }
         }
@@ -355,7 +374,9 @@ impl Rows {
 
     /// Rows of the images in their source, `[N]`.
     pub fn image_numbers(&self) -> &[i64] {
-        self.batch[IMAGE_NUMBER].as_primitive::<Int64Type>().values()
+        self.batch[IMAGE_NUMBER]
+            .as_primitive::<Int64Type>()
+            .values()
     }
 
     /// Names of the rows.
@@ -435,7 +456,10 @@ mod tests {
                 window: "w",
             })
             .unwrap_err();
-        assert!(error.to_string().contains("this one has 3 and 2"), "{error}");
+        assert!(
+            error.to_string().contains("this one has 3 and 2"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -107,7 +107,10 @@ impl TransformSpec {
                 None => {
                     return Err(malformed(
                         whole,
-                        format!("`{}` without a key follows a value with one", argument.trim()),
+                        format!(
+                            "`{}` without a key follows a value with one",
+                            argument.trim()
+                        ),
                     ));
                 }
             }
@@ -126,9 +129,11 @@ impl TransformSpec {
             }
         };
         let refuse = |message: String| {
-            Err(Error::new(ErrorKind::InvalidConfig, "configure transform", message)
-                .with("transform", &self.name)
-                .remedy(known()))
+            Err(
+                Error::new(ErrorKind::InvalidConfig, "configure transform", message)
+                    .with("transform", &self.name)
+                    .remedy(known()),
+            )
         };
         if self.positional.len() > parameters.len() {
             return refuse("too many values".to_owned());
