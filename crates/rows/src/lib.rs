@@ -1,0 +1,28 @@
+//! Rows on disk.
+//!
+//! | module | what is in it |
+//! | --- | --- |
+//! | [`writer`] | [`write`], [`write_named`] and [`RowsWriter`]: rows -> a Parquet file |
+//! | [`reader`] | [`RowsReader`]: a Parquet file -> checked rows; [`Footer`] and [`EventIds`] read less |
+//! | [`durable`] | [`write_atomic`] and what the writer stands on: temporary name, sync, rename |
+//!
+//! A file appears at its name whole or not at all, also when the process is killed or the disk is full. It carries a
+//! checksum of its own data, so damage is an error that names the file and never a wrong number.
+//!
+//! | part of the file | how it is written |
+//! | --- | --- |
+//! | numbers | plain, zstd level 1: embeddings do not repeat, so a dictionary would only cost time |
+//! | strings | dictionary, zstd level 1; `event_id`, which never repeats, plain |
+//! | statistics | whole minima and maxima, so that `event_id` ranges are exact; none for embeddings |
+//! | metadata | the Arrow schema, so that readers see vectors of fixed length and UTC times; the checksum |
+
+pub mod durable;
+pub mod reader;
+pub mod writer;
+
+mod checksum;
+mod rows;
+
+pub use durable::{create_folder, write_atomic};
+pub use reader::{EventIds, Footer, RowsReader};
+pub use writer::{RowsWriter, write, write_named};

@@ -1,0 +1,65 @@
+//! What every row on disk fulfils, on the way in and on the way out.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::{ArrayRef, FixedSizeListArray, RecordBatch};
+use arrow_schema::DataType;
+use driftline_core::rows::{EMBEDDINGS, EVENT_ID};
+use driftline_core::{Error, ErrorKind, Result, Rows};
+
+/// The columns of the row schema in its order and with its types, and no others, with every number finite.
+/// `first` is the position of the batch's first row, for the error.
+pub(crate) fn conform(batch: RecordBatch, first: u64) -> Result<Rows> {
+    let rows = Rows::new(batch)?;
+    let schema = rows.schema().arrow();
+    let columns = schema.fields().iter().map(|field| -> Result<ArrayRef> {
+        let column = &rows.batch()[field.name().as_str()];
+        match field.data_type() {
+            // Other writers name the child of the list differently.
+            DataType::FixedSizeList(child, dim) => {
+                let values = column.as_fixed_size_list().values().clone();
+                FixedSizeListArray::try_new(child.clone(), *dim, values, None)
+                    .map(|list| Arc::new(list) as ArrayRef)
+                    .map_err(unfit)
+            }
+            _ => Ok(column.clone()),
+        }
+    });
+    let columns = columns.collect::<Result<Vec<_>>>()?;
+    let rows = Rows::new(RecordBatch::try_new(schema, columns).map_err(unfit)?)?;
+    check_finite(&rows, first)?;
+    Ok(rows)
+}
+
+fn unfit(cause: arrow_schema::ArrowError) -> Error {
+    Error::new(
+        ErrorKind::InvalidData,
+        "read rows",
+        "the columns do not fit the row schema",
+    )
+    .because(cause)
+}
+
+fn check_finite(rows: &Rows, first: u64) -> Result<()> {
+    let refuse = |row: usize, column: &str, value: f32| {
+        Err(Error::new(
+            ErrorKind::InvalidData,
+            "read rows",
+            format!("column `{column}` has a value that is not a finite number: {value}"),
+        )
+        .with("row", first + row as u64)
+        .with(EVENT_ID, rows.event_ids().value(row))
+        .remedy("find out what made it (an image or weights with NaN?) and make the rows again"))
+    };
+    let bad = |values: &[f32]| values.iter().position(|value| !value.is_finite());
+    if let Some(at) = bad(rows.embeddings()) {
+        return refuse(at / rows.schema().dim, EMBEDDINGS, rows.embeddings()[at]);
+    }
+    for (class, name) in rows.schema().classes.iter().enumerate() {
+        if let Some(at) = bad(rows.scores(class)) {
+            return refuse(at, name, rows.scores(class)[at]);
+        }
+    }
+    Ok(())
+}
