@@ -1,0 +1,1 @@
+//! The procedural sample data set.
