@@ -1,5 +1,7 @@
 //! Pickles as Python writes them, and hostile ones.
 
+#![allow(clippy::unwrap_used)]
+
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
