@@ -27,6 +27,17 @@ impl std::fmt::Display for ImageShape {
     }
 }
 
+/// How an image of another size is brought to the input size of a model.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Resize {
+    /// To exactly height x width, whatever the aspect ratio.
+    #[default]
+    Stretch,
+    /// The image is scaled until it just covers height x width, then its centre is cut out.
+    Crop,
+}
+
 fn check(shape: ImageShape, bytes: usize) -> Result<usize> {
     let image = shape.bytes();
     if image == 0 {

@@ -26,7 +26,7 @@ pub use backend::{
     BackendConfig, BackendInfo, EmbeddingBackend, Inference, InferenceMut, Precision,
 };
 pub use error::{Error, ErrorKind, Result};
-pub use image::{ImageBatch, ImageShape, ImageView};
+pub use image::{ImageBatch, ImageShape, ImageView, Resize};
 pub use registry::{Registration, Registry};
 pub use rows::{Row, RowSchema, Rows, RowsBuilder};
 pub use sink::{Ack, MonitorSink, MonitorSpec, SinkConfig, SinkInfo};

@@ -1,0 +1,137 @@
+//! Batches, threads and buffers around the network.
+
+use candle_core::{Device, Tensor};
+use driftline_core::{
+    BackendConfig, BackendInfo, EmbeddingBackend, Error, ErrorKind, ImageShape, ImageView,
+    InferenceMut, Precision, Result,
+};
+use driftline_model::{ModelPackage, Preprocessing};
+use rayon::prelude::*;
+
+use crate::ENGINE;
+use crate::network::Network;
+
+/// Images that one thread takes at a time: large enough for efficient products, small enough to stay near the caches.
+/// Fixed, so that how a batch is cut does not depend on the number of threads.
+const CHUNK: usize = 32;
+
+/// ResNet-18 on candle, on the CPU, in fp32.
+pub struct CandleBackend {
+    info: BackendInfo,
+    network: Network,
+    /// `pixel / 255` normalised, for each channel and pixel value.
+    normalised: [[f32; 256]; 3],
+    pool: rayon::ThreadPool,
+}
+
+impl CandleBackend {
+    /// Reads the model and starts the threads.
+    pub fn open(config: &BackendConfig) -> Result<Self> {
+        let package = ModelPackage::open(&config.model)?;
+        let (weights, classes) = package.network()?;
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(config.threads.max(1))
+            .thread_name(|i| format!("candle-{i}"))
+            .build()
+            .map_err(|cause| {
+                Error::new(
+                    ErrorKind::Resource,
+                    "open backend",
+                    "the threads could not be started",
+                )
+                .because(cause)
+            })?;
+        Ok(Self {
+            info: BackendInfo {
+                name: "candle".to_owned(),
+                engine: ENGINE.to_owned(),
+                device: "cpu".to_owned(),
+                precision: Precision::Fp32,
+                threads: pool.current_num_threads(),
+                input: package.preprocessing.shape,
+                dim: weights.dim(),
+                classes,
+            },
+            network: Network::new(&weights).map_err(engine_failed)?,
+            normalised: normalisation(&package.preprocessing),
+            pool,
+        })
+    }
+
+    /// u8 `[N, H, W, 3]` to normalised f32 `[N, 3, H, W]`.
+    fn input(&self, images: &[u8]) -> candle_core::Result<Tensor> {
+        let ImageShape { height, width } = self.info.input;
+        let plane = height * width;
+        let mut planar = vec![0_f32; images.len()];
+        for (image, out) in images
+            .chunks_exact(3 * plane)
+            .zip(planar.chunks_exact_mut(3 * plane))
+        {
+            for (channel, (out, table)) in out
+                .chunks_exact_mut(plane)
+                .zip(&self.normalised)
+                .enumerate()
+            {
+                for (value, pixel) in out.iter_mut().zip(image.chunks_exact(3)) {
+                    *value = table[pixel[channel] as usize];
+                }
+            }
+        }
+        let n = images.len() / (3 * plane);
+        Tensor::from_vec(planar, (n, 3, height, width), &Device::Cpu)
+    }
+
+    fn run(
+        &self,
+        images: &[u8],
+        embeddings: &mut [f32],
+        scores: Option<&mut [f32]>,
+    ) -> candle_core::Result<()> {
+        let (e, s) = self.network.forward(&self.input(images)?)?;
+        embeddings.copy_from_slice(&e.flatten_all()?.to_vec1::<f32>()?);
+        if let Some(scores) = scores {
+            scores.copy_from_slice(&s.flatten_all()?.to_vec1::<f32>()?);
+        }
+        Ok(())
+    }
+}
+
+impl EmbeddingBackend for CandleBackend {
+    fn info(&self) -> &BackendInfo {
+        &self.info
+    }
+
+    fn embed(&mut self, images: ImageView<'_>, out: &mut InferenceMut<'_>) -> Result<()> {
+        out.check(&self.info, images)?;
+        let bytes = CHUNK * self.info.input.bytes();
+        let (dim, classes) = (self.info.dim, self.info.classes.len());
+        let chunks = images
+            .as_bytes()
+            .par_chunks(bytes)
+            .zip(out.embeddings.par_chunks_mut(CHUNK * dim));
+        self.pool
+            .install(|| match &mut out.scores {
+                Some(scores) => chunks
+                    .zip(scores.par_chunks_mut(CHUNK * classes))
+                    .try_for_each(|((images, embeddings), scores)| {
+                        self.run(images, embeddings, Some(scores))
+                    }),
+                None => {
+                    chunks.try_for_each(|(images, embeddings)| self.run(images, embeddings, None))
+                }
+            })
+            .map_err(engine_failed)
+    }
+}
+
+fn normalisation(preprocessing: &Preprocessing) -> [[f32; 256]; 3] {
+    std::array::from_fn(|channel| {
+        let mean = preprocessing.mean[channel];
+        let std = preprocessing.std[channel];
+        std::array::from_fn(|pixel| (pixel as f32 / 255.0 - mean) / std)
+    })
+}
+
+fn engine_failed(cause: candle_core::Error) -> Error {
+    Error::new(ErrorKind::Internal, "embed", "candle failed").because(cause)
+}

@@ -1,0 +1,18 @@
+//! Model packages: what a backend needs to know to run a model, and the weights themselves.
+//!
+//! | module | what is in it |
+//! | --- | --- |
+//! | [`package`] | [`ModelPackage`]: `model.toml`, or a weights file taken as the seed's model |
+//! | [`weights`] | [`Weights`]: named f32 tensors from `.pth` or `.safetensors` |
+//! | [`resnet18`] | [`ResNet18`]: the checked architecture, batch norm folded into the convolutions |
+//!
+//! No engine is known here: a backend takes a [`ResNet18`] and runs it its own way.
+
+pub mod package;
+mod pth;
+pub mod resnet18;
+pub mod weights;
+
+pub use package::{ModelPackage, Preprocessing};
+pub use resnet18::{Block, Conv, Linear, ResNet18};
+pub use weights::{Tensor, Weights};

@@ -1,0 +1,150 @@
+//! The result of a run, in the form that `--json` prints.
+
+use std::collections::BTreeMap;
+
+use driftline_core::SkippedImage;
+use driftline_stats::Statistic;
+use jiff::Timestamp;
+use serde::Serialize;
+
+/// The result of a run.
+#[derive(Debug, Clone, Serialize)]
+pub struct Summary {
+    /// Name of the run, the first part of every `event_id`.
+    pub run_id: String,
+    /// Version of driftline.
+    pub driftline: String,
+    /// The backend that embedded.
+    pub backend: BackendSummary,
+    /// The model that was run.
+    pub model: ModelSummary,
+    /// The baseline.
+    pub baseline: BaselineSummary,
+    /// The windows in order.
+    pub windows: Vec<WindowSummary>,
+    /// Where the rows are.
+    pub sink: SinkSummary,
+    /// How long it took.
+    pub timing: Timing,
+    /// Largest resident memory of the process, where the system tells.
+    pub peak_memory_bytes: Option<u64>,
+    /// Images left out.
+    pub skipped_images: u64,
+    /// The first of them, with the stage each was in.
+    pub skipped: Vec<Skipped>,
+}
+
+/// Images that [`Summary::skipped`] lists; more are only counted.
+pub const LISTED_SKIPS: usize = 20;
+
+/// See [`Summary::backend`].
+#[derive(Debug, Clone, Serialize)]
+pub struct BackendSummary {
+    /// Registered name.
+    pub name: String,
+    /// Engine and version.
+    pub engine: String,
+    /// Where it computed.
+    pub device: String,
+    /// Arithmetic used.
+    pub precision: String,
+    /// Threads used.
+    pub threads: usize,
+}
+
+/// See [`Summary::model`].
+#[derive(Debug, Clone, Serialize)]
+pub struct ModelSummary {
+    /// Name of the model.
+    pub name: String,
+    /// Hex sha256 of its weights file.
+    pub sha256: String,
+    /// Length of an embedding.
+    pub dim: usize,
+    /// Number of classes.
+    pub classes: usize,
+}
+
+/// See [`Summary::baseline`].
+#[derive(Debug, Clone, Serialize)]
+pub struct BaselineSummary {
+    /// Rows of the baseline.
+    pub rows: u64,
+    /// Share of labelled rows whose best score is their target, if any row is labelled.
+    pub accuracy: Option<f64>,
+}
+
+/// One window.
+#[derive(Debug, Clone, Serialize)]
+pub struct WindowSummary {
+    /// Name of the window.
+    pub name: String,
+    /// Its drift transforms, `none` without any.
+    pub transform: String,
+    /// Images embedded.
+    pub rows: u64,
+    /// Share of labelled rows whose best score is their target, if any row is labelled.
+    pub accuracy: Option<f64>,
+    /// Events that are in the sink, those that were there before included.
+    pub published: u64,
+    /// Statistics over all published events.
+    pub statistics: BTreeMap<Statistic, f64>,
+    /// Expected Jensen-Shannon distance of a window of this size without any drift.
+    pub noise_floor: f64,
+    /// Whether the distance is above [`DRIFT_FACTOR`] times the noise floor.
+    pub drifted: bool,
+    /// The days that have events.
+    pub bins: Vec<BinSummary>,
+}
+
+/// A window has drifted when its Jensen-Shannon distance is above this many noise floors: far more than chance
+/// explains, and more than the small difference between training images and unseen ones.
+pub const DRIFT_FACTOR: f64 = 3.0;
+
+/// One day of a window.
+#[derive(Debug, Clone, Serialize)]
+pub struct BinSummary {
+    /// Start of the day.
+    pub start: Timestamp,
+    /// Events of the day.
+    pub rows: u64,
+    /// Statistics over these events.
+    #[serde(flatten)]
+    pub statistics: BTreeMap<Statistic, f64>,
+}
+
+/// See [`Summary::sink`].
+#[derive(Debug, Clone, Serialize)]
+pub struct SinkSummary {
+    /// Registered name.
+    pub name: String,
+    /// Folder or address.
+    pub location: String,
+    /// Events that are new in the sink.
+    pub rows_published: u64,
+    /// Events that were there already.
+    pub rows_duplicate: u64,
+}
+
+/// See [`Summary::timing`].
+#[derive(Debug, Clone, Serialize)]
+pub struct Timing {
+    /// From start to end.
+    pub total_seconds: f64,
+    /// Inside the backend.
+    pub embed_seconds: f64,
+    /// Images embedded; a resumed run does not count those embedded before it was stopped.
+    pub images: u64,
+    /// `images / embed_seconds`, 0 if nothing was embedded.
+    pub images_per_second: f64,
+}
+
+/// A skipped image and where it was met.
+#[derive(Debug, Clone, Serialize)]
+pub struct Skipped {
+    /// `baseline`, or the name of a window.
+    pub stage: String,
+    /// Row, address and reason.
+    #[serde(flatten)]
+    pub image: SkippedImage,
+}
