@@ -1,0 +1,394 @@
+//! Parquet in the Hugging Face image layout, one file or a folder of shards.
+//!
+//! | column | type |
+//! | --- | --- |
+//! | `img` or `image` | struct of `bytes` (binary) and `path` (string), or binary |
+//! | `label` or `labels`, may be missing | integer or string |
+//!
+//! Integers become names when the file's metadata key `huggingface` lists them.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+};
+use arrow_array::{Array, RecordBatch};
+use arrow_schema::{DataType, Field, Schema};
+use driftline_core::{Error, ErrorKind, Label, Result, SourceInfo};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+
+use crate::DecodeOptions;
+use crate::fingerprint::{self, Fingerprint};
+use crate::rows::{RawImage, RawRow, RawRows, Rows};
+
+const IMAGE_COLUMNS: [&str; 2] = ["img", "image"];
+const LABEL_COLUMNS: [&str; 2] = ["label", "labels"];
+/// Rows that are unpacked at a time; small, because images may be large.
+const ROWS_AT_ONCE: usize = 32;
+
+/// The files, sorted, as one source.
+pub(crate) fn open(files: &[PathBuf], location: &str, options: &DecodeOptions) -> Result<Rows> {
+    let shards: Vec<Shard> = files
+        .iter()
+        .map(|path| Shard::open(path))
+        .collect::<Result<_>>()?;
+    let fingerprint = if let [only] = files {
+        fingerprint::of_file(only)?
+    } else {
+        let mut all = Fingerprint::default();
+        for shard in &shards {
+            all.part(&shard.name);
+            all.part(fingerprint::of_file(&shard.path)?);
+        }
+        all.finish()
+    };
+    let info = SourceInfo {
+        location: location.to_owned(),
+        rows: shards.iter().map(|shard| shard.rows).sum(),
+        fingerprint,
+    };
+    let shards = Shards {
+        shards,
+        at: 0,
+        row: 0,
+        reader: None,
+        unpacked: Vec::new().into_iter(),
+    };
+    Ok(Rows::new(info, options, shards))
+}
+
+/// One file and what its columns mean.
+struct Shard {
+    path: PathBuf,
+    name: String,
+    rows: u64,
+    image: usize,
+    label: Option<usize>,
+    /// Names of the classes, where the metadata lists them.
+    classes: Option<Vec<String>>,
+}
+
+impl Shard {
+    fn open(path: &Path) -> Result<Self> {
+        let builder = builder(path)?;
+        let schema = builder.schema();
+        let wrong = |what: String| {
+            let columns: Vec<_> = schema
+                .fields()
+                .iter()
+                .map(|field| format!("{}: {}", field.name(), field.data_type()))
+                .collect();
+            Error::new(ErrorKind::InvalidData, "read Parquet", what)
+                .with("file", path.display())
+                .with("columns", columns.join("; "))
+                .remedy(
+                    "images are in `img` or `image` as struct<bytes: binary, path: string> or binary, \
+                     labels in `label` or `labels` as integers or strings",
+                )
+        };
+        let find = |names: [&str; 2]| names.iter().find_map(|name| schema.column_with_name(name));
+        let (image, field) =
+            find(IMAGE_COLUMNS).ok_or_else(|| wrong("there is no image column".to_owned()))?;
+        if !holds_images(field) {
+            return Err(wrong(format!("`{}` does not hold images", field.name())));
+        }
+        let label = find(LABEL_COLUMNS);
+        if let Some((_, field)) = label
+            && !holds_labels(field.data_type())
+        {
+            return Err(wrong(format!("`{}` does not hold labels", field.name())));
+        }
+        let metadata = builder.metadata().file_metadata();
+        let rows = u64::try_from(metadata.num_rows())
+            .map_err(|_| damaged(path, "the number of rows is negative"))?;
+        let classes = label.and_then(|(_, field)| class_names(schema, field.name()));
+        let name = path.file_name().unwrap_or(path.as_os_str());
+        Ok(Self {
+            name: name.to_string_lossy().into_owned(),
+            rows,
+            image,
+            label: label.map(|(index, _)| index),
+            classes,
+            path: path.to_owned(),
+        })
+    }
+
+    /// The rows from `first` on; row groups before it are not touched.
+    fn read_from(&self, first: u64) -> Result<ParquetRecordBatchReader> {
+        let builder = builder(&self.path)?;
+        let groups = builder.metadata().row_groups();
+        let mut offset = first;
+        let mut start = 0;
+        for group in groups {
+            let rows = u64::try_from(group.num_rows()).unwrap_or(0);
+            if offset < rows {
+                break;
+            }
+            offset -= rows;
+            start += 1;
+        }
+        let groups = (start..groups.len()).collect();
+        let columns = std::iter::once(self.image).chain(self.label);
+        let mask = ProjectionMask::roots(builder.parquet_schema(), columns);
+        let offset = usize::try_from(offset).map_err(|e| damaged(&self.path, e))?;
+        builder
+            .with_projection(mask)
+            .with_row_groups(groups)
+            .with_offset(offset)
+            .with_batch_size(ROWS_AT_ONCE)
+            .build()
+            .map_err(|e| damaged(&self.path, e))
+    }
+
+    /// The rows of `batch`, the first of which is row `first` of the file.
+    fn unpack(&self, batch: &RecordBatch, first: u64) -> Result<Vec<RawRow>> {
+        let column = |names: [&str; 2]| names.iter().find_map(|name| batch.column_by_name(name));
+        let images =
+            column(IMAGE_COLUMNS).ok_or_else(|| damaged(&self.path, "a column is gone"))?;
+        let labels = match column(LABEL_COLUMNS).filter(|_| self.label.is_some()) {
+            Some(labels) => self.labels(labels),
+            None => vec![Ok(None); batch.num_rows()],
+        };
+        let rows = (first..).zip(labels).enumerate();
+        Ok(rows
+            .map(|(i, (row, label))| {
+                let (image, path) = image_at(images, i);
+                let (image, label) = match label {
+                    Ok(label) => (image, label),
+                    Err(reason) => (RawImage::Defect(reason), None),
+                };
+                let url = path.unwrap_or_else(|| format!("{}#{row}", self.name));
+                RawRow { image, label, url }
+            })
+            .collect())
+    }
+
+    /// A label for each row, `None` where it is null or -1, or what is wrong with it.
+    fn labels(&self, column: &dyn Array) -> Vec<Result<Option<Label>, String>> {
+        macro_rules! integers {
+            ($ty:ty) => {
+                column
+                    .as_primitive::<$ty>()
+                    .iter()
+                    .map(|value| self.class(value.map(i128::from)))
+                    .collect()
+            };
+        }
+        match column.data_type() {
+            DataType::Int8 => integers!(Int8Type),
+            DataType::Int16 => integers!(Int16Type),
+            DataType::Int32 => integers!(Int32Type),
+            DataType::Int64 => integers!(Int64Type),
+            DataType::UInt8 => integers!(UInt8Type),
+            DataType::UInt16 => integers!(UInt16Type),
+            DataType::UInt32 => integers!(UInt32Type),
+            DataType::UInt64 => integers!(UInt64Type),
+            DataType::Dictionary(..) => {
+                let dictionary = column.as_any_dictionary();
+                let values = dictionary.values();
+                let keys = if values.is_empty() {
+                    vec![0; column.len()]
+                } else {
+                    dictionary.normalized_keys()
+                };
+                let label = |(row, &key): (usize, &usize)| {
+                    let known = !column.is_null(row);
+                    Ok(known
+                        .then(|| text_at(values, key))
+                        .flatten()
+                        .map(Label::Name))
+                };
+                keys.iter().enumerate().map(label).collect()
+            }
+            _ => (0..column.len())
+                .map(|row| Ok(text_at(column, row).map(Label::Name)))
+                .collect(),
+        }
+    }
+
+    fn class(&self, value: Option<i128>) -> Result<Option<Label>, String> {
+        // -1 is how the layout writes "not known".
+        let Some(value) = value.filter(|&value| value != -1) else {
+            return Ok(None);
+        };
+        let index = u64::try_from(value).map_err(|_| format!("label {value} is negative"))?;
+        let Some(classes) = &self.classes else {
+            return Ok(Some(Label::Index(index)));
+        };
+        let name = usize::try_from(index)
+            .ok()
+            .and_then(|index| classes.get(index));
+        name.map(|name| Some(Label::Name(name.clone())))
+            .ok_or_else(|| format!("label {value} is past the {} classes", classes.len()))
+    }
+}
+
+struct Shards {
+    shards: Vec<Shard>,
+    /// The shard and the row in it that come next.
+    at: usize,
+    row: u64,
+    reader: Option<ParquetRecordBatchReader>,
+    /// Rows of the shard that are unpacked already.
+    unpacked: std::vec::IntoIter<RawRow>,
+}
+
+impl RawRows for Shards {
+    fn next_row(&mut self) -> Result<Option<RawRow>> {
+        loop {
+            let Some(shard) = self.shards.get(self.at) else {
+                return Ok(None);
+            };
+            if self.row >= shard.rows {
+                self.enter(self.at + 1, 0);
+                continue;
+            }
+            if let Some(row) = self.unpacked.next() {
+                self.row += 1;
+                return Ok(Some(row));
+            }
+            let reader = match &mut self.reader {
+                Some(reader) => reader,
+                none => none.insert(shard.read_from(self.row)?),
+            };
+            let batch = reader
+                .next()
+                .ok_or_else(|| damaged(&shard.path, "rows are missing").with("row", self.row))?
+                .map_err(|e| damaged(&shard.path, e).with("row", self.row))?;
+            self.unpacked = shard.unpack(&batch, self.row)?.into_iter();
+        }
+    }
+
+    fn skip(&mut self, mut rows: u64) -> Result<()> {
+        while let Some(shard) = self.shards.get(self.at) {
+            let left = shard.rows - self.row;
+            if rows < left {
+                self.enter(self.at, self.row + rows);
+                break;
+            }
+            rows -= left;
+            self.enter(self.at + 1, 0);
+        }
+        Ok(())
+    }
+}
+
+impl Shards {
+    fn enter(&mut self, shard: usize, row: u64) {
+        self.at = shard;
+        self.row = row;
+        self.reader = None;
+        self.unpacked = Vec::new().into_iter();
+    }
+}
+
+fn builder(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>> {
+    let file = File::open(path).map_err(|e| Error::io("read Parquet", path, e))?;
+    ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| damaged(path, e))
+}
+
+fn damaged(path: &Path, e: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::new(
+        ErrorKind::InvalidData,
+        "read Parquet",
+        "the Parquet file is damaged or ends early",
+    )
+    .with("file", path.display())
+    .because(e)
+    .remedy("write or download it again")
+}
+
+fn is_binary(ty: &DataType) -> bool {
+    matches!(
+        ty,
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView
+    )
+}
+
+fn is_text(ty: &DataType) -> bool {
+    matches!(
+        ty,
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
+    )
+}
+
+fn holds_images(field: &Field) -> bool {
+    match field.data_type() {
+        DataType::Struct(parts) => parts
+            .iter()
+            .any(|part| part.name() == "bytes" && is_binary(part.data_type())),
+        ty => is_binary(ty),
+    }
+}
+
+fn holds_labels(ty: &DataType) -> bool {
+    match ty {
+        DataType::Dictionary(_, values) => is_text(values),
+        ty => ty.is_integer() || is_text(ty),
+    }
+}
+
+/// The names that the Hugging Face metadata gives the classes of `column`.
+fn class_names(schema: &Schema, column: &str) -> Option<Vec<String>> {
+    let metadata = schema.metadata().get("huggingface")?;
+    let metadata: serde_json::Value = serde_json::from_str(metadata).ok()?;
+    let names = metadata
+        .get("info")?
+        .get("features")?
+        .get(column)?
+        .get("names")?;
+    let names = names.as_array()?.iter();
+    names.map(|name| name.as_str().map(str::to_owned)).collect()
+}
+
+/// The image of a row, and its path if it has one.
+fn image_at(column: &dyn Array, row: usize) -> (RawImage, Option<String>) {
+    if column.is_null(row) {
+        return (RawImage::Defect("the image is null".to_owned()), None);
+    }
+    let (bytes, path) = match column.as_struct_opt() {
+        None => (bytes_at(column, row), None),
+        Some(parts) => (
+            parts
+                .column_by_name("bytes")
+                .and_then(|part| bytes_at(part, row)),
+            parts
+                .column_by_name("path")
+                .and_then(|part| text_at(part, row)),
+        ),
+    };
+    let image = match bytes {
+        Some(bytes) => RawImage::Encoded(bytes),
+        None => RawImage::Defect("the image is null: it has no bytes".to_owned()),
+    };
+    (image, path.filter(|path| !path.is_empty()))
+}
+
+fn bytes_at(column: &dyn Array, row: usize) -> Option<Vec<u8>> {
+    if column.is_null(row) {
+        return None;
+    }
+    let bytes = match column.data_type() {
+        DataType::Binary => column.as_binary::<i32>().value(row),
+        DataType::LargeBinary => column.as_binary::<i64>().value(row),
+        DataType::BinaryView => column.as_binary_view().value(row),
+        _ => return None,
+    };
+    Some(bytes.to_owned())
+}
+
+fn text_at(column: &dyn Array, row: usize) -> Option<String> {
+    if column.is_null(row) {
+        return None;
+    }
+    let text = match column.data_type() {
+        DataType::Utf8 => column.as_string::<i32>().value(row),
+        DataType::LargeUtf8 => column.as_string::<i64>().value(row),
+        DataType::Utf8View => column.as_string_view().value(row),
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
