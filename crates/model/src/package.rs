@@ -22,6 +22,7 @@
 //! ```
 
 use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use driftline_core::{Error, ErrorKind, ImageShape, Resize, Result};
@@ -271,7 +272,13 @@ fn hash_file(path: &Path) -> Result<String> {
     let wrap = |e| Error::io("read weights", path, e);
     let mut file = File::open(path).map_err(wrap)?;
     let mut hasher = Sha256::new();
-    std::io::copy(&mut file, &mut hasher).map_err(wrap)?;
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer).map_err(wrap)? {
+            0 => break,
+            read => hasher.update(&buffer[..read]),
+        }
+    }
     Ok(hasher
         .finalize()
         .iter()

@@ -78,7 +78,7 @@ impl ResNet18 {
             weights,
             used: BTreeSet::new(),
         };
-        let [width, ..] = reader.shape("conv1.weight", "[width, 3, 7, 7]")?;
+        let [width, _, _, _] = reader.shape("conv1.weight", "[width, 3, 7, 7]")?;
         let stem = reader.conv("conv1", "bn1", [width, 3, 7], 2)?;
         let mut blocks = Vec::new();
         let mut channels = width;

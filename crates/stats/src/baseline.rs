@@ -1,0 +1,100 @@
+//! The baseline that windows are compared with, and mergeable histograms over its clusters.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use driftline_core::{Error, ErrorKind, Result};
+
+use crate::{KMeans, KMeansConfig, Statistic};
+
+/// Clusters of the baseline's embeddings and how many rows fell into each.
+#[derive(Debug, Clone)]
+pub struct Baseline {
+    clusters: Arc<KMeans>,
+    counts: Vec<u64>,
+}
+
+impl Baseline {
+    /// Finds `clusters` clusters in `rows`, f32 `[N, dim]`, and counts their rows.
+    pub fn fit(rows: &[f32], dim: usize, clusters: usize, seed: u64) -> Result<Self> {
+        let clusters = Arc::new(KMeans::fit(
+            rows,
+            dim,
+            clusters,
+            &KMeansConfig {
+                seed,
+                ..KMeansConfig::default()
+            },
+        )?);
+        let counts = clusters.histogram(rows)?;
+        Ok(Self { clusters, counts })
+    }
+
+    /// Number of clusters, which are the bins of every histogram.
+    pub fn clusters(&self) -> usize {
+        self.counts.len()
+    }
+
+    /// Rows of the baseline.
+    pub fn rows(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    /// Rows in each cluster.
+    pub fn counts(&self) -> &[u64] {
+        &self.counts
+    }
+
+    /// An empty histogram over the clusters.
+    pub fn histogram(&self) -> Histogram {
+        Histogram {
+            clusters: Arc::clone(&self.clusters),
+            counts: vec![0; self.counts.len()],
+        }
+    }
+
+    /// Every statistic between the baseline and `window`, which must not be empty.
+    pub fn statistics(&self, window: &Histogram) -> Result<BTreeMap<Statistic, f64>> {
+        Statistic::ALL
+            .into_iter()
+            .map(|statistic| Ok((statistic, statistic.value(&self.counts, &window.counts)?)))
+            .collect()
+    }
+}
+
+/// Rows in each cluster of a baseline. Adding rows in parts and merging gives the same as adding them at once.
+#[derive(Debug, Clone)]
+pub struct Histogram {
+    clusters: Arc<KMeans>,
+    counts: Vec<u64>,
+}
+
+impl Histogram {
+    /// Counts `rows`, f32 `[N, dim]`.
+    pub fn add(&mut self, rows: &[f32]) -> Result<()> {
+        for (sum, count) in self.counts.iter_mut().zip(self.clusters.histogram(rows)?) {
+            *sum += count;
+        }
+        Ok(())
+    }
+
+    /// Adds the rows of another histogram over the same clusters.
+    pub fn merge(&mut self, other: &Self) -> Result<()> {
+        if !Arc::ptr_eq(&self.clusters, &other.clusters) {
+            return Err(Error::new(
+                ErrorKind::InvalidData,
+                "merge histograms",
+                "the histograms belong to different baselines",
+            ));
+        }
+        for (sum, count) in self.counts.iter_mut().zip(&other.counts) {
+            *sum += count;
+        }
+        Ok(())
+    }
+
+    /// Rows counted.
+    pub fn total(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+}

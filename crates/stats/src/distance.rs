@@ -1,0 +1,201 @@
+//! Distances between two histograms over the same bins.
+
+use std::fmt;
+use std::str::FromStr;
+
+use driftline_core::{Error, ErrorKind, Result};
+use serde::{Deserialize, Serialize};
+
+/// A number that compares a window with the baseline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Statistic {
+    /// Jensen-Shannon distance, see [`jsd`].
+    Jsd,
+    /// Population stability index, see [`psi`].
+    Psi,
+}
+
+impl Statistic {
+    /// Every statistic.
+    pub const ALL: [Self; 2] = [Self::Jsd, Self::Psi];
+
+    /// Name on the command line and in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Jsd => "jsd",
+            Self::Psi => "psi",
+        }
+    }
+
+    /// One line about it.
+    pub fn summary(self) -> &'static str {
+        match self {
+            Self::Jsd => {
+                "Jensen-Shannon distance over k-means clusters, natural logarithm, 0 to 0.8326"
+            }
+            Self::Psi => {
+                "population stability index over k-means clusters, 0 upwards; above 0.1 moderate, above 0.25 large by convention"
+            }
+        }
+    }
+
+    /// Its value between the counts of a baseline and of a window.
+    pub fn value(self, baseline: &[u64], window: &[u64]) -> Result<f64> {
+        match self {
+            Self::Jsd => jsd(baseline, window),
+            Self::Psi => psi(baseline, window),
+        }
+    }
+}
+
+impl fmt::Display for Statistic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Statistic {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|statistic| statistic.name() == text)
+            .ok_or_else(|| {
+                let names = Self::ALL.map(Self::name).join(", ");
+                Error::new(
+                    ErrorKind::InvalidConfig,
+                    "look up",
+                    format!("there is no statistic named `{text}`"),
+                )
+                .remedy(format!("available: {names}"))
+            })
+    }
+}
+
+fn check(baseline: &[u64], window: &[u64]) -> Result<(f64, f64)> {
+    if baseline.len() != window.len() {
+        return Err(Error::new(
+            ErrorKind::InvalidData,
+            "compare histograms",
+            format!(
+                "the histograms have {} and {} bins",
+                baseline.len(),
+                window.len()
+            ),
+        ));
+    }
+    let totals = (baseline.iter().sum::<u64>(), window.iter().sum::<u64>());
+    if totals.0 == 0 || totals.1 == 0 {
+        return Err(Error::new(
+            ErrorKind::InvalidData,
+            "compare histograms",
+            "a histogram without rows cannot be compared",
+        ));
+    }
+    Ok((totals.0 as f64, totals.1 as f64))
+}
+
+/// Jensen-Shannon distance: `sqrt((KL(p||m) + KL(q||m)) / 2)` with `m = (p + q) / 2`, natural logarithm and
+/// `0 ln 0 = 0`; 0 to `sqrt(ln 2) = 0.83255`.
+///
+/// The definition is that of `scipy.spatial.distance.jensenshannon` with its default base.
+pub fn jsd(baseline: &[u64], window: &[u64]) -> Result<f64> {
+    let (m, n) = check(baseline, window)?;
+    let part = |share: f64, mean: f64| {
+        if share > 0.0 {
+            share * (share / mean).ln()
+        } else {
+            0.0
+        }
+    };
+    let divergence: f64 = baseline
+        .iter()
+        .zip(window)
+        .map(|(b, w)| {
+            let (p, q) = (*b as f64 / m, *w as f64 / n);
+            let mean = (p + q) / 2.0;
+            part(p, mean) + part(q, mean)
+        })
+        .sum();
+    // Rounding can leave a tiny negative sum for equal shares.
+    Ok((divergence / 2.0).max(0.0).sqrt())
+}
+
+/// Population stability index: `sum (q - p) ln(q / p)` after 1 is added to every bin of both histograms, as Fiddler
+/// does; 0 upwards.
+pub fn psi(baseline: &[u64], window: &[u64]) -> Result<f64> {
+    let (m, n) = check(baseline, window)?;
+    let bins = baseline.len() as f64;
+    Ok(baseline
+        .iter()
+        .zip(window)
+        .map(|(b, w)| {
+            let p = (*b as f64 + 1.0) / (m + bins);
+            let q = (*w as f64 + 1.0) / (n + bins);
+            (q - p) * (q / p).ln()
+        })
+        .sum())
+}
+
+/// The Jensen-Shannon distance to expect without any drift: `sqrt((k - 1) / 8 (1 / n + 1 / m))` for `k` bins, `n` rows
+/// in the window and `m` in the baseline (the first term of the expansion of the expected divergence, in nats).
+pub fn noise_floor(bins: usize, window_rows: u64, baseline_rows: u64) -> f64 {
+    let inverse = 1.0 / window_rows as f64 + 1.0 / baseline_rows as f64;
+    (bins.saturating_sub(1) as f64 / 8.0 * inverse).sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn check_values_of_scipy_and_fiddler() {
+        let baseline = [40, 60, 30, 50, 20];
+        for (b, w, expected_jsd, expected_psi) in [
+            (baseline, [10, 80, 30, 20, 60], 0.265_410_544_2, 0.558_121_768_5),
+            ([100, 0, 0, 0, 0], [0, 0, 0, 0, 100], 0.832_554_611_2, 8.790_705_746_4),
+            (baseline, [400, 600, 300, 500, 200], 0.0, 7.612_8e-5),
+        ] {
+            assert!((jsd(&b, &w).unwrap() - expected_jsd).abs() < 1e-10);
+            // The last check value is given to five digits.
+            let tolerance = if expected_psi < 1e-3 { 1e-9 } else { 1e-10 };
+            assert!((psi(&b, &w).unwrap() - expected_psi).abs() < tolerance);
+        }
+    }
+
+    #[test]
+    fn the_noise_floor_is_what_simulation_gave() {
+        assert!((noise_floor(5, 1_000, 10_000) - 0.0235).abs() < 1e-4);
+        assert!((noise_floor(10, 1_000, 50_000) - 0.0339).abs() < 1e-4);
+    }
+
+    #[test]
+    fn empty_and_unequal_histograms_are_refused() {
+        assert!(jsd(&[0, 0], &[1, 2]).is_err());
+        assert!(psi(&[1, 2], &[0, 0]).is_err());
+        assert!(jsd(&[1], &[1, 2]).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn jsd_is_symmetric_bounded_and_zero_on_equal_shares(
+            pairs in proptest::collection::vec((0_u64..1000, 0_u64..1000), 2..20),
+            factor in 1_u64..50,
+        ) {
+            let (mut a, mut b): (Vec<u64>, Vec<u64>) = pairs.into_iter().unzip();
+            a[0] += 1;
+            b[0] += 1;
+            let forward = jsd(&a, &b).unwrap();
+            prop_assert!((forward - jsd(&b, &a).unwrap()).abs() < 1e-12);
+            prop_assert!((0.0..=2.0_f64.ln().sqrt() + 1e-12).contains(&forward));
+            let scaled: Vec<u64> = a.iter().map(|count| count * factor).collect();
+            prop_assert!(jsd(&a, &scaled).unwrap() < 1e-7);
+            prop_assert!(psi(&a, &b).unwrap() >= 0.0);
+        }
+    }
+}

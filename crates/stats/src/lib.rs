@@ -1,0 +1,17 @@
+//! Drift statistics between a baseline and a window.
+//!
+//! | module | what is in it |
+//! | --- | --- |
+//! | [`kmeans`] | [`KMeans`]: clusters of the baseline's embeddings |
+//! | [`baseline`] | [`Baseline`] and [`Histogram`]: shares of the clusters, mergeable |
+//! | [`distance`] | [`jsd`], [`psi`] and [`noise_floor`] over two histograms |
+//!
+//! All of it is cluster-based drift, on which a vendor holds a patent (US 11,836,163): whoever ships it decides.
+
+pub mod baseline;
+pub mod distance;
+pub mod kmeans;
+
+pub use baseline::{Baseline, Histogram};
+pub use distance::{Statistic, jsd, noise_floor, psi};
+pub use kmeans::{KMeans, KMeansConfig};
