@@ -39,5 +39,5 @@ mod split;
 
 pub use cifar::open_cifar10;
 pub use decode::DecodeOptions;
-pub use open::open;
+pub use open::{SAMPLE_TEST_ROWS, SAMPLE_TRAIN_ROWS, open};
 pub use split::Split;

@@ -5,7 +5,13 @@ use std::path::{Path, PathBuf};
 
 use driftline_core::{Error, ErrorKind, ImageSource, Result};
 
+use crate::sample::SampleSource;
 use crate::{DecodeOptions, Split, cifar, folder, npz, parquet};
+
+/// Rows of `sample#train`.
+pub const SAMPLE_TRAIN_ROWS: u64 = 10_000;
+/// Rows of `sample#test`.
+pub const SAMPLE_TEST_ROWS: u64 = 6_000;
 
 const RECOGNISED: &str = "a source is one of: a .parquet file or a folder of them, an .npz file, a folder of images \
     with or without class folders, a cifar-10-batches-bin or cifar-10-batches-py folder or its .tar.gz \
@@ -17,11 +23,20 @@ const RECOGNISED: &str = "a source is one of: a .parquet file or a folder of the
 /// `NotFound` when there is nothing at the path, `InvalidConfig` when its kind is not recognised or has no splits,
 /// `InvalidData` when the container is damaged; each names the file.
 pub fn open(location: &str, options: &DecodeOptions) -> Result<Box<dyn ImageSource>> {
-    let (plain, split) = if Path::new(location).exists() {
+    // A path that exists is meant as it is, `sample` always as the data set: `./sample` is the folder.
+    let (plain, split) = if location != "sample" && Path::new(location).exists() {
         (location, None)
     } else {
         Split::strip_suffix(location)
     };
+    if plain == "sample" {
+        let split = split.unwrap_or_default();
+        let rows = match split {
+            Split::Train => SAMPLE_TRAIN_ROWS,
+            Split::Test => SAMPLE_TEST_ROWS,
+        };
+        return Ok(Box::new(SampleSource::open(split, rows, options)?));
+    }
     let path = Path::new(plain);
     let refuse = |message: &str| {
         Error::new(ErrorKind::InvalidConfig, "open images", message).with("source", location)

@@ -8,6 +8,7 @@
 //! Integers become names when the file's metadata key `huggingface` lists them.
 
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use arrow_array::cast::AsArray;
@@ -47,7 +48,9 @@ pub(crate) fn open(files: &[PathBuf], location: &str, options: &DecodeOptions) -
     };
     let info = SourceInfo {
         location: location.to_owned(),
-        rows: shards.iter().map(|shard| shard.rows).sum(),
+        rows: shards
+            .iter()
+            .fold(0, |sum, shard| sum.saturating_add(shard.rows)),
         fingerprint,
     };
     let shards = Shards {
@@ -134,20 +137,18 @@ impl Shard {
         let columns = std::iter::once(self.image).chain(self.label);
         let mask = ProjectionMask::roots(builder.parquet_schema(), columns);
         let offset = usize::try_from(offset).map_err(|e| damaged(&self.path, e))?;
-        builder
+        let builder = builder
             .with_projection(mask)
             .with_row_groups(groups)
             .with_offset(offset)
-            .with_batch_size(ROWS_AT_ONCE)
-            .build()
-            .map_err(|e| damaged(&self.path, e))
+            .with_batch_size(ROWS_AT_ONCE);
+        contained(|| builder.build()).map_err(|e| damaged(&self.path, e))
     }
 
     /// The rows of `batch`, the first of which is row `first` of the file.
-    fn unpack(&self, batch: &RecordBatch, first: u64) -> Result<Vec<RawRow>> {
+    fn unpack(&self, batch: &RecordBatch, first: u64) -> Result<Vec<RawRow>, Cause> {
         let column = |names: [&str; 2]| names.iter().find_map(|name| batch.column_by_name(name));
-        let images =
-            column(IMAGE_COLUMNS).ok_or_else(|| damaged(&self.path, "a column is gone"))?;
+        let images = column(IMAGE_COLUMNS).ok_or("the image column is gone")?;
         let labels = match column(LABEL_COLUMNS).filter(|_| self.label.is_some()) {
             Some(labels) => self.labels(labels),
             None => vec![Ok(None); batch.num_rows()],
@@ -254,11 +255,15 @@ impl RawRows for Shards {
                 Some(reader) => reader,
                 none => none.insert(shard.read_from(self.row)?),
             };
-            let batch = reader
-                .next()
-                .ok_or_else(|| damaged(&shard.path, "rows are missing").with("row", self.row))?
-                .map_err(|e| damaged(&shard.path, e).with("row", self.row))?;
-            self.unpacked = shard.unpack(&batch, self.row)?.into_iter();
+            let unpacked = contained(|| match reader.next() {
+                Some(batch) => shard.unpack(&batch?, self.row),
+                None => Err(Cause::from("rows are missing")),
+            });
+            // A reader that has failed is in no state to go on.
+            self.unpacked = unpacked
+                .inspect_err(|_| self.reader = None)
+                .map_err(|e| damaged(&shard.path, e).with("row", self.row))?
+                .into_iter();
         }
     }
 
@@ -287,10 +292,23 @@ impl Shards {
 
 fn builder(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>> {
     let file = File::open(path).map_err(|e| Error::io("read Parquet", path, e))?;
-    ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| damaged(path, e))
+    contained(|| ParquetRecordBatchReaderBuilder::try_new(file)).map_err(|e| damaged(path, e))
 }
 
-fn damaged(path: &Path, e: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+/// Runs a step of the Parquet reader, which panics on some pages whose bytes were changed; that is an error here.
+fn contained<T, E>(step: impl FnOnce() -> Result<T, E>) -> Result<T, Cause>
+where
+    Cause: From<E>,
+{
+    match catch_unwind(AssertUnwindSafe(step)) {
+        Ok(result) => result.map_err(Cause::from),
+        Err(_) => Err("its content contradicts itself".into()),
+    }
+}
+
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+fn damaged(path: &Path, e: impl Into<Cause>) -> Error {
     Error::new(
         ErrorKind::InvalidData,
         "read Parquet",
