@@ -42,8 +42,11 @@ struct Linear {
 
 impl Linear {
     fn new(linear: &model::Linear) -> Result<Self> {
-        let weight =
-            Tensor::from_slice(&linear.weight, (linear.outputs, linear.inputs), &Device::Cpu)?;
+        let weight = Tensor::from_slice(
+            &linear.weight,
+            (linear.outputs, linear.inputs),
+            &Device::Cpu,
+        )?;
         Ok(Self {
             weight: weight.t()?.contiguous()?,
             bias: Tensor::from_slice(&linear.bias, linear.outputs, &Device::Cpu)?,

@@ -75,7 +75,11 @@ fn embeddings_and_scores_are_those_of_float64_pytorch() {
     let golden = SafeTensors::deserialize(&bytes).unwrap();
     let images = golden.tensor("images").unwrap().data();
     let found = run(&mut open(&folder, 2), images, 256);
-    assert_close(&found.embeddings, &f64s(&golden, "embeddings_f64"), "embedding");
+    assert_close(
+        &found.embeddings,
+        &f64s(&golden, "embeddings_f64"),
+        "embedding",
+    );
     assert_close(&found.scores, &f64s(&golden, "probabilities_f64"), "score");
 }
 

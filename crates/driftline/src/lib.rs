@@ -6,7 +6,6 @@
 //! | [`registries`] | every backend, transform and sink there is, by name |
 //! | [`settings`] | `driftline.toml`, environment and flags in layers |
 //! | [`plan`] | settings -> a checked [`Run`](pipeline::Run) with its backend and sink |
-//! | [`sources`] | a `SRC` on the command line -> images |
 //! | [`models`] | a model by path or name |
 //!
 //! The parts are re-exported under their own names.
@@ -15,11 +14,9 @@ pub mod models;
 pub mod plan;
 pub mod registries;
 pub mod settings;
-pub mod sources;
 
 pub use driftline_core as core;
 pub use driftline_data as data;
-pub use driftline_fetch as fetch;
 pub use driftline_model as model;
 pub use driftline_pipeline as pipeline;
 pub use driftline_rows as rows;

@@ -34,3 +34,11 @@ pub fn build_transforms(expression: &str) -> Result<Vec<Box<dyn DriftTransform>>
         .map(|spec| registry.build(&spec.name, spec))
         .collect()
 }
+
+/// Engine and version of a built-in backend.
+pub fn engine(backend: &str) -> Option<&'static str> {
+    match backend {
+        "candle" => Some(driftline_backend_candle::ENGINE),
+        _ => None,
+    }
+}

@@ -73,7 +73,7 @@ pub struct MonitorSettings {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelSettings {
-    /// A `model.toml`, a weights file, `sample` or `cifar10`.
+    /// A `model.toml`, a weights file, or `sample`.
     pub path: String,
 }
 
@@ -228,16 +228,12 @@ pub fn three_weeks(source: &str, days: NonZeroUsize, per_day: u64) -> Vec<Window
 impl Settings {
     /// Reads the layers: `base`, then the file, then the environment, then `overrides` such as
     /// `("backend.name", "onnx")`, whose values are read as TOML where they can be and as text elsewhere.
-    pub fn load(
-        base: &Self,
-        file: Option<&Path>,
-        overrides: &[(String, String)],
-    ) -> Result<Self> {
+    pub fn load(base: &Self, file: Option<&Path>, overrides: &[(String, String)]) -> Result<Self> {
         let mut figment = Figment::from(Serialized::defaults(base));
         if let Some(path) = file {
             // Read here, so that a missing file is an error and not an empty layer.
-            let text = std::fs::read_to_string(path)
-                .map_err(|e| Error::io("read settings", path, e))?;
+            let text =
+                std::fs::read_to_string(path).map_err(|e| Error::io("read settings", path, e))?;
             let table = Toml::string(&text);
             figment = figment.merge(table);
             figment = refuse_with_file(figment, path)?;
@@ -293,9 +289,8 @@ fn explain(error: figment::Error, file: Option<&Path>) -> Error {
                 .max_by(|a, b| strsim::jaro(field, a).total_cmp(&strsim::jaro(field, b)));
             (
                 format!("there is no setting `{key}`"),
-                nearest.map(|near| {
-                    format!("did you mean `{near}`? known here: {}", known.join(", "))
-                }),
+                nearest
+                    .map(|near| format!("did you mean `{near}`? known here: {}", known.join(", "))),
             )
         }
         kind if path.is_empty() => (kind.to_string(), None),
@@ -351,7 +346,9 @@ mod tests {
 
     #[test]
     fn a_wrong_value_names_the_key() {
-        let error = load("[run]\nbatch_size = 0\n", &[]).unwrap_err().to_string();
+        let error = load("[run]\nbatch_size = 0\n", &[])
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("`run.batch_size`"), "{error}");
         let error = load("", &[("run.seed", "many")]).unwrap_err().to_string();
         assert!(error.contains("`run.seed`"), "{error}");

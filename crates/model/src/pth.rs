@@ -36,7 +36,8 @@ fn damaged(message: impl Into<String>) -> Error {
 /// All floating-point tensors of the file by name.
 pub(crate) fn read(file: File) -> Result<BTreeMap<String, Tensor>> {
     let mut archive = ZipArchive::new(file).map_err(|cause| {
-        damaged("this is not a whole PyTorch file (a zip archive, since PyTorch 1.6)").because(cause)
+        damaged("this is not a whole PyTorch file (a zip archive, since PyTorch 1.6)")
+            .because(cause)
     })?;
     let prefix = archive
         .file_names()
@@ -46,7 +47,9 @@ pub(crate) fn read(file: File) -> Result<BTreeMap<String, Tensor>> {
     if let Some(order) = entry(&mut archive, &format!("{prefix}byteorder"), 16)?
         && order != b"little"
     {
-        return Err(damaged("the weights are stored big-endian, which is not supported"));
+        return Err(damaged(
+            "the weights are stored big-endian, which is not supported",
+        ));
     }
     let pickle = entry(&mut archive, &format!("{prefix}data.pkl"), PICKLE_LIMIT)?
         .ok_or_else(|| damaged("the archive has no data.pkl"))?;
@@ -65,7 +68,10 @@ pub(crate) fn read(file: File) -> Result<BTreeMap<String, Tensor>> {
         let view = View::new(value).ok_or_else(|| {
             damaged(format!("`{name}` is a {}, not a tensor", value.kind())).with("tensor", name)
         })?;
-        if let Some(tensor) = view.load(&mut archive, &prefix).map_err(|e| e.with("tensor", name))? {
+        if let Some(tensor) = view
+            .load(&mut archive, &prefix)
+            .map_err(|e| e.with("tensor", name))?
+        {
             tensors.insert(name.to_owned(), tensor);
         }
     }
@@ -73,7 +79,8 @@ pub(crate) fn read(file: File) -> Result<BTreeMap<String, Tensor>> {
 }
 
 fn entry(archive: &mut ZipArchive<File>, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
-    let failed = |cause: String| damaged(format!("`{name}` in the archive cannot be read: {cause}"));
+    let failed =
+        |cause: String| damaged(format!("`{name}` in the archive cannot be read: {cause}"));
     let file = match archive.by_name(name) {
         Ok(file) => file,
         Err(zip::result::ZipError::FileNotFound) => return Ok(None),
@@ -141,16 +148,14 @@ impl<'a> View<'a> {
             .size();
         let bytes = entry(archive, &name, size)?.unwrap_or_default();
         let values = element.decode(&bytes);
-        let data = self
-            .gather(&values)
-            .ok_or_else(|| {
-                damaged(format!(
-                    "a tensor of shape {:?} does not fit its storage of {} values of {} bytes",
-                    self.shape,
-                    values.len(),
-                    element.bytes()
-                ))
-            })?;
+        let data = self.gather(&values).ok_or_else(|| {
+            damaged(format!(
+                "a tensor of shape {:?} does not fit its storage of {} values of {} bytes",
+                self.shape,
+                values.len(),
+                element.bytes()
+            ))
+        })?;
         Ok(Some(Tensor {
             shape: self.shape.clone(),
             data,
@@ -222,7 +227,11 @@ mod tests {
     fn a_view_outside_its_storage_is_refused() {
         let storage = [0.0; 6];
         assert!(view(5, &[2], &[1]).gather(&storage).is_none());
-        assert!(view(0, &[usize::MAX, 2], &[0, 0]).gather(&storage).is_none());
+        assert!(
+            view(0, &[usize::MAX, 2], &[0, 0])
+                .gather(&storage)
+                .is_none()
+        );
         assert!(view(0, &[1 << 40], &[0]).gather(&storage).is_none());
         assert!(view(0, &[2], &[usize::MAX]).gather(&storage).is_none());
     }

@@ -144,7 +144,10 @@ fn refuse(message: String, tensor: &str) -> Error {
 impl<'a> Reader<'a> {
     fn tensor(&mut self, name: &str, expected: &str) -> Result<&'a crate::Tensor> {
         let tensor = self.weights.tensors.get(name).ok_or_else(|| {
-            refuse(format!("the tensor `{name}` of shape {expected} is missing"), name)
+            refuse(
+                format!("the tensor `{name}` of shape {expected} is missing"),
+                name,
+            )
         })?;
         self.used.insert(name.to_owned());
         Ok(tensor)
@@ -247,11 +250,10 @@ impl<'a> Reader<'a> {
     }
 
     fn refuse_unused(&self) -> Result<()> {
-        let extra = self
-            .weights
-            .tensors
-            .iter()
-            .find(|(name, _)| !self.used.contains(*name) && !name.ends_with("num_batches_tracked"));
+        let extra =
+            self.weights.tensors.iter().find(|(name, _)| {
+                !self.used.contains(*name) && !name.ends_with("num_batches_tracked")
+            });
         match extra {
             None => Ok(()),
             Some((name, tensor)) => Err(refuse(

@@ -31,8 +31,7 @@ impl Weights {
     pub fn open(path: &Path) -> Result<Self> {
         let weights = match path.extension().and_then(|extension| extension.to_str()) {
             Some("safetensors") => {
-                let bytes =
-                    std::fs::read(path).map_err(|e| Error::io("read weights", path, e))?;
+                let bytes = std::fs::read(path).map_err(|e| Error::io("read weights", path, e))?;
                 Self::from_safetensors(&bytes)
             }
             _ => {
@@ -104,7 +103,12 @@ impl Element {
     /// All whole elements of `bytes` as f32.
     pub(crate) fn decode(self, bytes: &[u8]) -> Vec<f32> {
         fn each<const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f32) -> Vec<f32> {
-            bytes.as_chunks().0.iter().map(|chunk| value(*chunk)).collect()
+            bytes
+                .as_chunks()
+                .0
+                .iter()
+                .map(|chunk| value(*chunk))
+                .collect()
         }
         match self {
             Self::F32 => each(bytes, f32::from_le_bytes),
@@ -123,8 +127,14 @@ mod tests {
     fn every_float_type_becomes_f32() {
         assert_eq!(Element::F32.decode(&1.5_f32.to_le_bytes()), [1.5]);
         assert_eq!(Element::F64.decode(&(-2.0_f64).to_le_bytes()), [-2.0]);
-        assert_eq!(Element::F16.decode(&f16::from_f32(0.5).to_le_bytes()), [0.5]);
-        assert_eq!(Element::BF16.decode(&bf16::from_f32(4.0).to_le_bytes()), [4.0]);
+        assert_eq!(
+            Element::F16.decode(&f16::from_f32(0.5).to_le_bytes()),
+            [0.5]
+        );
+        assert_eq!(
+            Element::BF16.decode(&bf16::from_f32(4.0).to_le_bytes()),
+            [4.0]
+        );
     }
 
     #[test]

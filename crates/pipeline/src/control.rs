@@ -30,7 +30,11 @@ impl Cancel {
     /// An error of kind [`ErrorKind::Interrupted`] once a stop was asked for.
     pub fn check(&self) -> Result<()> {
         if self.0.load(Ordering::Relaxed) {
-            return Err(Error::new(ErrorKind::Interrupted, "run", "stopped on request"));
+            return Err(Error::new(
+                ErrorKind::Interrupted,
+                "run",
+                "stopped on request",
+            ));
         }
         Ok(())
     }

@@ -89,7 +89,11 @@ pub fn embed(
 }
 
 fn panicked(stage: &str) -> Error {
-    Error::new(ErrorKind::Internal, "embed", format!("the {stage} thread panicked"))
+    Error::new(
+        ErrorKind::Internal,
+        "embed",
+        format!("the {stage} thread panicked"),
+    )
 }
 
 fn read(
@@ -189,7 +193,8 @@ fn refuse_labels(
     on_error: OnError,
 ) -> Result<()> {
     let (dim, classes) = (backend.info().dim, backend.info().classes.len());
-    let out_of_range = |row: &SourceRow| matches!(row.label, Some(Label::Index(label)) if label >= classes as u64);
+    let out_of_range =
+        |row: &SourceRow| matches!(row.label, Some(Label::Index(label)) if label >= classes as u64);
     if !embedded.rows.iter().any(out_of_range) {
         return Ok(());
     }
@@ -201,7 +206,9 @@ fn refuse_labels(
                 let bad = SkippedImage {
                     row: row.row,
                     url: row.url,
-                    reason: format!("the label {label} is not one of the model's {classes} classes"),
+                    reason: format!(
+                        "the label {label} is not one of the model's {classes} classes"
+                    ),
                 };
                 if on_error == OnError::Fail {
                     return Err(bad_image(&bad));

@@ -80,10 +80,14 @@ impl RunFolder {
         let record_path = path.join("run.json");
         let record: Option<RunRecord> = match std::fs::read(&record_path) {
             Ok(bytes) => Some(serde_json::from_slice(&bytes).map_err(|cause| {
-                Error::new(ErrorKind::InvalidData, "open run", "the record of the run is damaged")
-                    .with("file", record_path.display())
-                    .because(cause)
-                    .remedy("remove it, and pass the calendar of the run with `--now`")
+                Error::new(
+                    ErrorKind::InvalidData,
+                    "open run",
+                    "the record of the run is damaged",
+                )
+                .with("file", record_path.display())
+                .because(cause)
+                .remedy("remove it, and pass the calendar of the run with `--now`")
             })?),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
             Err(e) => return Err(Error::io("open run", &record_path, e)),
@@ -160,8 +164,12 @@ impl RunFolder {
 
 fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
     serde_json::to_vec_pretty(value).map_err(|cause| {
-        Error::new(ErrorKind::Internal, "write run", "the record cannot be written as JSON")
-            .because(cause)
+        Error::new(
+            ErrorKind::Internal,
+            "write run",
+            "the record cannot be written as JSON",
+        )
+        .because(cause)
     })
 }
 
@@ -353,7 +361,10 @@ mod tests {
             let other = parts(total, batch_size);
             assert_eq!(other.len(), reference.len());
             for ((i, a), (j, b)) in other.iter().zip(&reference) {
-                assert_eq!((i, &a.skipped, a.source_rows), (j, &b.skipped, b.source_rows));
+                assert_eq!(
+                    (i, &a.skipped, a.source_rows),
+                    (j, &b.skipped, b.source_rows)
+                );
                 assert_eq!(a.rows.batch(), b.rows.batch());
             }
         }

@@ -191,7 +191,7 @@ impl Runner<'_> {
         clusters: usize,
     ) -> Result<(driftline_stats::Baseline, BaselineSummary)> {
         let dim = self.schema.dim;
-        let mut kept = Kept::new(baseline.source.info().rows, self.options.seed);
+        let kept = Kept::new(baseline.source.info().rows, self.options.seed);
         let mut embeddings: Vec<f32> = Vec::with_capacity(kept.len() * dim);
         let mut rows = 0;
         let mut accuracy = Accuracy::default();
@@ -217,8 +217,7 @@ impl Runner<'_> {
             return Err(no_images(BASELINE, "the baseline"));
         }
         self.progress.begin("clusters", 0);
-        let fitted =
-            driftline_stats::Baseline::fit(&embeddings, dim, clusters, self.options.seed)?;
+        let fitted = driftline_stats::Baseline::fit(&embeddings, dim, clusters, self.options.seed)?;
         self.progress.end();
         Ok((
             fitted,
@@ -418,7 +417,8 @@ impl Day {
         self.histogram.add(embedding)?;
         self.scores.clear();
         let classes = names.schema.classes.len();
-        self.scores.extend((0..classes).map(|class| rows.scores(class)[i]));
+        self.scores
+            .extend((0..classes).map(|class| rows.scores(class)[i]));
         let targets = rows.targets();
         self.builder.push(&Row {
             event_id: &names.event_id(event.number),
@@ -514,9 +514,13 @@ fn no_images(stage: &str, what: &str) -> Error {
 
 fn timestamp(ms: i64) -> Result<Timestamp> {
     Timestamp::from_millisecond(ms).map_err(|cause| {
-        Error::new(ErrorKind::InvalidConfig, "plan window", "the calendar is out of range")
-            .because(cause)
-            .remedy("choose another `now` or `start`")
+        Error::new(
+            ErrorKind::InvalidConfig,
+            "plan window",
+            "the calendar is out of range",
+        )
+        .because(cause)
+        .remedy("choose another `now` or `start`")
     })
 }
 

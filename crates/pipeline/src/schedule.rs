@@ -121,11 +121,14 @@ mod tests {
             let today: Vec<_> = events.iter().filter(|event| event.day == day).collect();
             assert_eq!(today.len(), 100);
             let start = schedule.day_start_ms(day);
-            assert!(today
-                .iter()
-                .all(|event| (start..start + DAY_MS).contains(&event.timestamp_ms)));
+            assert!(
+                today
+                    .iter()
+                    .all(|event| (start..start + DAY_MS).contains(&event.timestamp_ms))
+            );
         }
-        let numbers: std::collections::BTreeSet<_> = events.iter().map(|event| event.number).collect();
+        let numbers: std::collections::BTreeSet<_> =
+            events.iter().map(|event| event.number).collect();
         assert_eq!(numbers.len(), 600);
     }
 

@@ -8,8 +8,17 @@ use arrow_schema::DataType;
 use driftline_core::rows::{EMBEDDINGS, EVENT_ID};
 use driftline_core::{Error, ErrorKind, Result, Rows};
 
-/// The columns of the row schema in its order and with its types, and no others, with every number finite.
-/// `first` is the position of the batch's first row, for the error.
+/// Refuses what no file of rows may hold, before anything is written: missing columns, other types, nulls, and numbers
+/// that are not finite. The result has the columns of [`RowSchema::arrow`](driftline_core::RowSchema::arrow) in its
+/// order, and no others.
+///
+/// # Errors
+/// `InvalidData` naming the column, and the row (from 0) where there is one.
+pub fn check(batch: &RecordBatch) -> Result<Rows> {
+    conform(batch.clone(), 0)
+}
+
+/// [`check`] for a batch whose first row is row `first` of its file.
 pub(crate) fn conform(batch: RecordBatch, first: u64) -> Result<Rows> {
     let rows = Rows::new(batch)?;
     let schema = rows.schema().arrow();

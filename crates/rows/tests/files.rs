@@ -1,5 +1,8 @@
 //! Rows that go to disk and come back, and files that are not what they should be.
 
+// `allow-unwrap-in-tests` does not reach the helper functions of this file.
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;

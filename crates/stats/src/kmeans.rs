@@ -278,7 +278,10 @@ impl KMeans {
             let order = values.into_iter().find(|order| order.is_ne());
             n.cmp(m).then(order.unwrap_or(std::cmp::Ordering::Equal))
         });
-        let centroids = clusters.iter().flat_map(|(c, _)| c.iter().copied()).collect();
+        let centroids = clusters
+            .iter()
+            .flat_map(|(c, _)| c.iter().copied())
+            .collect();
         Ok(Self {
             inertia: self.inertia,
             ..Self::new(self.dim, centroids)
@@ -421,7 +424,10 @@ mod tests {
     fn threads_change_nothing() {
         let rows = blobs(20_000, 8, 7);
         let fit = |threads| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .unwrap();
             pool.install(|| KMeans::fit(&rows, 8, 5, &KMeansConfig::default()).unwrap())
         };
         assert_eq!(fit(1), fit(3));

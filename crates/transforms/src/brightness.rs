@@ -18,7 +18,9 @@ impl Brightness {
     /// Draws the factor of each image from `factor`, which may not be negative.
     pub fn new(factor: Strength) -> Result<Self> {
         if factor.low() < 0.0 {
-            return Err(refuse(format!("a brightness factor of {factor} is negative")));
+            return Err(refuse(format!(
+                "a brightness factor of {factor} is negative"
+            )));
         }
         Ok(Self {
             info: TransformInfo {

@@ -28,8 +28,10 @@ impl Strength {
         let parameters = spec.resolve(&[name])?;
         let number = |value: &Value| {
             value.as_f64().ok_or_else(|| {
-                refuse(format!("`{name}` is {value}, not a number or a range `a..b`"))
-                    .with("transform", &spec.name)
+                refuse(format!(
+                    "`{name}` is {value}, not a number or a range `a..b`"
+                ))
+                .with("transform", &spec.name)
             })
         };
         let (low, high) = match parameters.get(name) {

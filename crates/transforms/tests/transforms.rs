@@ -100,7 +100,11 @@ fn the_result_depends_on_seed_and_row_alone() {
 
 #[test]
 fn the_expression_builds_the_same_transform_again() {
-    for expression in ["blur(sigma=0.1..2)", "brightness(0.4..0.6)", "gaussian_blur(1)"] {
+    for expression in [
+        "blur(sigma=0.1..2)",
+        "brightness(0.4..0.6)",
+        "gaussian_blur(1)",
+    ] {
         let transform = build(expression).unwrap();
         let again = build(&transform.info().expression).unwrap();
         assert_eq!(transform.info(), again.info());
@@ -115,7 +119,10 @@ fn bad_parameters_are_refused() {
         ("blur(strong)", "not a number or a range"),
         ("blur(size=3)", "unknown parameter `size`"),
         ("brightness(-1)", "is negative"),
-        ("fog", "there is no transform named `fog`; available: gaussian_blur (or blur), brightness"),
+        (
+            "fog",
+            "there is no transform named `fog`; available: gaussian_blur (or blur), brightness",
+        ),
     ] {
         let error = build(expression).map(|_| ()).unwrap_err();
         assert!(error.contains(expected), "{expression}: {error}");

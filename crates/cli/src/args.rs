@@ -1,0 +1,203 @@
+//! Commands and flags.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+/// Watches image data for drift.
+#[derive(Parser)]
+#[command(name = "driftline", version, about, propagate_version = true)]
+pub struct Cli {
+    #[command(flatten)]
+    pub output: Output,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// How results and progress are shown.
+#[derive(Args, Clone, Copy)]
+pub struct Output {
+    /// Print the result as one JSON document
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Show no progress
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Do the whole notebook: baseline, three weeks with drift, publish, statistics
+    Quickstart(QuickstartArgs),
+    /// Do the same from a settings file: any data, any windows
+    Run(RunArgs),
+    /// Turn images into rows of embeddings and scores
+    Embed(EmbedArgs),
+    /// Compare two row files
+    Drift(DriftArgs),
+    /// Inspect a model
+    Model(ModelArgs),
+    /// List the embedding backends
+    Backends,
+    /// List the drift transforms
+    Transforms,
+    /// List the sinks
+    Sinks,
+    /// List the drift statistics
+    Statistics,
+    /// Show versions, threads, folders and what can be used, on one screen
+    Doctor(DoctorArgs),
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// Flags that quickstart and run share; each overrides the setting of the same name.
+#[derive(Args)]
+pub struct SettingsArgs {
+    /// A model.toml or a weights file, or `sample`
+    #[arg(long)]
+    pub model: Option<String>,
+    /// Backend that embeds (see `driftline backends`)
+    #[arg(long)]
+    pub backend: Option<String>,
+    /// Sink that keeps the rows (see `driftline sinks`)
+    #[arg(long)]
+    pub sink: Option<String>,
+    /// Folder of the store [default: driftline-store]
+    #[arg(long)]
+    pub store: Option<PathBuf>,
+    /// Project name [default: image_monitoring]
+    #[arg(long)]
+    pub project: Option<String>,
+    /// Clusters of the drift histogram [default: 5]
+    #[arg(long)]
+    pub clusters: Option<NonZeroUsize>,
+    /// Images in one call of the backend [default: 256]
+    #[arg(long)]
+    pub batch_size: Option<NonZeroUsize>,
+    /// Threads to compute with [default: all]
+    #[arg(long)]
+    pub threads: Option<NonZeroUsize>,
+    /// Seed of transforms, samples and clusters [default: 42]
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// What a bad image does [default: skip]
+    #[arg(long, value_parser = ["skip", "fail"])]
+    pub on_error: Option<String>,
+    /// Name of the run [default: a hash of settings and inputs]
+    #[arg(long)]
+    pub run_id: Option<String>,
+    /// The moment the calendar counts back from, as in 2026-11-24T00:00:00Z [default: the first start of this run]
+    #[arg(long)]
+    pub now: Option<jiff::Timestamp>,
+    /// Any setting, as in `--set monitor.feature=image_feature`
+    #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+#[derive(Args)]
+pub struct QuickstartArgs {
+    /// Images of the baseline: `sample` or a path
+    #[arg(long, default_value = "sample", value_name = "SRC")]
+    pub dataset: String,
+    /// Images of the three weeks [default: the test split of the data set]
+    #[arg(long, value_name = "SRC")]
+    pub events: Option<String>,
+    /// Days with events in each week
+    #[arg(long, default_value = "6")]
+    pub days: NonZeroUsize,
+    /// Events sampled for each day
+    #[arg(long, default_value_t = 1000)]
+    pub per_day: u64,
+    #[command(flatten)]
+    pub settings: SettingsArgs,
+}
+
+#[derive(Args)]
+pub struct RunArgs {
+    /// The settings file
+    #[arg(long, short, default_value = "driftline.toml")]
+    pub config: PathBuf,
+    #[command(flatten)]
+    pub settings: SettingsArgs,
+}
+
+#[derive(Args)]
+pub struct EmbedArgs {
+    /// Images: a path or `sample`
+    #[arg(value_name = "SRC")]
+    pub source: String,
+    /// The row file to write
+    #[arg(long, short)]
+    pub output: PathBuf,
+    /// Drift to inject, as in "blur(sigma=0.1..2)"
+    #[arg(long, default_value = "none")]
+    pub transform: String,
+    /// A model.toml or a weights file, or `sample`
+    #[arg(long, default_value = "sample")]
+    pub model: String,
+    /// Backend that embeds
+    #[arg(long, default_value = "candle")]
+    pub backend: String,
+    /// Images in one call of the backend
+    #[arg(long, default_value = "256")]
+    pub batch_size: NonZeroUsize,
+    /// Threads to compute with [default: all]
+    #[arg(long)]
+    pub threads: Option<NonZeroUsize>,
+    /// Seed of the transforms
+    #[arg(long, default_value_t = 42)]
+    pub seed: u64,
+    /// What a bad image does
+    #[arg(long, default_value = "skip", value_parser = ["skip", "fail"])]
+    pub on_error: String,
+}
+
+#[derive(Args)]
+pub struct DriftArgs {
+    /// Row file of the baseline
+    #[arg(long)]
+    pub baseline: PathBuf,
+    /// Row file of the window
+    #[arg(long)]
+    pub window: PathBuf,
+    /// Statistics, separated by commas [default: all]
+    #[arg(long, value_delimiter = ',')]
+    pub statistic: Vec<String>,
+    /// End with exit code 3 if a statistic is above its limit, as in `jsd=0.1`
+    #[arg(long, value_delimiter = ',', value_name = "STATISTIC=LIMIT")]
+    pub fail_above: Vec<String>,
+    /// Clusters of the histogram
+    #[arg(long, default_value = "5")]
+    pub clusters: NonZeroUsize,
+    /// Seed of the clusters
+    #[arg(long, default_value_t = 42)]
+    pub seed: u64,
+}
+
+#[derive(Args)]
+pub struct ModelArgs {
+    #[command(subcommand)]
+    pub command: ModelCommand,
+}
+
+#[derive(Subcommand)]
+pub enum ModelCommand {
+    /// Show what is in a model
+    Inspect {
+        /// A model.toml or a weights file, or `sample`
+        model: String,
+    },
+}
+
+#[derive(Args)]
+pub struct DoctorArgs {
+    /// Folder of the store
+    #[arg(long, default_value = "driftline-store")]
+    pub store: PathBuf,
+}

@@ -1,0 +1,66 @@
+//! `doctor`: one screen about this installation.
+
+use driftline::plan::all_threads;
+use driftline::{models, registries};
+use serde::Serialize;
+
+use crate::args::{DoctorArgs, Output};
+use crate::{Outcome, output};
+
+#[derive(Serialize)]
+struct Report {
+    driftline: &'static str,
+    threads: usize,
+    backends: Vec<String>,
+    transforms: Vec<String>,
+    sinks: Vec<String>,
+    cache: String,
+    store: String,
+}
+
+/// Looks around.
+pub fn doctor(args: &DoctorArgs, output: Output) -> anyhow::Result<Outcome> {
+    let names = |entries: Vec<&String>| entries.into_iter().cloned().collect();
+    let (backends, transforms, sinks) = (
+        registries::backends()?,
+        registries::transforms()?,
+        registries::sinks()?,
+    );
+    let store = match std::fs::metadata(&args.store) {
+        Ok(metadata) if metadata.is_dir() && metadata.permissions().readonly() => "read-only",
+        Ok(metadata) if metadata.is_dir() => "there",
+        Ok(_) => "not a folder",
+        Err(_) => "not there yet",
+    };
+    let report = Report {
+        driftline: env!("CARGO_PKG_VERSION"),
+        threads: all_threads().get(),
+        backends: names(backends.entries().iter().map(|entry| &entry.name).collect()),
+        transforms: names(
+            transforms
+                .entries()
+                .iter()
+                .map(|entry| &entry.name)
+                .collect(),
+        ),
+        sinks: names(sinks.entries().iter().map(|entry| &entry.name).collect()),
+        cache: match models::cache_folder() {
+            Ok(folder) => folder.display().to_string(),
+            Err(error) => error.to_string(),
+        },
+        store: format!("{} ({store})", args.store.display()),
+    };
+    if output.json {
+        output::json(&report)?;
+    } else {
+        let mut table = output::table(["driftline", report.driftline]);
+        table.add_row(["threads", &report.threads.to_string()]);
+        table.add_row(["backends", &report.backends.join(", ")]);
+        table.add_row(["transforms", &report.transforms.join(", ")]);
+        table.add_row(["sinks", &report.sinks.join(", ")]);
+        table.add_row(["cache", &report.cache]);
+        table.add_row(["store", &report.store]);
+        output::text(&table.to_string())?;
+    }
+    Ok(Outcome::Done)
+}

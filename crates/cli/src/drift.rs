@@ -1,0 +1,156 @@
+//! `drift`: statistics between two row files.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use driftline::core::{Error, ErrorKind, Result};
+use driftline::rows::RowsReader;
+use driftline::stats::{Baseline, Statistic};
+use serde::Serialize;
+
+use crate::args::{DriftArgs, Output};
+use crate::{Outcome, output};
+
+#[derive(Serialize)]
+struct Report {
+    baseline: RowCount,
+    window: RowCount,
+    statistics: BTreeMap<Statistic, Value>,
+}
+
+#[derive(Serialize)]
+struct RowCount {
+    rows: u64,
+}
+
+#[derive(Serialize)]
+struct Value {
+    value: f64,
+    threshold: Option<f64>,
+    p_value: Option<f64>,
+    drifted: Option<bool>,
+}
+
+/// Compares the files.
+pub fn drift(args: &DriftArgs, output: Output) -> anyhow::Result<Outcome> {
+    let limits = limits(&args.fail_above)?;
+    let mut wanted: Vec<Statistic> = if args.statistic.is_empty() {
+        Statistic::ALL.to_vec()
+    } else {
+        let names = args.statistic.iter().map(|name| name.trim().parse());
+        names.collect::<Result<_>>()?
+    };
+    wanted.extend(limits.keys());
+    let (baseline_rows, dim) = embeddings(&args.baseline)?;
+    let (window_rows, window_dim) = embeddings(&args.window)?;
+    if dim != window_dim {
+        return Err(Error::new(
+            ErrorKind::InvalidData,
+            "compare rows",
+            format!("the baseline has embeddings of {dim} values, the window of {window_dim}"),
+        )
+        .with("baseline", args.baseline.display())
+        .with("window", args.window.display())
+        .remedy("embed both with the same model")
+        .into());
+    }
+    let baseline = Baseline::fit(&baseline_rows, dim, args.clusters.get(), args.seed)
+        .map_err(|error| error.with("file", args.baseline.display()))?;
+    let mut window = baseline.histogram();
+    window.add(&window_rows)?;
+    let values = baseline
+        .statistics(&window)
+        .map_err(|error| error.with("file", args.window.display()))?;
+    let statistics: BTreeMap<Statistic, Value> = values
+        .into_iter()
+        .filter(|(statistic, _)| wanted.contains(statistic))
+        .map(|(statistic, value)| {
+            let threshold = limits.get(&statistic).copied();
+            let value = Value {
+                value,
+                threshold,
+                p_value: None,
+                drifted: threshold.map(|threshold| value > threshold),
+            };
+            (statistic, value)
+        })
+        .collect();
+    let above = statistics.values().any(|value| value.drifted == Some(true));
+    let report = Report {
+        baseline: RowCount {
+            rows: baseline.rows(),
+        },
+        window: RowCount {
+            rows: window.total(),
+        },
+        statistics,
+    };
+    if output.json {
+        output::json(&report)?;
+    } else {
+        let mut table = output::table(["statistic", "value", "limit", "drift"]);
+        for (statistic, value) in &report.statistics {
+            table.add_row([
+                statistic.to_string(),
+                format!("{:.4}", value.value),
+                value
+                    .threshold
+                    .map_or_else(|| "-".to_owned(), |t| t.to_string()),
+                match value.drifted {
+                    None => "-",
+                    Some(true) => "yes",
+                    Some(false) => "no",
+                }
+                .to_owned(),
+            ]);
+        }
+        output::text(&format!(
+            "{} baseline rows, {} window rows",
+            report.baseline.rows, report.window.rows
+        ))?;
+        output::text(&table.to_string())?;
+    }
+    Ok(if above {
+        Outcome::AboveLimit
+    } else {
+        Outcome::Done
+    })
+}
+
+fn limits(pairs: &[String]) -> Result<BTreeMap<Statistic, f64>> {
+    pairs
+        .iter()
+        .map(|pair| {
+            let refuse = || {
+                Error::new(
+                    ErrorKind::InvalidConfig,
+                    "read flags",
+                    format!("`--fail-above {pair}` is not a statistic and a number"),
+                )
+                .remedy("write it as in `--fail-above jsd=0.1`")
+            };
+            let (name, limit) = pair.split_once('=').ok_or_else(refuse)?;
+            let limit: f64 = limit.trim().parse().map_err(|_| refuse())?;
+            if !limit.is_finite() {
+                return Err(refuse());
+            }
+            Ok((name.trim().parse()?, limit))
+        })
+        .collect()
+}
+
+fn embeddings(path: &Path) -> Result<(Vec<f32>, usize)> {
+    let reader = RowsReader::open(path)?;
+    let dim = reader.schema().dim;
+    let mut all = Vec::new();
+    for rows in reader {
+        all.extend_from_slice(rows?.embeddings());
+    }
+    if all.is_empty() {
+        return Err(
+            Error::new(ErrorKind::InvalidData, "read rows", "the file has no rows")
+                .with("file", path.display()),
+        );
+    }
+    Ok((all, dim))
+}

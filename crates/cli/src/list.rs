@@ -1,0 +1,104 @@
+//! `backends`, `transforms`, `sinks` and `statistics`: what there is.
+
+use driftline::core::Registry;
+use driftline::registries;
+use driftline::stats::Statistic;
+use serde::Serialize;
+
+use crate::args::Output;
+use crate::{Outcome, output};
+
+#[derive(Serialize)]
+struct Entry {
+    name: String,
+    aliases: Vec<String>,
+    source: String,
+    available: bool,
+    reason: Option<String>,
+    summary: String,
+}
+
+fn entries<C, T>(registry: &Registry<C, T>) -> Vec<Entry> {
+    registry
+        .entries()
+        .iter()
+        .map(|entry| Entry {
+            name: entry.name.clone(),
+            aliases: entry.aliases.clone(),
+            source: entry.origin.clone(),
+            available: entry.constructor.is_ok(),
+            reason: entry.constructor.as_ref().err().cloned(),
+            summary: entry.summary.clone(),
+        })
+        .collect()
+}
+
+fn show(entries: &[Entry], output: Output) -> anyhow::Result<Outcome> {
+    if output.json {
+        output::json(&entries)?;
+        return Ok(Outcome::Done);
+    }
+    let mut table = output::table(["name", "source", "usable", "about"]);
+    for entry in entries {
+        let mut name = entry.name.clone();
+        if !entry.aliases.is_empty() {
+            name = format!("{name} ({})", entry.aliases.join(", "));
+        }
+        let usable = entry.reason.clone().unwrap_or_else(|| "yes".to_owned());
+        table.add_row([name, entry.source.clone(), usable, entry.summary.clone()]);
+    }
+    output::text(&table.to_string())?;
+    Ok(Outcome::Done)
+}
+
+#[derive(Serialize)]
+struct BackendEntry {
+    #[serde(flatten)]
+    entry: Entry,
+    engine: Option<&'static str>,
+    devices: Vec<&'static str>,
+}
+
+/// Lists the backends.
+pub fn backends(output: Output) -> anyhow::Result<Outcome> {
+    let found = entries(&registries::backends()?);
+    if !output.json {
+        return show(&found, output);
+    }
+    let found: Vec<BackendEntry> = found
+        .into_iter()
+        .map(|entry| BackendEntry {
+            engine: registries::engine(&entry.name),
+            devices: vec!["cpu"],
+            entry,
+        })
+        .collect();
+    output::json(&found)?;
+    Ok(Outcome::Done)
+}
+
+/// Lists the transforms.
+pub fn transforms(output: Output) -> anyhow::Result<Outcome> {
+    show(&entries(&registries::transforms()?), output)
+}
+
+/// Lists the sinks.
+pub fn sinks(output: Output) -> anyhow::Result<Outcome> {
+    show(&entries(&registries::sinks()?), output)
+}
+
+/// Lists the statistics.
+pub fn statistics(output: Output) -> anyhow::Result<Outcome> {
+    let found: Vec<Entry> = Statistic::ALL
+        .into_iter()
+        .map(|statistic| Entry {
+            name: statistic.name().to_owned(),
+            aliases: Vec::new(),
+            source: "built-in".to_owned(),
+            available: true,
+            reason: None,
+            summary: statistic.summary().to_owned(),
+        })
+        .collect();
+    show(&found, output)
+}

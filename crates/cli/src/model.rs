@@ -1,0 +1,58 @@
+//! `model`: what is in a model.
+
+use driftline::model::ModelPackage;
+use driftline::models;
+use serde::Serialize;
+
+use crate::args::{ModelArgs, ModelCommand, Output};
+use crate::{Outcome, output};
+
+#[derive(Serialize)]
+struct Report {
+    name: String,
+    weights: String,
+    sha256: String,
+    architecture: &'static str,
+    base_width: usize,
+    input: [usize; 2],
+    dim: usize,
+    classes: Vec<String>,
+}
+
+/// Inspects.
+pub fn model(args: &ModelArgs, output: Output) -> anyhow::Result<Outcome> {
+    match &args.command {
+        ModelCommand::Inspect { model } => {
+            let package = ModelPackage::open(&models::resolve(model)?)?;
+            let (network, classes) = package.network()?;
+            let shape = package.preprocessing.shape;
+            let report = Report {
+                weights: package.weights.display().to_string(),
+                architecture: "resnet18",
+                base_width: network.base_width(),
+                input: [shape.height, shape.width],
+                dim: network.dim(),
+                classes,
+                name: package.name,
+                sha256: package.sha256,
+            };
+            if output.json {
+                output::json(&report)?;
+            } else {
+                let mut table = output::table(["model", &report.name]);
+                table.add_row(["weights", &report.weights]);
+                table.add_row(["sha256", &report.sha256]);
+                table.add_row(["architecture", report.architecture]);
+                table.add_row(["base width", &report.base_width.to_string()]);
+                table.add_row(["input", &shape.to_string()]);
+                table.add_row([
+                    "embedding",
+                    &format!("{} values, output of fc.0", report.dim),
+                ]);
+                table.add_row(["classes", &report.classes.join(", ")]);
+                output::text(&table.to_string())?;
+            }
+        }
+    }
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,150 @@
+//! Progress on stderr: a bar on a terminal, a line every few seconds elsewhere, nothing with `--quiet`.
+
+use std::io::IsTerminal;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use driftline::pipeline::{Cancel, Progress};
+use indicatif::{ProgressBar, ProgressStyle};
+
+const LINE_EVERY: Duration = Duration::from_secs(5);
+
+/// Shows progress in the way that fits where stderr goes.
+pub enum Reporter {
+    /// On a terminal.
+    Bar(Mutex<Option<ProgressBar>>),
+    /// In a file or a pipe.
+    Lines(Mutex<Stage>),
+    /// Not at all.
+    Quiet,
+}
+
+/// The stage that lines are written about.
+pub struct Stage {
+    name: String,
+    rows: u64,
+    done: u64,
+    begun: Instant,
+    written: Instant,
+}
+
+impl Reporter {
+    /// Chooses by `quiet` and by where stderr goes.
+    pub fn new(quiet: bool) -> Self {
+        let now = Instant::now();
+        if quiet {
+            Self::Quiet
+        } else if std::io::stderr().is_terminal() {
+            Self::Bar(Mutex::new(None))
+        } else {
+            Self::Lines(Mutex::new(Stage {
+                name: String::new(),
+                rows: 0,
+                done: 0,
+                begun: now,
+                written: now,
+            }))
+        }
+    }
+}
+
+impl Progress for Reporter {
+    fn begin(&self, name: &str, rows: u64) {
+        match self {
+            Self::Bar(current) => {
+                let bar = if rows == 0 {
+                    ProgressBar::new_spinner()
+                } else {
+                    let template =
+                        "{msg:12} {bar:32} {human_pos}/{human_len}  {per_sec}  {eta} left";
+                    let style = ProgressStyle::with_template(template)
+                        .unwrap_or_else(|_| ProgressStyle::default_bar());
+                    ProgressBar::new(rows).with_style(style)
+                };
+                bar.set_message(name.to_owned());
+                *current.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar);
+            }
+            Self::Lines(stage) => {
+                let now = Instant::now();
+                *stage.lock().unwrap_or_else(PoisonError::into_inner) = Stage {
+                    name: name.to_owned(),
+                    rows,
+                    done: 0,
+                    begun: now,
+                    written: now,
+                };
+            }
+            Self::Quiet => {}
+        }
+    }
+
+    fn advance(&self, rows: u64) {
+        match self {
+            Self::Bar(current) => {
+                if let Some(bar) = &*current.lock().unwrap_or_else(PoisonError::into_inner) {
+                    bar.inc(rows);
+                }
+            }
+            Self::Lines(stage) => {
+                let mut stage = stage.lock().unwrap_or_else(PoisonError::into_inner);
+                stage.done += rows;
+                if stage.written.elapsed() >= LINE_EVERY {
+                    stage.written = Instant::now();
+                    let rate = stage.done as f64 / stage.begun.elapsed().as_secs_f64();
+                    eprintln!(
+                        "{}: {} of {} ({rate:.0}/s)",
+                        stage.name, stage.done, stage.rows
+                    );
+                }
+            }
+            Self::Quiet => {}
+        }
+    }
+
+    fn end(&self) {
+        match self {
+            Self::Bar(current) => {
+                let bar = current
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .take();
+                if let Some(bar) = bar {
+                    bar.finish_and_clear();
+                }
+            }
+            Self::Lines(stage) => {
+                let stage = stage.lock().unwrap_or_else(PoisonError::into_inner);
+                let seconds = stage.begun.elapsed().as_secs_f64();
+                eprintln!("{}: done in {seconds:.1} s", stage.name);
+            }
+            Self::Quiet => {}
+        }
+    }
+
+    fn note(&self, line: &str) {
+        match self {
+            Self::Bar(current) => match &*current.lock().unwrap_or_else(PoisonError::into_inner) {
+                Some(bar) => bar.println(line),
+                None => eprintln!("{line}"),
+            },
+            Self::Lines(_) => eprintln!("{line}"),
+            Self::Quiet => {}
+        }
+    }
+}
+
+/// Lets Ctrl-C ask for a clean stop; a second one ends the process at once.
+pub fn stop_on_ctrl_c() -> anyhow::Result<Cancel> {
+    let cancel = Cancel::default();
+    let request = cancel.clone();
+    let mut asked = false;
+    ctrlc::set_handler(move || {
+        if asked {
+            std::process::exit(1);
+        }
+        asked = true;
+        eprintln!("stopping after the current batch; press Ctrl-C again to end at once");
+        request.request();
+    })?;
+    Ok(cancel)
+}

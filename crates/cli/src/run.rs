@@ -1,0 +1,172 @@
+//! `quickstart` and `run`.
+
+use driftline::core::{Error, ErrorKind};
+use driftline::data::Split;
+use driftline::pipeline::Summary;
+use driftline::settings::three_weeks;
+use driftline::stats::Statistic;
+use driftline::{Plan, Settings};
+
+use crate::args::{Output, QuickstartArgs, RunArgs, SettingsArgs};
+use crate::progress::{Reporter, stop_on_ctrl_c};
+use crate::{Outcome, output};
+
+/// Rows that the table shows the days of.
+const DAYS_SHOWN: usize = 7;
+
+/// Does the notebook.
+pub fn quickstart(args: &QuickstartArgs, output: Output) -> anyhow::Result<Outcome> {
+    let mut settings = Settings::default();
+    let (baseline, events) = sources(args)?;
+    settings.baseline.source = baseline;
+    settings.monitor.dataset = match args.dataset.as_str() {
+        "sample" => args.dataset.clone(),
+        _ => "baseline".to_owned(),
+    };
+    settings.windows = three_weeks(&events, args.days, args.per_day);
+    settings.model.path = match (&args.settings.model, args.dataset.as_str()) {
+        (Some(model), _) => model.clone(),
+        (None, name @ "sample") => name.to_owned(),
+        (None, _) => {
+            return Err(refuse("your own images need a model that knows them")
+                .remedy("pass it with `--model`: a model.toml or a weights file")
+                .into());
+        }
+    };
+    let settings = Settings::load(&settings, None, &overrides(&args.settings)?)?;
+    execute(&settings, output)
+}
+
+/// Does what a settings file says.
+pub fn run(args: &RunArgs, output: Output) -> anyhow::Result<Outcome> {
+    let overrides = overrides(&args.settings)?;
+    let settings = Settings::load(&Settings::default(), Some(&args.config), &overrides)?;
+    execute(&settings, output)
+}
+
+fn refuse(message: &str) -> Error {
+    Error::new(ErrorKind::InvalidConfig, "read flags", message)
+}
+
+/// Baseline and events of a quickstart.
+fn sources(args: &QuickstartArgs) -> Result<(String, String), Error> {
+    let (plain, split) = Split::strip_suffix(&args.dataset);
+    match (&args.events, plain) {
+        (Some(events), _) => Ok((args.dataset.clone(), events.clone())),
+        (None, "sample") if split.is_none() => {
+            Ok((format!("{plain}#train"), format!("{plain}#test")))
+        }
+        (None, _) => Err(refuse("the images of the three weeks are missing")
+            .remedy("pass them with `--events SRC`")),
+    }
+}
+
+fn overrides(args: &SettingsArgs) -> Result<Vec<(String, String)>, Error> {
+    let mut overrides = Vec::new();
+    for pair in &args.set {
+        let (key, value) = pair.split_once('=').ok_or_else(|| {
+            refuse(&format!("`--set {pair}` has no value"))
+                .remedy("write it as in `--set backend.name=candle`")
+        })?;
+        overrides.push((key.to_owned(), value.to_owned()));
+    }
+    let mut add = |key: &str, value: Option<String>| {
+        overrides.extend(value.map(|value| (key.to_owned(), value)));
+    };
+    add("model.path", args.model.clone());
+    add("backend.name", args.backend.clone());
+    add("backend.threads", args.threads.map(|n| n.to_string()));
+    add("sink.name", args.sink.clone());
+    let store = args.store.as_ref();
+    add("sink.store", store.map(|path| path.display().to_string()));
+    add("monitor.project", args.project.clone());
+    add("monitor.clusters", args.clusters.map(|n| n.to_string()));
+    add("run.batch_size", args.batch_size.map(|n| n.to_string()));
+    add("run.seed", args.seed.map(|seed| seed.to_string()));
+    add("run.on_error", args.on_error.clone());
+    add("run.id", args.run_id.clone());
+    add("run.now", args.now.map(|now| now.to_string()));
+    Ok(overrides)
+}
+
+fn execute(settings: &Settings, output: Output) -> anyhow::Result<Outcome> {
+    let progress = Reporter::new(output.quiet);
+    let cancel = stop_on_ctrl_c()?;
+    let summary = Plan::new(settings)?
+        .execute(&cancel, &progress)
+        .map_err(|error| match error.kind() {
+            ErrorKind::Interrupted => {
+                error.remedy("what was written is kept; run the same command again to go on")
+            }
+            _ => error,
+        })?;
+    if output.json {
+        output::json(&summary)?;
+    } else {
+        show(&summary)?;
+    }
+    Ok(Outcome::Done)
+}
+
+fn show(summary: &Summary) -> anyhow::Result<()> {
+    output::text(&format!(
+        "{} ({} images, accuracy {}) on {}, {} threads, {}",
+        summary.model.name,
+        summary.baseline.rows,
+        output::percent(summary.baseline.accuracy),
+        summary.backend.engine,
+        summary.backend.threads,
+        summary.backend.precision,
+    ))?;
+    let mut windows = output::table([
+        "window",
+        "transform",
+        "images",
+        "accuracy",
+        "published",
+        "jsd",
+        "noise floor",
+        "psi",
+        "drift",
+    ]);
+    let mut days = output::table(["jsd by day", "1", "2", "3", "4", "5", "6", "7"]);
+    for window in &summary.windows {
+        windows.add_row([
+            window.name.clone(),
+            window.transform.clone(),
+            window.rows.to_string(),
+            output::percent(window.accuracy),
+            window.published.to_string(),
+            format!("{:.4}", window.statistics[&Statistic::Jsd]),
+            format!("{:.4}", window.noise_floor),
+            format!("{:.4}", window.statistics[&Statistic::Psi]),
+            if window.drifted { "yes" } else { "no" }.to_owned(),
+        ]);
+        let mut row = vec![window.name.clone()];
+        let shown = window.bins.iter().take(DAYS_SHOWN);
+        row.extend(shown.map(|bin| format!("{:.3}", bin.statistics[&Statistic::Jsd])));
+        days.add_row(row);
+    }
+    output::text(&windows.to_string())?;
+    output::text(&days.to_string())?;
+    for skipped in &summary.skipped {
+        output::text(&format!(
+            "skipped: {} row {} ({}): {}",
+            skipped.stage, skipped.image.row, skipped.image.url, skipped.image.reason
+        ))?;
+    }
+    if summary.skipped_images > summary.skipped.len() as u64 {
+        output::text(&format!("skipped in all: {}", summary.skipped_images))?;
+    }
+    output::text(&format!(
+        "{} images in {:.1} s, {:.0} images/s embedding",
+        summary.timing.images, summary.timing.total_seconds, summary.timing.images_per_second
+    ))?;
+    output::text(&format!(
+        "{} events new, {} there before, in {} (run {})",
+        summary.sink.rows_published,
+        summary.sink.rows_duplicate,
+        summary.sink.location,
+        summary.run_id
+    ))
+}

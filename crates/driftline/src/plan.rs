@@ -1,0 +1,225 @@
+//! Settings -> a checked run with its backend and sink.
+
+use std::num::NonZeroUsize;
+
+use driftline_core::{
+    BackendConfig, EmbeddingBackend, Error, ErrorKind, MonitorSink, MonitorSpec, Result, RowSchema,
+    SinkConfig, sink::ImageEmbedding,
+};
+use driftline_data::DecodeOptions;
+use driftline_model::ModelPackage;
+use driftline_pipeline::{Baseline, Cancel, EmbedOptions, Progress, Run, Summary, Window};
+use jiff::Timestamp;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::settings::Settings;
+use crate::{models, registries};
+
+/// A run that is ready to start: everything is opened and checked.
+pub struct Plan {
+    run: Run,
+    backend: Box<dyn EmbeddingBackend>,
+    sink: Box<dyn MonitorSink>,
+}
+
+/// What the run id is a hash of: all that decides what is published.
+#[derive(Serialize)]
+struct Identity<'a> {
+    backend: &'a str,
+    monitor: &'a MonitorSpec,
+    input: String,
+    seed: u64,
+    now: Option<Timestamp>,
+    baseline: &'a str,
+    windows: Vec<WindowIdentity>,
+}
+
+#[derive(Serialize)]
+struct WindowIdentity {
+    name: String,
+    source: String,
+    transforms: Vec<String>,
+    start: Option<Timestamp>,
+    days: usize,
+    per_day: Option<u64>,
+}
+
+impl Plan {
+    /// Opens model, backend, sources, transforms and sink, and works out the run id. Nothing is written.
+    pub fn new(settings: &Settings) -> Result<Self> {
+        let path = models::resolve(&settings.model.path)?;
+        let package = ModelPackage::open(&path)?;
+        let backend = registries::backends()?.build(
+            &settings.backend.name,
+            &BackendConfig {
+                model: path,
+                threads: settings.backend.threads.unwrap_or_else(all_threads).get(),
+            },
+        )?;
+        let info = backend.info();
+        let decode = DecodeOptions {
+            shape: info.input,
+            resize: package.preprocessing.resize,
+        };
+        let baseline = driftline_data::open(&settings.baseline.source, &decode)?;
+        check_names(settings)?;
+        let mut windows = Vec::new();
+        for window in &settings.windows {
+            let of = |error: Error| error.with("window", &window.name);
+            windows.push(Window {
+                name: window.name.clone(),
+                source: driftline_data::open(&window.source, &decode).map_err(of)?,
+                transforms: registries::build_transforms(&window.transform).map_err(of)?,
+                start: window.start,
+                days: window.days.get(),
+                per_day: window.per_day,
+            });
+        }
+        for source in std::iter::once(&baseline).chain(windows.iter().map(|window| &window.source))
+        {
+            if source.info().rows == 0 {
+                return Err(Error::new(
+                    ErrorKind::InvalidData,
+                    "open images",
+                    "the source has no images",
+                )
+                .with("source", &source.info().location));
+            }
+        }
+        let monitor = MonitorSpec {
+            project: settings.monitor.project.clone(),
+            dataset: settings.monitor.dataset.clone(),
+            model: settings
+                .monitor
+                .model
+                .clone()
+                .unwrap_or_else(|| package.name.clone()),
+            model_sha256: package.sha256.clone(),
+            schema: RowSchema::new(info.dim, info.classes.clone())?,
+            custom_feature: ImageEmbedding {
+                name: settings.monitor.feature.clone(),
+                source_column: driftline_core::rows::IMAGE_URL.to_owned(),
+                column: driftline_core::rows::EMBEDDINGS.to_owned(),
+                n_clusters: settings.monitor.clusters.get(),
+            },
+        };
+        let run_id = match &settings.run.run_id {
+            Some(id) => checked_run_id(id)?,
+            None => hash(&Identity {
+                backend: &info.name,
+                monitor: &monitor,
+                input: format!("{:?}", package.preprocessing),
+                seed: settings.run.seed,
+                now: settings.run.now,
+                baseline: &baseline.info().fingerprint,
+                windows: windows.iter().map(identity).collect(),
+            })?,
+        };
+        let sink = registries::sinks()?.build(
+            &settings.sink.name,
+            &SinkConfig {
+                store: settings.sink.store.clone(),
+            },
+        )?;
+        Ok(Self {
+            run: Run {
+                run_id,
+                now: settings.run.now.unwrap_or_else(Timestamp::now),
+                store: settings.sink.store.clone(),
+                monitor,
+                baseline: Baseline { source: baseline },
+                windows,
+                options: EmbedOptions {
+                    batch_size: settings.run.batch_size.get(),
+                    seed: settings.run.seed,
+                    on_error: settings.run.on_error,
+                },
+            },
+            backend,
+            sink,
+        })
+    }
+
+    /// Does the run.
+    pub fn execute(mut self, cancel: &Cancel, progress: &dyn Progress) -> Result<Summary> {
+        self.run
+            .execute(self.backend.as_mut(), self.sink.as_mut(), cancel, progress)
+    }
+}
+
+/// As many threads as the machine runs at once.
+pub fn all_threads() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+fn identity(window: &Window) -> WindowIdentity {
+    WindowIdentity {
+        name: window.name.clone(),
+        source: window.source.info().fingerprint.clone(),
+        transforms: window
+            .transforms
+            .iter()
+            .map(|transform| transform.info().expression.clone())
+            .collect(),
+        start: window.start,
+        days: window.days,
+        per_day: window.per_day,
+    }
+}
+
+/// The first 12 hex digits of the sha256 of the canonical JSON of `identity`.
+pub(crate) fn hash(identity: &impl Serialize) -> Result<String> {
+    let json = serde_json::to_vec(identity).map_err(|cause| {
+        Error::new(
+            ErrorKind::Internal,
+            "name the run",
+            "the settings cannot be hashed",
+        )
+        .because(cause)
+    })?;
+    let digest = Sha256::digest(json);
+    Ok(digest[..6]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
+}
+
+fn refuse(message: String) -> Error {
+    Error::new(ErrorKind::InvalidConfig, "plan run", message)
+}
+
+fn is_plain(name: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with('.')
+        && name
+            .chars()
+            .all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'))
+}
+
+fn checked_run_id(id: &str) -> Result<String> {
+    if is_plain(id) {
+        return Ok(id.to_owned());
+    }
+    Err(refuse(format!("the run id `{id}` is not a plain name"))
+        .remedy("use letters, digits, `-`, `_` and `.`"))
+}
+
+fn check_names(settings: &Settings) -> Result<()> {
+    let windows = &settings.windows;
+    for (i, window) in windows.iter().enumerate() {
+        if !is_plain(&window.name) || window.name == "baseline" {
+            return Err(refuse(format!("`{}` cannot name a window", window.name))
+                .remedy("use letters, digits, `-`, `_` and `.`, and not `baseline`"));
+        }
+        if windows[..i].iter().any(|other| other.name == window.name) {
+            return Err(refuse(format!("two windows are named `{}`", window.name)));
+        }
+        if window.per_day == Some(0) {
+            return Err(
+                refuse("per_day must be at least 1".to_owned()).with("window", &window.name)
+            );
+        }
+    }
+    Ok(())
+}

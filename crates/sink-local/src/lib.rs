@@ -1,0 +1,46 @@
+//! The embedded store: an append-only folder of plain Parquet files.
+//!
+//! ```text
+//! <store>/<project>/<model>/
+//!   monitor.json                          what is monitored
+//!   baseline/part-….parquet
+//!   events/date=2026-11-01/part-….parquet
+//!   damaged/part-….parquet.damaged        files that were set aside
+//! ```
+//!
+//! | module | what is in it |
+//! | --- | --- |
+//! | [`sink`] | [`LocalSink`]: the writing side, a `MonitorSink` |
+//! | [`store`] | [`Store`]: the reading side |
+//! | [`damage`] | [`Damage`]: a file that could not be used, and where it is now |
+//!
+//! # Guarantees
+//! - A row is there once, known by its `event_id`, however often and by however many processes it is published.
+//! - A killed process or a full disk leaves whole files or none; what was acknowledged stays.
+//! - A damaged file is named and never hides the others; publishing its rows again brings them back.
+//! - The same calls make the same files, byte by byte.
+
+pub mod damage;
+pub mod sink;
+pub mod store;
+
+mod catalog;
+mod layout;
+mod lock;
+mod monitor;
+
+pub use damage::Damage;
+pub use sink::LocalSink;
+pub use store::{Part, PartRows, Section, Store, monitors};
+
+use driftline_core::{MonitorSink, Registration, Registry, Result, SinkConfig};
+
+/// Registers the sink as `local`.
+pub fn register(registry: &mut Registry<SinkConfig, Box<dyn MonitorSink>>) -> Result<()> {
+    registry.register(Registration::built_in(
+        "local",
+        &[],
+        "Parquet files in a folder of this machine",
+        |config| Ok(Box::new(LocalSink::open(config)?) as Box<dyn MonitorSink>),
+    ))
+}

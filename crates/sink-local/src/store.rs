@@ -1,0 +1,181 @@
+//! The reading side of the store.
+
+use std::ops::RangeBounds;
+use std::path::{Path, PathBuf};
+use std::vec;
+
+use driftline_core::{Error, ErrorKind, MonitorSpec, Result, RowSchema, Rows};
+use driftline_rows::RowsReader;
+use jiff::civil::Date;
+
+use crate::damage::{Damage, Fault, check, record};
+use crate::layout::{Layout, names_in};
+use crate::monitor;
+
+/// What a part file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Section {
+    /// Rows of the baseline.
+    Baseline,
+    /// Events of one day in UTC.
+    Events(Date),
+}
+
+/// One Parquet file of the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it holds.
+    pub section: Section,
+}
+
+/// One model of a store, for reading; nothing is written and no lock is taken.
+#[derive(Debug, Clone)]
+pub struct Store {
+    layout: Layout,
+    monitor: MonitorSpec,
+}
+
+/// Project and model of everything in the store at `store`, in order of names.
+pub fn monitors(store: &Path) -> Result<Vec<(String, String)>> {
+    let mut found = Vec::new();
+    for project in names_in(store)? {
+        let folder = store.join(&project);
+        if !folder.is_dir() {
+            continue;
+        }
+        for model in names_in(&folder)? {
+            if folder.join(&model).join("monitor.json").is_file() {
+                found.push((project.clone(), model));
+            }
+        }
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
+impl Store {
+    /// Opens a model of the store at `store`.
+    ///
+    /// # Errors
+    /// `NotFound`, listing what there is; `InvalidData` or `Unsupported` naming a `monitor.json` that cannot be used.
+    pub fn open(store: &Path, project: &str, model: &str) -> Result<Self> {
+        let layout = Layout::new(store, project, model)?;
+        if let Some(monitor) = monitor::read(&layout)? {
+            return Ok(Self { layout, monitor });
+        }
+        let message = format!("the store has no model `{model}` in a project `{project}`");
+        let known: Vec<String> = monitors(store)?
+            .iter()
+            .map(|(project, model)| format!("{project}/{model}"))
+            .collect();
+        let remedy = if known.is_empty() {
+            "there is nothing in it yet; check --store".to_owned()
+        } else {
+            format!("it has: {}", known.join(", "))
+        };
+        Err(Error::new(ErrorKind::NotFound, "open the store", message)
+            .with("store", store.display())
+            .remedy(remedy))
+    }
+
+    /// What is monitored, as `monitor.json` says.
+    pub fn monitor(&self) -> &MonitorSpec {
+        &self.monitor
+    }
+
+    /// Every Parquet file: the baseline, then events by date and name.
+    pub fn parts(&self) -> Result<Vec<Part>> {
+        self.layout.parts(|_| true)
+    }
+
+    /// The rows of the baseline.
+    pub fn baseline(&self) -> Result<PartRows> {
+        self.rows(|section| section == Section::Baseline)
+    }
+
+    /// The events of some days (in UTC), in order of days; `..` is all of them.
+    pub fn events(&self, dates: impl RangeBounds<Date>) -> Result<PartRows> {
+        self.rows(|section| match section {
+            Section::Baseline => false,
+            Section::Events(date) => dates.contains(&date),
+        })
+    }
+
+    fn rows(&self, wanted: impl Fn(Section) -> bool) -> Result<PartRows> {
+        Ok(PartRows {
+            schema: self.monitor.schema.clone(),
+            parts: self.layout.parts(wanted)?.into_iter(),
+            current: None,
+            damaged: Vec::new(),
+        })
+    }
+}
+
+/// The rows of some part files, batch by batch.
+///
+/// A damaged file is passed over and named in [`damaged`](Self::damaged); a file that cannot be read for another reason
+/// (permission, a failing disk) is an error, after which the next file follows.
+#[derive(Debug)]
+pub struct PartRows {
+    schema: RowSchema,
+    parts: vec::IntoIter<Part>,
+    current: Option<(PathBuf, RowsReader)>,
+    damaged: Vec<Damage>,
+}
+
+impl PartRows {
+    /// The files met so far whose rows are missing.
+    pub fn damaged(&self) -> &[Damage] {
+        &self.damaged
+    }
+
+    fn open(&self, path: &Path) -> Result<RowsReader, Fault> {
+        check(path, &self.schema)?;
+        Ok(RowsReader::open(path)?)
+    }
+
+    /// Keeps damage in mind; anything else goes to the caller.
+    fn note(&mut self, path: &Path, fault: Fault) -> Option<Error> {
+        match record(path, fault) {
+            Ok(damage) => {
+                self.damaged.push(damage);
+                None
+            }
+            Err(error) => Some(error),
+        }
+    }
+}
+
+impl Iterator for PartRows {
+    type Item = Result<Rows>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some((path, mut reader)) = self.current.take() {
+                match reader.next() {
+                    None => {}
+                    Some(Ok(rows)) => {
+                        self.current = Some((path, reader));
+                        return Some(Ok(rows));
+                    }
+                    Some(Err(error)) => {
+                        if let Some(error) = self.note(&path, error.into()) {
+                            return Some(Err(error));
+                        }
+                    }
+                }
+            }
+            let Part { path, .. } = self.parts.next()?;
+            match self.open(&path) {
+                Ok(reader) => self.current = Some((path, reader)),
+                Err(fault) => {
+                    if let Some(error) = self.note(&path, fault) {
+                        return Some(Err(error));
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Developer tasks: `cargo xtask <task>`.
+//!
+//! | module | task |
+//! | --- | --- |
+//! | [`test`] | set up what the tests need, and run all of them |
+//! | [`train`] | train the sample model |
+
+mod test;
+mod train;
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Developer tasks of driftline")]
+enum Task {
+    /// Set up what the tests need and run all of them: format, lints, tests, documentation.
+    Test,
+    /// Train the sample model and write it to models/sample.
+    TrainSampleModel(train::Arguments),
+}
+
+fn main() -> Result<()> {
+    match Task::parse() {
+        Task::Test => test::run(),
+        Task::TrainSampleModel(arguments) => train::run(&arguments),
+    }
+}
+
+/// The folder of the workspace.
+fn workspace() -> Result<&'static Path> {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .context("xtask is not two folders below the workspace")
+}
