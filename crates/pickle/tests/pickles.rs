@@ -10,7 +10,7 @@ use driftline_core::{Error, ErrorKind};
 use driftline_pickle::{MAX_DEPTH, Pickle, parse};
 use proptest::prelude::*;
 
-// The same dict written by CPython 3.12 with NumPy 2 in three protocols:
+// The same dict written by CPython 3.11 with NumPy 2 in three protocols:
 // {b"data": np.arange(12, dtype=np.uint8).reshape(2, 6) + 200, b"labels": [3, 250], "名": -5, b"f": 1.5,
 //  "big": 2**40, "neg": -2**40, "t": (1, 2, 3, 4), "n": None, "b": True}
 const PROTOCOL_0: &[u8] = b"\
