@@ -1,7 +1,7 @@
 //! `doctor`: one screen about this installation.
 
 use driftline::plan::all_threads;
-use driftline::{models, registries};
+use driftline::registries;
 use serde::Serialize;
 
 use crate::args::{DoctorArgs, Output};
@@ -14,7 +14,6 @@ struct Report {
     backends: Vec<String>,
     transforms: Vec<String>,
     sinks: Vec<String>,
-    cache: String,
     store: String,
 }
 
@@ -44,10 +43,6 @@ pub fn doctor(args: &DoctorArgs, output: Output) -> anyhow::Result<Outcome> {
                 .collect(),
         ),
         sinks: names(sinks.entries().iter().map(|entry| &entry.name).collect()),
-        cache: match models::cache_folder() {
-            Ok(folder) => folder.display().to_string(),
-            Err(error) => error.to_string(),
-        },
         store: format!("{} ({store})", args.store.display()),
     };
     if output.json {
@@ -58,7 +53,6 @@ pub fn doctor(args: &DoctorArgs, output: Output) -> anyhow::Result<Outcome> {
         table.add_row(["backends", &report.backends.join(", ")]);
         table.add_row(["transforms", &report.transforms.join(", ")]);
         table.add_row(["sinks", &report.sinks.join(", ")]);
-        table.add_row(["cache", &report.cache]);
         table.add_row(["store", &report.store]);
         output::text(&table.to_string())?;
     }

@@ -1,4 +1,38 @@
-//! `cargo xtask test`.
-pub(crate) fn run() -> anyhow::Result<()> {
+//! `cargo xtask test`: format, lints, tests, documentation.
+
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+
+/// Runs every step in order and stops at the first that fails.
+pub(crate) fn run() -> Result<()> {
+    let steps: [(&str, &[&str]); 4] = [
+        ("fmt", &["--all", "--check"]),
+        (
+            "clippy",
+            &["--workspace", "--all-targets", "--", "-D", "warnings"],
+        ),
+        ("doc", &["--workspace", "--no-deps"]),
+        ("test", &["--workspace"]),
+    ];
+    let mut times = Vec::new();
+    for (step, arguments) in steps {
+        let command = format!("cargo {step} {}", arguments.join(" "));
+        println!("==> {command}");
+        let start = Instant::now();
+        let status = Command::new(env!("CARGO"))
+            .arg(step)
+            .args(arguments)
+            .env("RUSTDOCFLAGS", "-D warnings")
+            .current_dir(crate::workspace()?)
+            .status()
+            .with_context(|| format!("`{command}` could not be started"))?;
+        ensure!(status.success(), "`{command}` failed");
+        times.push((step, start.elapsed().as_secs()));
+    }
+    for (step, seconds) in times {
+        println!("{step}: {seconds} s");
+    }
     Ok(())
 }

@@ -1,1 +1,0 @@
-//! Downloads into a cache.
