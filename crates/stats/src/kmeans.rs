@@ -307,25 +307,25 @@ fn squared_distance(a: &[f32], b: &[f32]) -> f32 {
 /// Mean over the components of their variance over the rows.
 fn mean_variance(rows: &[f32], dim: usize) -> f64 {
     let n = (rows.len() / dim) as f64;
-    let parts: Vec<(Vec<f64>, Vec<f64>)> = rows
+    // The sums of all components, then the sums of their squares.
+    let parts: Vec<Vec<f64>> = rows
         .par_chunks(CHUNK * dim)
         .map(|chunk| {
-            let (mut sums, mut squares) = (vec![0.0; dim], vec![0.0; dim]);
+            let mut both = vec![0.0; 2 * dim];
+            let (sums, squares) = both.split_at_mut(dim);
             for row in chunk.chunks_exact(dim) {
-                for ((sum, square), x) in sums.iter_mut().zip(&mut squares).zip(row) {
+                for ((sum, square), x) in sums.iter_mut().zip(squares.iter_mut()).zip(row) {
                     *sum += f64::from(*x);
                     *square += f64::from(*x).powi(2);
                 }
             }
-            (sums, squares)
+            both
         })
         .collect();
-    let total = |component: usize, of: fn(&(Vec<f64>, Vec<f64>)) -> &Vec<f64>| -> f64 {
-        parts.iter().map(|part| of(part)[component]).sum()
-    };
+    let total = |at: usize| -> f64 { parts.iter().map(|part| part[at]).sum() };
     let variances = (0..dim).map(|component| {
-        let mean = total(component, |part| &part.0) / n;
-        (total(component, |part| &part.1) / n - mean * mean).max(0.0)
+        let mean = total(component) / n;
+        (total(dim + component) / n - mean * mean).max(0.0)
     });
     variances.sum::<f64>() / dim as f64
 }
