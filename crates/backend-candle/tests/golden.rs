@@ -1,5 +1,7 @@
 //! The backend against float64 PyTorch on real images and weights, and against itself.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::{Path, PathBuf};
 
 use driftline_backend_candle::CandleBackend;

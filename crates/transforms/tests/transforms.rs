@@ -1,5 +1,7 @@
 //! The transforms against torchvision, and what every transform promises.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::{Path, PathBuf};
 
 use driftline_core::{
