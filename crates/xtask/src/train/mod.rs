@@ -40,7 +40,7 @@ const MOST_BYTES: usize = 4_000_000;
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Scenes to train on, each seen once.
-    #[arg(long, default_value_t = 320_000)]
+    #[arg(long, default_value_t = 160_000)]
     rows: u64,
     /// Seed of the first weights.
     #[arg(long, default_value_t = 1)]
