@@ -1,0 +1,22 @@
+//! Downloads into a cache: models and data sets that are too large for the repository.
+//!
+//! | module | what is in it |
+//! | --- | --- |
+//! | [`artifact`] | [`Artifact`]: a file with its address, size and checksum, and the official ones |
+//! | [`cache`] | [`Cache`]: the folder that artifacts are kept in |
+//!
+//! ```no_run
+//! use driftline_fetch::{Cache, artifact};
+//!
+//! let path = Cache::open()?.fetch(&artifact::RESNET18_CIFAR10, &mut |progress| {
+//!     eprintln!("{} of {} bytes", progress.received, progress.total);
+//! })?;
+//! # Ok::<(), driftline_core::Error>(())
+//! ```
+
+pub mod artifact;
+pub mod cache;
+mod http;
+
+pub use artifact::{Artifact, Checksum};
+pub use cache::{Cache, Patience, Progress};
