@@ -48,6 +48,10 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    // The products are so small that threads would spend their time on waiting for each other.
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(1)
+        .build_global()?;
     let network = Network::new(SIZES, arguments.seed)?;
     train(&network, arguments.rows)?;
     let accuracy = accuracy(&network)?;
