@@ -2,8 +2,8 @@
 //!
 //! | module | task |
 //! | --- | --- |
-//! | [`test`] | set up what the tests need, and run all of them |
-//! | [`train`] | train the sample model |
+//! | [`mod@test`] | set up what the tests need, and run all of them |
+//! | [`mod@train`] | train the sample model |
 
 mod test;
 mod train;
