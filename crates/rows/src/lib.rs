@@ -12,8 +12,8 @@
 //!
 //! | part of the file | how it is written |
 //! | --- | --- |
-//! | numbers | plain, zstd level 1: embeddings do not repeat, so a dictionary would only cost time |
-//! | strings | dictionary, zstd level 1; `event_id`, which never repeats, plain |
+//! | `target`, `window` | dictionary, zstd level 1: few values, many rows |
+//! | other columns | plain, zstd level 1: they hardly repeat, so a dictionary would only cost time |
 //! | statistics | whole minima and maxima, so that `event_id` ranges are exact; none for embeddings |
 //! | metadata | the Arrow schema, so that readers see vectors of fixed length and UTC times; the checksum |
 

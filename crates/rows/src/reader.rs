@@ -184,8 +184,12 @@ impl<'a> Opened<'a> {
             ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())
         })?
         .map_err(|e| parquet_failed(path, e))?;
-        let schema =
-            RowSchema::from_arrow(metadata.schema()).map_err(|e| e.with("file", path.display()))?;
+        // Whatever is wrong with the columns of a file, it is the data and not a configuration.
+        let schema = RowSchema::from_arrow(metadata.schema()).map_err(|e| {
+            Error::new(ErrorKind::InvalidData, e.operation(), e.message())
+                .with("file", path.display())
+                .remedy("rows are made by `driftline embed` and by the stores of `driftline run`")
+        })?;
         Ok(Self {
             path,
             file,

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use arrow_array::RecordBatch;
-use driftline_core::rows::{EMBEDDINGS, EVENT_ID};
+use driftline_core::rows::{EMBEDDINGS, TARGET, WINDOW};
 use driftline_core::{Error, ErrorKind, Result, RowSchema};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
@@ -147,18 +147,22 @@ impl Encoder {
 }
 
 fn properties() -> Result<WriterProperties, ParquetError> {
-    let embeddings = ColumnPath::new([EMBEDDINGS, "list", "element"].map(str::to_owned).to_vec());
-    let event_id = ColumnPath::new(vec![EVENT_ID.to_owned()]);
+    let column = |name: &str| ColumnPath::new(vec![name.to_owned()]);
+    let embeddings = [EMBEDDINGS, "list", "element"].map(str::to_owned);
     Ok(WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
+        .set_dictionary_enabled(false)
+        .set_column_dictionary_enabled(column(TARGET), true)
+        .set_column_dictionary_enabled(column(WINDOW), true)
         // A cut maximum is not a value of the column.
         .set_statistics_truncate_length(None)
         .set_column_index_truncate_length(None)
-        .set_column_dictionary_enabled(event_id, false)
-        .set_column_dictionary_enabled(embeddings.clone(), false)
-        .set_column_statistics_enabled(embeddings, EnabledStatistics::None)
+        .set_column_statistics_enabled(
+            ColumnPath::new(embeddings.to_vec()),
+            EnabledStatistics::None,
+        )
         .build())
 }
 

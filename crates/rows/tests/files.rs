@@ -216,7 +216,10 @@ fn a_name_can_be_made_from_the_digest_which_changes_with_any_byte() {
         bytes[at] ^= 1 << (at % 8);
         fs::write(&path, &bytes).unwrap();
         let seen = match Footer::read(&path) {
-            Err(error) => error.kind() == ErrorKind::InvalidData,
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::InvalidData, "byte {at}: {error}");
+                true
+            }
             Ok(footer) => {
                 footer.digest.as_ref() != Some(&digest) || RowsReader::open(&path).is_err()
             }
