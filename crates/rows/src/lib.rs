@@ -2,7 +2,7 @@
 //!
 //! | module | what is in it |
 //! | --- | --- |
-//! | [`writer`] | [`write`], [`write_named`] and [`RowsWriter`]: rows -> a Parquet file |
+//! | [`writer`] | [`write()`], [`write_named`] and [`RowsWriter`]: rows -> a Parquet file |
 //! | [`reader`] | [`RowsReader`]: a Parquet file -> checked rows; [`Footer`] and [`EventIds`] read less |
 //! | [`check()`] | what both refuse |
 //! | [`durable`] | [`write_atomic`] and what the writer stands on: temporary name, sync, rename |

@@ -33,7 +33,7 @@ pub fn write(path: &Path, batch: &RecordBatch) -> Result<()> {
     writer.finish()
 }
 
-/// Writes a batch of rows into `folder`, like [`write`], under the name that `name` makes from the file's digest: 64
+/// Writes a batch of rows into `folder`, like [`write()`], under the name that `name` makes from the file's digest: 64
 /// hexadecimal digits that change with any byte of the file. Returns the file's path.
 pub fn write_named(
     folder: &Path,
