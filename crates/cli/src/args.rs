@@ -37,7 +37,7 @@ pub enum Command {
     Embed(EmbedArgs),
     /// Compare two row files
     Drift(DriftArgs),
-    /// Inspect a model
+    /// Fetch or inspect a model
     Model(ModelArgs),
     /// List the embedding backends
     Backends,
@@ -59,7 +59,7 @@ pub enum Command {
 /// Flags that quickstart and run share; each overrides the setting of the same name.
 #[derive(Args)]
 pub struct SettingsArgs {
-    /// A model.toml or a weights file, or `sample`
+    /// A model.toml or a weights file, `sample` or `cifar10`
     #[arg(long)]
     pub model: Option<String>,
     /// Backend that embeds (see `driftline backends`)
@@ -102,7 +102,7 @@ pub struct SettingsArgs {
 
 #[derive(Args)]
 pub struct QuickstartArgs {
-    /// Images of the baseline: `sample` or a path
+    /// Images of the baseline: `sample`, `cifar10`, or a path
     #[arg(long, default_value = "sample", value_name = "SRC")]
     pub dataset: String,
     /// Images of the three weeks [default: the test split of the data set]
@@ -129,7 +129,7 @@ pub struct RunArgs {
 
 #[derive(Args)]
 pub struct EmbedArgs {
-    /// Images: a path or `sample`
+    /// Images: a path, `sample` or `cifar10`
     #[arg(value_name = "SRC")]
     pub source: String,
     /// The row file to write
@@ -138,7 +138,7 @@ pub struct EmbedArgs {
     /// Drift to inject, as in "blur(sigma=0.1..2)"
     #[arg(long, default_value = "none")]
     pub transform: String,
-    /// A model.toml or a weights file, or `sample`
+    /// A model.toml or a weights file, `sample` or `cifar10`
     #[arg(long, default_value = "sample")]
     pub model: String,
     /// Backend that embeds
@@ -188,9 +188,11 @@ pub struct ModelArgs {
 
 #[derive(Subcommand)]
 pub enum ModelCommand {
+    /// Download the official CIFAR-10 weights into the cache and print their path
+    Fetch,
     /// Show what is in a model
     Inspect {
-        /// A model.toml or a weights file, or `sample`
+        /// A model.toml or a weights file, `sample` or `cifar10`
         model: String,
     },
 }

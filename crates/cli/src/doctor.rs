@@ -1,5 +1,6 @@
 //! `doctor`: one screen about this installation.
 
+use driftline::fetch::Cache;
 use driftline::plan::all_threads;
 use driftline::registries;
 use serde::Serialize;
@@ -14,6 +15,7 @@ struct Report {
     backends: Vec<String>,
     transforms: Vec<String>,
     sinks: Vec<String>,
+    cache: String,
     store: String,
 }
 
@@ -43,6 +45,10 @@ pub fn doctor(args: &DoctorArgs, output: Output) -> anyhow::Result<Outcome> {
                 .collect(),
         ),
         sinks: names(sinks.entries().iter().map(|entry| &entry.name).collect()),
+        cache: match Cache::open() {
+            Ok(cache) => cache.folder().display().to_string(),
+            Err(error) => error.to_string(),
+        },
         store: format!("{} ({store})", args.store.display()),
     };
     if output.json {
@@ -53,6 +59,7 @@ pub fn doctor(args: &DoctorArgs, output: Output) -> anyhow::Result<Outcome> {
         table.add_row(["backends", &report.backends.join(", ")]);
         table.add_row(["transforms", &report.transforms.join(", ")]);
         table.add_row(["sinks", &report.sinks.join(", ")]);
+        table.add_row(["cache", &report.cache]);
         table.add_row(["store", &report.store]);
         output::text(&table.to_string())?;
     }

@@ -7,7 +7,7 @@ use driftline::pipeline::part::{PartBuilder, RowNames};
 use driftline::pipeline::{EmbedOptions, OnError, Progress, embed as embed_all};
 use driftline::plan::all_threads;
 use driftline::rows::RowsWriter;
-use driftline::{models, registries};
+use driftline::{models, registries, sources};
 use serde::Serialize;
 
 use crate::args::{EmbedArgs, Output};
@@ -27,7 +27,7 @@ struct Report {
 pub fn embed(args: &EmbedArgs, output: Output) -> anyhow::Result<Outcome> {
     let progress = Reporter::new(output.quiet);
     let cancel = stop_on_ctrl_c()?;
-    let path = models::resolve(&args.model)?;
+    let path = models::resolve(&args.model, &progress)?;
     let package = ModelPackage::open(&path)?;
     let mut backend = registries::backends()?.build(
         &args.backend,
@@ -42,7 +42,7 @@ pub fn embed(args: &EmbedArgs, output: Output) -> anyhow::Result<Outcome> {
         resize: package.preprocessing.resize,
     };
     let transforms = registries::build_transforms(&args.transform)?;
-    let mut source = driftline::data::open(&args.source, &decode)?;
+    let mut source = sources::open(&args.source, &decode, &progress)?;
     let stem = args.output.file_stem().unwrap_or_default();
     let names = RowNames {
         schema: schema.clone(),

@@ -1,10 +1,11 @@
-//! `model`: what is in a model.
+//! `model`: fetch and inspect.
 
 use driftline::model::ModelPackage;
 use driftline::models;
 use serde::Serialize;
 
 use crate::args::{ModelArgs, ModelCommand, Output};
+use crate::progress::Reporter;
 use crate::{Outcome, output};
 
 #[derive(Serialize)]
@@ -19,11 +20,21 @@ struct Report {
     classes: Vec<String>,
 }
 
-/// Inspects.
+/// Fetches or inspects.
 pub fn model(args: &ModelArgs, output: Output) -> anyhow::Result<Outcome> {
+    let progress = Reporter::new(output.quiet);
     match &args.command {
+        ModelCommand::Fetch => {
+            let path = models::resolve("cifar10", &progress)?;
+            let path = path.display().to_string();
+            if output.json {
+                output::json(&serde_json::json!({ "path": path }))?;
+            } else {
+                output::text(&path)?;
+            }
+        }
         ModelCommand::Inspect { model } => {
-            let package = ModelPackage::open(&models::resolve(model)?)?;
+            let package = ModelPackage::open(&models::resolve(model, &progress)?)?;
             let (network, classes) = package.network()?;
             let shape = package.preprocessing.shape;
             let report = Report {

@@ -20,13 +20,13 @@ pub fn quickstart(args: &QuickstartArgs, output: Output) -> anyhow::Result<Outco
     let (baseline, events) = sources(args)?;
     settings.baseline.source = baseline;
     settings.monitor.dataset = match args.dataset.as_str() {
-        "sample" => args.dataset.clone(),
+        "sample" | "cifar10" => args.dataset.clone(),
         _ => "baseline".to_owned(),
     };
     settings.windows = three_weeks(&events, args.days, args.per_day);
     settings.model.path = match (&args.settings.model, args.dataset.as_str()) {
         (Some(model), _) => model.clone(),
-        (None, name @ "sample") => name.to_owned(),
+        (None, name @ ("sample" | "cifar10")) => name.to_owned(),
         (None, _) => {
             return Err(refuse("your own images need a model that knows them")
                 .remedy("pass it with `--model`: a model.toml or a weights file")
@@ -53,7 +53,7 @@ fn sources(args: &QuickstartArgs) -> Result<(String, String), Error> {
     let (plain, split) = Split::strip_suffix(&args.dataset);
     match (&args.events, plain) {
         (Some(events), _) => Ok((args.dataset.clone(), events.clone())),
-        (None, "sample") if split.is_none() => {
+        (None, "sample" | "cifar10") if split.is_none() => {
             Ok((format!("{plain}#train"), format!("{plain}#test")))
         }
         (None, _) => Err(refuse("the images of the three weeks are missing")
@@ -92,7 +92,7 @@ fn overrides(args: &SettingsArgs) -> Result<Vec<(String, String)>, Error> {
 fn execute(settings: &Settings, output: Output) -> anyhow::Result<Outcome> {
     let progress = Reporter::new(output.quiet);
     let cancel = stop_on_ctrl_c()?;
-    let summary = Plan::new(settings)?
+    let summary = Plan::new(settings, &progress)?
         .execute(&cancel, &progress)
         .map_err(|error| match error.kind() {
             ErrorKind::Interrupted => {

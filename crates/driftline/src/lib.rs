@@ -7,6 +7,7 @@
 //! | [`settings`] | `driftline.toml`, environment and flags in layers |
 //! | [`plan`] | settings -> a checked [`Run`](pipeline::Run) with its backend and sink |
 //! | [`models`] | a model by path or name |
+//! | [`sources`] | a `SRC` on the command line -> images |
 //!
 //! The parts are re-exported under their own names.
 
@@ -14,9 +15,11 @@ pub mod models;
 pub mod plan;
 pub mod registries;
 pub mod settings;
+pub mod sources;
 
 pub use driftline_core as core;
 pub use driftline_data as data;
+pub use driftline_fetch as fetch;
 pub use driftline_model as model;
 pub use driftline_pipeline as pipeline;
 pub use driftline_rows as rows;

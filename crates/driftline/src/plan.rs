@@ -14,7 +14,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::settings::Settings;
-use crate::{models, registries};
+use crate::{models, registries, sources};
 
 /// A run that is ready to start: everything is opened and checked.
 pub struct Plan {
@@ -47,8 +47,8 @@ struct WindowIdentity {
 
 impl Plan {
     /// Opens model, backend, sources, transforms and sink, and works out the run id. Nothing is written.
-    pub fn new(settings: &Settings) -> Result<Self> {
-        let path = models::resolve(&settings.model.path)?;
+    pub fn new(settings: &Settings, progress: &dyn Progress) -> Result<Self> {
+        let path = models::resolve(&settings.model.path, progress)?;
         let package = ModelPackage::open(&path)?;
         let backend = registries::backends()?.build(
             &settings.backend.name,
@@ -62,14 +62,14 @@ impl Plan {
             shape: info.input,
             resize: package.preprocessing.resize,
         };
-        let baseline = driftline_data::open(&settings.baseline.source, &decode)?;
+        let baseline = sources::open(&settings.baseline.source, &decode, progress)?;
         check_names(settings)?;
         let mut windows = Vec::new();
         for window in &settings.windows {
             let of = |error: Error| error.with("window", &window.name);
             windows.push(Window {
                 name: window.name.clone(),
-                source: driftline_data::open(&window.source, &decode).map_err(of)?,
+                source: sources::open(&window.source, &decode, progress).map_err(of)?,
                 transforms: registries::build_transforms(&window.transform).map_err(of)?,
                 start: window.start,
                 days: window.days.get(),

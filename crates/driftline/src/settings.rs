@@ -73,7 +73,7 @@ pub struct MonitorSettings {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelSettings {
-    /// A `model.toml`, a weights file, or `sample`.
+    /// A `model.toml`, a weights file, `sample` or `cifar10`.
     pub path: String,
 }
 

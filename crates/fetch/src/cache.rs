@@ -108,6 +108,11 @@ impl Cache {
         self
     }
 
+    /// The folder of the cache.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Where an artifact is, or will be.
     pub fn path(&self, artifact: &Artifact) -> PathBuf {
         self.folder.join(artifact.file_name)

@@ -18,5 +18,5 @@ pub mod artifact;
 pub mod cache;
 mod http;
 
-pub use artifact::{Artifact, Checksum};
+pub use artifact::{Artifact, CIFAR10_BINARY, Checksum, RESNET18_CIFAR10};
 pub use cache::{Cache, Patience, Progress};

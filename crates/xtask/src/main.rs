@@ -18,7 +18,7 @@ use clap::Parser;
 enum Task {
     /// Set up what the tests need and run all of them: format, lints, tests, documentation.
     Test,
-    /// Train the sample model and write it to models/sample.
+    /// Train the sample model and write it to crates/driftline/models/sample.
     TrainSampleModel(train::Arguments),
 }
 

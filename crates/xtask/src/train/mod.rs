@@ -60,7 +60,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         accuracy >= LEAST_ACCURACY,
         "the model is right on {accuracy:.4} of unseen scenes, at least {LEAST_ACCURACY} is wanted; train on more rows"
     );
-    let folder = crate::workspace()?.join("models/sample");
+    let folder = crate::workspace()?.join("crates/driftline/models/sample");
     write(&network, &folder, arguments, accuracy)?;
     println!("wrote {}", folder.display());
     Ok(())
