@@ -279,11 +279,12 @@ fn explain(error: figment::Error, file: Option<&Path>) -> Error {
     let path = error.path.join(".");
     let (message, remedy) = match &error.kind {
         Kind::UnknownField(field, known) => {
-            let key = if path.ends_with(field.as_str()) || path.is_empty() {
-                field.clone()
-            } else {
-                format!("{path}.{field}")
-            };
+            // Figment's path ends with the unknown key in some places and with its section in others.
+            let mut keys = error.path.clone();
+            if keys.last() != Some(field) {
+                keys.push(field.clone());
+            }
+            let key = keys.join(".");
             let nearest = known
                 .iter()
                 .max_by(|a, b| strsim::jaro(field, a).total_cmp(&strsim::jaro(field, b)));
