@@ -58,27 +58,18 @@ impl CandleBackend {
         })
     }
 
-    /// u8 `[N, H, W, 3]` to normalised f32 `[N, 3, H, W]`.
+    /// u8 `[N, H, W, 3]` to normalised f32 of the same shape.
     fn input(&self, images: &[u8]) -> candle_core::Result<Tensor> {
         let ImageShape { height, width } = self.info.input;
-        let plane = height * width;
-        let mut planar = vec![0_f32; images.len()];
-        for (image, out) in images
-            .chunks_exact(3 * plane)
-            .zip(planar.chunks_exact_mut(3 * plane))
-        {
-            for (channel, (out, table)) in out
-                .chunks_exact_mut(plane)
-                .zip(&self.normalised)
-                .enumerate()
-            {
-                for (value, pixel) in out.iter_mut().zip(image.chunks_exact(3)) {
-                    *value = table[pixel[channel] as usize];
-                }
-            }
-        }
-        let n = images.len() / (3 * plane);
-        Tensor::from_vec(planar, (n, 3, height, width), &Device::Cpu)
+        let [red, green, blue] = &self.normalised;
+        let values: Vec<f32> = images
+            .as_chunks()
+            .0
+            .iter()
+            .flat_map(|&[r, g, b]| [red[r as usize], green[g as usize], blue[b as usize]])
+            .collect();
+        let n = images.len() / self.info.input.bytes();
+        Tensor::from_vec(values, (n, height, width, 3), &Device::Cpu)
     }
 
     fn run(

@@ -3,9 +3,11 @@
 //! | module | what is in it |
 //! | --- | --- |
 //! | [`backend`] | [`CandleBackend`]: batches, threads, buffers |
+//! | `convolution` | convolution and max pool on channels-last tensors |
 //! | `network` | the network as candle tensors; knows nothing of the traits |
 
 pub mod backend;
+mod convolution;
 mod network;
 
 pub use backend::CandleBackend;

@@ -4,35 +4,7 @@ use candle_core::{D, Device, Result, Tensor};
 use candle_nn::ops::softmax;
 use driftline_model as model;
 
-struct Conv {
-    weight: Tensor,
-    /// `[1, out, 1, 1]`, so that it broadcasts over batch and plane.
-    bias: Tensor,
-    stride: usize,
-    padding: usize,
-}
-
-impl Conv {
-    fn new(conv: &model::Conv) -> Result<Self> {
-        let shape = (
-            conv.out_channels,
-            conv.in_channels,
-            conv.kernel,
-            conv.kernel,
-        );
-        Ok(Self {
-            weight: Tensor::from_slice(&conv.weight, shape, &Device::Cpu)?,
-            bias: Tensor::from_slice(&conv.bias, (1, conv.out_channels, 1, 1), &Device::Cpu)?,
-            stride: conv.stride,
-            padding: conv.padding,
-        })
-    }
-
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        x.conv2d(&self.weight, self.padding, self.stride, 1, 1)?
-            .broadcast_add(&self.bias)
-    }
-}
+use crate::convolution::{Convolution, MaxPool};
 
 struct Linear {
     /// `[in, out]`, contiguous.
@@ -59,17 +31,18 @@ impl Linear {
 }
 
 struct Block {
-    conv1: Conv,
-    conv2: Conv,
-    downsample: Option<Conv>,
+    conv1: Convolution,
+    conv2: Convolution,
+    downsample: Option<Convolution>,
 }
 
 impl Block {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let y = self.conv1.forward(x)?.relu()?;
-        let y = self.conv2.forward(&y)?;
+        let y = x
+            .apply_op1_no_bwd(&self.conv1)?
+            .apply_op1_no_bwd(&self.conv2)?;
         let shortcut = match &self.downsample {
-            Some(conv) => &conv.forward(x)?,
+            Some(conv) => &x.apply_op1_no_bwd(conv)?,
             None => x,
         };
         (y + shortcut)?.relu()
@@ -78,7 +51,7 @@ impl Block {
 
 /// ResNet-18, ready to run.
 pub(crate) struct Network {
-    stem: Conv,
+    stem: Convolution,
     blocks: Vec<Block>,
     embedding: Linear,
     head: Linear,
@@ -86,33 +59,29 @@ pub(crate) struct Network {
 
 impl Network {
     pub(crate) fn new(network: &model::ResNet18) -> Result<Self> {
-        let block = |block: &model::Block| {
-            Ok(Block {
-                conv1: Conv::new(&block.conv1)?,
-                conv2: Conv::new(&block.conv2)?,
-                downsample: block.downsample.as_ref().map(Conv::new).transpose()?,
-            })
+        let block = |block: &model::Block| Block {
+            conv1: Convolution::new(&block.conv1, true),
+            conv2: Convolution::new(&block.conv2, false),
+            downsample: block
+                .downsample
+                .as_ref()
+                .map(|conv| Convolution::new(conv, false)),
         };
         Ok(Self {
-            stem: Conv::new(&network.stem)?,
-            blocks: network.blocks.iter().map(block).collect::<Result<_>>()?,
+            stem: Convolution::new(&network.stem, true),
+            blocks: network.blocks.iter().map(block).collect(),
             embedding: Linear::new(&network.embedding)?,
             head: Linear::new(&network.head)?,
         })
     }
 
-    /// `x`: f32 `[N, 3, H, W]`, normalised. Gives embeddings `[N, dim]` and softmax scores `[N, classes]`.
+    /// `x`: f32 `[N, H, W, 3]`, normalised. Gives embeddings `[N, dim]` and softmax scores `[N, classes]`.
     pub(crate) fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
-        let y = self.stem.forward(x)?.relu()?;
-        // After a ReLU nothing is below zero, so a border of zeros never wins the maximum.
-        let y = y
-            .pad_with_zeros(D::Minus1, 1, 1)?
-            .pad_with_zeros(D::Minus2, 1, 1)?;
-        let mut y = y.max_pool2d_with_stride(3, 2)?;
+        let mut y = x.apply_op1_no_bwd(&self.stem)?.apply_op1_no_bwd(&MaxPool)?;
         for block in &self.blocks {
             y = block.forward(&y)?;
         }
-        let pooled = y.mean(D::Minus1)?.mean(D::Minus1)?;
+        let pooled = y.mean((1, 2))?;
         let embeddings = self.embedding.forward(&pooled)?;
         let logits = self.head.forward(&embeddings.relu()?)?;
         Ok((embeddings, softmax(&logits, D::Minus1)?))

@@ -1,0 +1,225 @@
+//! Convolution and max pool on channels-last tensors, as custom operations of candle.
+//!
+//! candle's own convolution makes one small product for each image and asks the system for the number of threads each
+//! time; here a chunk is one product, on the thread that calls. Activations are f32 `[N, H, W, C]`.
+
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, bail};
+use driftline_model as model;
+use gemm::{Parallelism, gemm};
+
+/// A convolution with bias and, where asked for, a ReLU.
+pub(crate) struct Convolution {
+    /// `[kernel, kernel, in, out]`, row-major: tap by tap, as patches are gathered.
+    weight: Vec<f32>,
+    bias: Vec<f32>,
+    in_channels: usize,
+    window: Window,
+    relu: bool,
+}
+
+/// How a square window slides over a plane.
+#[derive(Clone, Copy)]
+struct Window {
+    size: usize,
+    stride: usize,
+    padding: usize,
+}
+
+/// A window over planes of one size.
+struct Slide {
+    window: Window,
+    height: usize,
+    width: usize,
+    out_height: usize,
+    out_width: usize,
+}
+
+impl Window {
+    fn over(self, height: usize, width: usize) -> Result<Slide> {
+        let out = |side: usize| match (side + 2 * self.padding).checked_sub(self.size) {
+            Some(room) => Ok(room / self.stride + 1),
+            None => bail!("a plane of {height} x {width} is too small for the network"),
+        };
+        Ok(Slide {
+            window: self,
+            height,
+            width,
+            out_height: out(height)?,
+            out_width: out(width)?,
+        })
+    }
+}
+
+impl Slide {
+    /// The row of the plane that window row `tap` of output row `at` lies on; none on the padding.
+    fn row(&self, at: usize, tap: usize) -> Option<usize> {
+        inside(self.window, at, tap, self.height)
+    }
+
+    fn column(&self, at: usize, tap: usize) -> Option<usize> {
+        inside(self.window, at, tap, self.width)
+    }
+
+    /// Positions of the output in row-major order.
+    fn positions(&self) -> impl Iterator<Item = (usize, usize)> {
+        let width = self.out_width;
+        (0..self.out_height).flat_map(move |y| (0..width).map(move |x| (y, x)))
+    }
+}
+
+fn inside(window: Window, at: usize, tap: usize, side: usize) -> Option<usize> {
+    (at * window.stride + tap)
+        .checked_sub(window.padding)
+        .filter(|&index| index < side)
+}
+
+/// The f32 values of a contiguous `[N, H, W, C]` tensor, and its sizes.
+fn activations<'a>(
+    storage: &'a CpuStorage,
+    layout: &Layout,
+) -> Result<(&'a [f32], (usize, usize, usize, usize))> {
+    let sizes = layout.shape().dims4()?;
+    match (storage, layout.contiguous_offsets()) {
+        (CpuStorage::F32(values), Some((start, end))) => Ok((&values[start..end], sizes)),
+        _ => bail!("expected a contiguous f32 tensor"),
+    }
+}
+
+impl Convolution {
+    pub(crate) fn new(conv: &model::Conv, relu: bool) -> Self {
+        let taps = conv.kernel * conv.kernel;
+        let mut weight = vec![0.0; conv.weight.len()];
+        for (out, filter) in conv
+            .weight
+            .chunks_exact(conv.in_channels * taps)
+            .enumerate()
+        {
+            for (channel, taps_of) in filter.chunks_exact(taps).enumerate() {
+                for (tap, value) in taps_of.iter().enumerate() {
+                    weight[(tap * conv.in_channels + channel) * conv.out_channels + out] = *value;
+                }
+            }
+        }
+        Self {
+            weight,
+            bias: conv.bias.clone(),
+            in_channels: conv.in_channels,
+            window: Window {
+                size: conv.kernel,
+                stride: conv.stride,
+                padding: conv.padding,
+            },
+            relu,
+        }
+    }
+
+    /// The pixels under each window, `[positions, size * size * in]`, zero on the padding.
+    fn patches(&self, images: &[f32], slide: &Slide) -> Vec<f32> {
+        let (size, channels) = (self.window.size, self.in_channels);
+        let plane = slide.height * slide.width * channels;
+        let depth = size * size * channels;
+        let images_count = images.len() / plane;
+        let mut patches = vec![0.0; images_count * slide.out_height * slide.out_width * depth];
+        let mut patch = patches.chunks_exact_mut(depth);
+        for image in images.chunks_exact(plane) {
+            for ((y, x), patch) in slide.positions().zip(&mut patch) {
+                let first = (0..size).find_map(|tap| Some((tap, slide.column(x, tap)?)));
+                let Some((tap, column)) = first else { continue };
+                let taps = (size - tap).min(slide.width - column);
+                for (row, patch) in patch.chunks_exact_mut(size * channels).enumerate() {
+                    if let Some(row) = slide.row(y, row) {
+                        let start = (row * slide.width + column) * channels;
+                        patch[tap * channels..(tap + taps) * channels]
+                            .copy_from_slice(&image[start..start + taps * channels]);
+                    }
+                }
+            }
+        }
+        patches
+    }
+}
+
+impl CustomOp1 for Convolution {
+    fn name(&self) -> &'static str {
+        "channels-last-convolution"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (images, (n, height, width, channels)) = activations(storage, layout)?;
+        if channels != self.in_channels {
+            bail!("{channels} channels where {} belong", self.in_channels);
+        }
+        let slide = self.window.over(height, width)?;
+        let (rows, columns) = (n * slide.out_height * slide.out_width, self.bias.len());
+        let patches = self.patches(images, &slide);
+        let depth = self.weight.len() / columns;
+        let mut out = self.bias.repeat(rows);
+        // SAFETY: the three matrices are dense and row-major: out [rows, columns], patches [rows, depth] and
+        // weight [depth, columns].
+        unsafe {
+            gemm(
+                rows,
+                columns,
+                depth,
+                out.as_mut_ptr(),
+                1,
+                columns as isize,
+                true,
+                patches.as_ptr(),
+                1,
+                depth as isize,
+                self.weight.as_ptr(),
+                1,
+                columns as isize,
+                1.0,
+                1.0,
+                false,
+                false,
+                false,
+                Parallelism::None,
+            );
+        }
+        if self.relu {
+            for value in &mut out {
+                *value = value.max(0.0);
+            }
+        }
+        let shape = (n, slide.out_height, slide.out_width, columns);
+        Ok((CpuStorage::F32(out), shape.into()))
+    }
+}
+
+/// The largest value under a 3x3 window with stride 2 and padding 1.
+pub(crate) struct MaxPool;
+
+impl CustomOp1 for MaxPool {
+    fn name(&self) -> &'static str {
+        "channels-last-max-pool"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (images, (n, height, width, channels)) = activations(storage, layout)?;
+        let window = Window {
+            size: 3,
+            stride: 2,
+            padding: 1,
+        };
+        let slide = window.over(height, width)?;
+        let shape = (n, slide.out_height, slide.out_width, channels);
+        let mut out = vec![f32::NEG_INFINITY; n * slide.out_height * slide.out_width * channels];
+        let mut largest = out.chunks_exact_mut(channels);
+        for image in images.chunks_exact(height * width * channels) {
+            for ((y, x), largest) in slide.positions().zip(&mut largest) {
+                for row in (0..window.size).filter_map(|tap| slide.row(y, tap)) {
+                    for column in (0..window.size).filter_map(|tap| slide.column(x, tap)) {
+                        let start = (row * width + column) * channels;
+                        for (largest, value) in largest.iter_mut().zip(&image[start..]) {
+                            *largest = largest.max(*value);
+                        }
+                    }
+                }
+            }
+        }
+        Ok((CpuStorage::F32(out), shape.into()))
+    }
+}
