@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{Cell, ContentArrangement, Table, presets};
 use driftline::core::Error;
 use serde::Serialize;
 
@@ -21,12 +21,12 @@ pub fn text(line: &str) -> anyhow::Result<()> {
 }
 
 /// An empty table with the given columns.
-pub fn table<const N: usize>(columns: [&str; N]) -> Table {
+pub fn table<T: Into<Cell>>(columns: impl IntoIterator<Item = T>) -> Table {
     let mut table = Table::new();
     table
         .load_style(presets::UTF8_HORIZONTAL_ONLY)
         .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(columns);
+        .set_header(columns.into_iter().map(Into::into).collect::<Vec<Cell>>());
     table
 }
 

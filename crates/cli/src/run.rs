@@ -2,16 +2,15 @@
 
 use driftline::core::{Error, ErrorKind};
 use driftline::data::Split;
-use driftline::pipeline::Summary;
 use driftline::settings::three_weeks;
 use driftline::stats::Statistic;
-use driftline::{Plan, Settings};
+use driftline::{Finished, Plan, Settings};
 
 use crate::args::{Output, QuickstartArgs, RunArgs, SettingsArgs};
 use crate::progress::{Reporter, stop_on_ctrl_c};
 use crate::{Outcome, output};
 
-/// Rows that the table shows the days of.
+/// Days of a window that the table shows.
 const DAYS_SHOWN: usize = 7;
 
 /// Does the notebook.
@@ -92,7 +91,7 @@ fn overrides(args: &SettingsArgs) -> Result<Vec<(String, String)>, Error> {
 fn execute(settings: &Settings, output: Output) -> anyhow::Result<Outcome> {
     let progress = Reporter::new(output.quiet);
     let cancel = stop_on_ctrl_c()?;
-    let summary = Plan::new(settings, &progress)?
+    let finished = Plan::new(settings, &progress)?
         .execute(&cancel, &progress)
         .map_err(|error| match error.kind() {
             ErrorKind::Interrupted => {
@@ -101,14 +100,15 @@ fn execute(settings: &Settings, output: Output) -> anyhow::Result<Outcome> {
             _ => error,
         })?;
     if output.json {
-        output::json(&summary)?;
+        output::json(&finished)?;
     } else {
-        show(&summary)?;
+        show(&finished)?;
     }
     Ok(Outcome::Done)
 }
 
-fn show(summary: &Summary) -> anyhow::Result<()> {
+fn show(finished: &Finished) -> anyhow::Result<()> {
+    let summary = &finished.summary;
     output::text(&format!(
         "{} ({} images, accuracy {}) on {}, {} threads, {}",
         summary.model.name,
@@ -129,7 +129,10 @@ fn show(summary: &Summary) -> anyhow::Result<()> {
         "psi",
         "drift",
     ]);
-    let mut days = output::table(["jsd by day", "1", "2", "3", "4", "5", "6", "7"]);
+    let most = summary.windows.iter().map(|window| window.bins.len());
+    let shown = most.max().unwrap_or_default().min(DAYS_SHOWN);
+    let header = std::iter::once("jsd by day".to_owned());
+    let mut days = output::table(header.chain((1..=shown).map(|day| day.to_string())));
     for window in &summary.windows {
         windows.add_row([
             window.name.clone(),
@@ -143,8 +146,8 @@ fn show(summary: &Summary) -> anyhow::Result<()> {
             if window.drifted { "yes" } else { "no" }.to_owned(),
         ]);
         let mut row = vec![window.name.clone()];
-        let shown = window.bins.iter().take(DAYS_SHOWN);
-        row.extend(shown.map(|bin| format!("{:.3}", bin.statistics[&Statistic::Jsd])));
+        let bins = window.bins.iter().take(shown);
+        row.extend(bins.map(|bin| format!("{:.3}", bin.statistics[&Statistic::Jsd])));
         days.add_row(row);
     }
     output::text(&windows.to_string())?;
@@ -168,5 +171,6 @@ fn show(summary: &Summary) -> anyhow::Result<()> {
         summary.sink.rows_duplicate,
         summary.sink.location,
         summary.run_id
-    ))
+    ))?;
+    output::text(&format!("report: {}", finished.report.display()))
 }

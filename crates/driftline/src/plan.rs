@@ -1,6 +1,7 @@
 //! Settings -> a checked run with its backend and sink.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 use driftline_core::{
     BackendConfig, EmbeddingBackend, Error, ErrorKind, MonitorSink, MonitorSpec, Result, RowSchema,
@@ -19,8 +20,20 @@ use crate::{models, registries, sources};
 /// A run that is ready to start: everything is opened and checked.
 pub struct Plan {
     run: Run,
+    /// Where the page of the run goes.
+    report: PathBuf,
     backend: Box<dyn EmbeddingBackend>,
     sink: Box<dyn MonitorSink>,
+}
+
+/// A run that is done.
+#[derive(Debug, Clone, Serialize)]
+pub struct Finished {
+    /// Its result.
+    #[serde(flatten)]
+    pub summary: Summary,
+    /// Its page: one self-contained HTML file.
+    pub report: PathBuf,
 }
 
 /// What the run id is a hash of: all that decides what is published.
@@ -122,11 +135,13 @@ impl Plan {
                 store: settings.sink.store.clone(),
             },
         )?;
+        let store = &settings.sink.store;
         Ok(Self {
+            report: store.join("report.html"),
             run: Run {
                 run_id,
                 now: settings.run.now.unwrap_or_else(Timestamp::now),
-                store: settings.sink.store.clone(),
+                store: store.clone(),
                 monitor,
                 baseline: Baseline { source: baseline },
                 windows,
@@ -141,10 +156,16 @@ impl Plan {
         })
     }
 
-    /// Does the run.
-    pub fn execute(mut self, cancel: &Cancel, progress: &dyn Progress) -> Result<Summary> {
-        self.run
-            .execute(self.backend.as_mut(), self.sink.as_mut(), cancel, progress)
+    /// Does the run and writes its page.
+    pub fn execute(mut self, cancel: &Cancel, progress: &dyn Progress) -> Result<Finished> {
+        let (backend, sink) = (self.backend.as_mut(), self.sink.as_mut());
+        let summary = self.run.execute(backend, sink, cancel, progress)?;
+        let page = driftline_report::page(&summary);
+        driftline_rows::write_atomic(&self.report, page.as_bytes())?;
+        Ok(Finished {
+            summary,
+            report: self.report,
+        })
     }
 }
 

@@ -292,6 +292,9 @@ impl Runner<'_> {
             }
         }
         self.events += acknowledged;
+        let floor = |histogram: &Histogram| {
+            noise_floor(baseline.clusters(), histogram.total(), baseline.rows())
+        };
         let mut whole = baseline.histogram();
         let mut bins = Vec::new();
         for (i, day) in days.iter().enumerate() {
@@ -302,12 +305,13 @@ impl Runner<'_> {
             bins.push(BinSummary {
                 start: timestamp(schedule.day_start_ms(i))?,
                 rows: day.histogram.total(),
+                noise_floor: floor(&day.histogram),
                 statistics: baseline.statistics(&day.histogram)?,
             });
         }
         let published = acknowledged.accepted + acknowledged.duplicates;
         let statistics: BTreeMap<Statistic, f64> = baseline.statistics(&whole)?;
-        let floor = noise_floor(baseline.clusters(), whole.total(), baseline.rows());
+        let floor = floor(&whole);
         Ok(WindowSummary {
             name: window.name,
             transform: expression,

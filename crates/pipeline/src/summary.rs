@@ -108,6 +108,8 @@ pub struct BinSummary {
     pub start: Timestamp,
     /// Events of the day.
     pub rows: u64,
+    /// Expected Jensen-Shannon distance of so many events without any drift.
+    pub noise_floor: f64,
     /// Statistics over these events.
     #[serde(flatten)]
     pub statistics: BTreeMap<Statistic, f64>,

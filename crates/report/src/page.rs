@@ -1,0 +1,119 @@
+//! The page of a run.
+
+use driftline_pipeline::summary::{DRIFT_FACTOR, Summary};
+use driftline_stats::Statistic;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use crate::chart::{chart, day};
+
+const STYLE: &str = "
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 56rem; margin: 2rem auto; padding: 0 1rem;
+  color: #1f2328; background: #ffffff; }
+svg { width: 100%; height: auto; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+th, td { text-align: right; padding: 0.3rem 0.7rem; border-bottom: 1px solid #8886; }
+th:first-child, td:first-child, th:nth-child(2), td:nth-child(2) { text-align: left; }
+@media (prefers-color-scheme: dark) { body { color: #e6edf3; background: #0d1117; } }";
+
+/// One self-contained HTML page: what was run, the chart, the windows and their days as tables, and images left out.
+/// It needs neither a network nor scripts.
+pub fn page(summary: &Summary) -> String {
+    let title = format!("Drift of {}", summary.model.name);
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (title) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                main {
+                    h1 { (title) }
+                    p {
+                        "Run " code { (summary.run_id) } ": " (summary.timing.images) " images on "
+                        (summary.backend.engine) ", baseline of " (summary.baseline.rows) " rows"
+                        @if let Some(accuracy) = summary.baseline.accuracy { ", accuracy " (percent(accuracy)) }
+                        "."
+                    }
+                    (chart(summary))
+                    p {
+                        "The shaded band is the noise floor: the distance that chance alone gives a day of that size. "
+                        "A window counts as drifted when its distance is above " (DRIFT_FACTOR) " noise floors."
+                    }
+                    h2 { "Windows" }
+                    (windows(summary))
+                    h2 { "Days" }
+                    (days(summary))
+                    @if summary.skipped_images > 0 { (skipped(summary)) }
+                }
+            }
+        }
+    }
+    .into_string()
+}
+
+fn windows(summary: &Summary) -> Markup {
+    html! {
+        div.scroll { table {
+            tr {
+                th { "window" } th { "transform" } th { "images" } th { "accuracy" } th { "events" }
+                th { "JSD" } th { "noise floor" } th { "PSI" } th { "drift" }
+            }
+            @for window in &summary.windows {
+                tr {
+                    td { (window.name) } td { (window.transform) } td { (window.rows) }
+                    td { @match window.accuracy { Some(accuracy) => (percent(accuracy)), None => "-" } }
+                    td { (window.published) }
+                    td { (four(window.statistics[&Statistic::Jsd])) }
+                    td { (four(window.noise_floor)) }
+                    td { (four(window.statistics[&Statistic::Psi])) }
+                    td { @if window.drifted { strong { "yes" } } @else { "no" } }
+                }
+            }
+        } }
+    }
+}
+
+fn days(summary: &Summary) -> Markup {
+    html! {
+        div.scroll { table {
+            tr { th { "day" } th { "window" } th { "events" } th { "JSD" } th { "noise floor" } th { "PSI" } }
+            @for window in &summary.windows {
+                @for bin in &window.bins {
+                    tr {
+                        td { (day(bin)) } td { (window.name) } td { (bin.rows) }
+                        td { (four(bin.statistics[&Statistic::Jsd])) }
+                        td { (four(bin.noise_floor)) }
+                        td { (four(bin.statistics[&Statistic::Psi])) }
+                    }
+                }
+            }
+        } }
+    }
+}
+
+fn skipped(summary: &Summary) -> Markup {
+    html! {
+        h2 { "Images left out" }
+        p { (summary.skipped_images) " in all." }
+        ul {
+            @for skipped in &summary.skipped {
+                li {
+                    (skipped.stage) ", row " (skipped.image.row) ", " code { (skipped.image.url) } ": "
+                    (skipped.image.reason)
+                }
+            }
+        }
+    }
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1} %", 100.0 * share)
+}
+
+fn four(value: f64) -> String {
+    format!("{value:.4}")
+}
