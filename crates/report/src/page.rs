@@ -7,7 +7,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use crate::chart::{chart, day};
 
 const STYLE: &str = "
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 56rem; margin: 2rem auto; padding: 0 1rem;
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
   color: #1f2328; background: #ffffff; }
 svg { width: 100%; height: auto; }
 .scroll { overflow-x: auto; }

@@ -20,6 +20,12 @@ fn read_with(modules: &str, code: &str) {
         .args(["-c", &format!("import {modules}")])
         .output();
     if !probe.is_ok_and(|output| output.status.success()) {
+        // Where the interpreter was chosen for the tests, what is missing is a failure.
+        assert!(
+            std::env::var_os("DRIFTLINE_PYTHON").is_none(),
+            "{} cannot import {modules}",
+            python()
+        );
         println!(
             "skipped: reading with {modules}, because {} cannot import it",
             python()

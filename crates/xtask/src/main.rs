@@ -2,9 +2,11 @@
 //!
 //! | module | task |
 //! | --- | --- |
+//! | [`mod@python`] | the Python environment of the tests |
 //! | [`mod@test`] | set up what the tests need, and run all of them |
 //! | [`mod@train`] | train the sample model |
 
+mod python;
 mod test;
 mod train;
 

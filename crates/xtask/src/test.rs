@@ -1,12 +1,14 @@
-//! `cargo xtask test`: format, lints, tests, documentation.
+//! `cargo xtask test`: format, lints, documentation, tests.
 
 use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
-/// Runs every step in order and stops at the first that fails.
+/// Sets up Python, runs every step in order and stops at the first that fails.
 pub(crate) fn run() -> Result<()> {
+    let workspace = crate::workspace()?;
+    let python = crate::python::environment(workspace)?;
     let steps: [(&str, &[&str]); 4] = [
         ("fmt", &["--all", "--check"]),
         (
@@ -25,7 +27,8 @@ pub(crate) fn run() -> Result<()> {
             .arg(step)
             .args(arguments)
             .env("RUSTDOCFLAGS", "-D warnings")
-            .current_dir(crate::workspace()?)
+            .env("DRIFTLINE_PYTHON", &python)
+            .current_dir(workspace)
             .status()
             .with_context(|| format!("`{command}` could not be started"))?;
         ensure!(status.success(), "`{command}` failed");
@@ -34,5 +37,6 @@ pub(crate) fn run() -> Result<()> {
     for (step, seconds) in times {
         println!("{step}: {seconds} s");
     }
+    println!("All tests passed.");
     Ok(())
 }
