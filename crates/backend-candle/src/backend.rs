@@ -5,7 +5,7 @@ use driftline_core::{
     BackendConfig, BackendInfo, EmbeddingBackend, Error, ErrorKind, ImageShape, ImageView,
     InferenceMut, Precision, Result,
 };
-use driftline_model::{ModelPackage, Preprocessing};
+use driftline_model::ModelPackage;
 use rayon::prelude::*;
 
 use crate::ENGINE;
@@ -53,7 +53,7 @@ impl CandleBackend {
                 classes,
             },
             network: Network::new(&weights).map_err(engine_failed)?,
-            normalised: normalisation(&package.preprocessing),
+            normalised: package.preprocessing.normalisation(),
             pool,
         })
     }
@@ -113,14 +113,6 @@ impl EmbeddingBackend for CandleBackend {
             })
             .map_err(engine_failed)
     }
-}
-
-fn normalisation(preprocessing: &Preprocessing) -> [[f32; 256]; 3] {
-    std::array::from_fn(|channel| {
-        let mean = preprocessing.mean[channel];
-        let std = preprocessing.std[channel];
-        std::array::from_fn(|pixel| (pixel as f32 / 255.0 - mean) / std)
-    })
 }
 
 fn engine_failed(cause: candle_core::Error) -> Error {

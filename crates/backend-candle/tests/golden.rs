@@ -36,10 +36,10 @@ fn f64s(file: &SafeTensors<'_>, name: &str) -> Vec<f64> {
 }
 
 fn open(folder: &Path, threads: usize) -> CandleBackend {
-    CandleBackend::open(&BackendConfig {
-        model: folder.join("resnet18_cifar10.pth"),
+    CandleBackend::open(&BackendConfig::new(
+        folder.join("resnet18_cifar10.pth"),
         threads,
-    })
+    ))
     .unwrap()
 }
 

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 /// Watches image data for drift.
@@ -37,8 +37,10 @@ pub enum Command {
     Embed(EmbedArgs),
     /// Compare two row files
     Drift(DriftArgs),
-    /// Fetch or inspect a model
+    /// Fetch, inspect or export a model
     Model(ModelArgs),
+    /// Install or list the libraries of engines
+    Runtime(RuntimeArgs),
     /// List the embedding backends
     Backends,
     /// List the drift transforms
@@ -83,6 +85,9 @@ pub struct SettingsArgs {
     /// Threads to compute with [default: all]
     #[arg(long)]
     pub threads: Option<NonZeroUsize>,
+    /// Library of the backend's engine [default: the backend looks for one]
+    #[arg(long, value_name = "FILE")]
+    pub runtime: Option<PathBuf>,
     /// Seed of transforms, samples and clusters [default: 42]
     #[arg(long)]
     pub seed: Option<u64>,
@@ -150,6 +155,9 @@ pub struct EmbedArgs {
     /// Threads to compute with [default: all]
     #[arg(long)]
     pub threads: Option<NonZeroUsize>,
+    /// Library of the backend's engine [default: the backend looks for one]
+    #[arg(long, value_name = "FILE")]
+    pub runtime: Option<PathBuf>,
     /// Seed of the transforms
     #[arg(long, default_value_t = 42)]
     pub seed: u64,
@@ -195,6 +203,37 @@ pub enum ModelCommand {
         /// A model.toml or a weights file, `sample` or `cifar10`
         model: String,
     },
+    /// Write a model as an ONNX graph, with a model.toml beside it
+    ExportOnnx {
+        /// A model.toml or a weights file, `sample` or `cifar10`
+        model: String,
+        /// The .onnx file to write
+        #[arg(long, short)]
+        output: PathBuf,
+    },
+}
+
+#[derive(Args)]
+pub struct RuntimeArgs {
+    #[command(subcommand)]
+    pub command: RuntimeCommand,
+}
+
+#[derive(Subcommand)]
+pub enum RuntimeCommand {
+    /// Bring a library into the cache, checked, and print its path
+    Install {
+        /// The engine it belongs to
+        engine: Engine,
+    },
+    /// Show which libraries are found
+    List,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Engine {
+    /// ONNX Runtime, from its Python wheel
+    Onnx,
 }
 
 #[derive(Args)]

@@ -32,8 +32,8 @@ pub fn embed(args: &EmbedArgs, output: Output) -> anyhow::Result<Outcome> {
     let mut backend = registries::backends()?.build(
         &args.backend,
         &BackendConfig {
-            model: path,
-            threads: args.threads.unwrap_or_else(all_threads).get(),
+            runtime: args.runtime.clone(),
+            ..BackendConfig::new(path, args.threads.unwrap_or_else(all_threads).get())
         },
     )?;
     let schema = RowSchema::new(backend.info().dim, backend.info().classes.clone())?;

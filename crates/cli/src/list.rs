@@ -55,20 +55,30 @@ fn show(entries: &[Entry], output: Output) -> anyhow::Result<Outcome> {
 struct BackendEntry {
     #[serde(flatten)]
     entry: Entry,
-    engine: Option<&'static str>,
+    engine: Option<String>,
     devices: Vec<&'static str>,
 }
 
-/// Lists the backends.
+/// Lists the backends, and whether this machine has what each needs.
 pub fn backends(output: Output) -> anyhow::Result<Outcome> {
-    let found = entries(&registries::backends()?);
+    let mut found = entries(&registries::backends()?);
+    let mut engines = Vec::new();
+    for entry in &mut found {
+        let engine = registries::engine(&entry.name);
+        if let Err(error) = &engine {
+            entry.available = false;
+            entry.reason = Some(error.to_string());
+        }
+        engines.push(engine.ok());
+    }
     if !output.json {
         return show(&found, output);
     }
     let found: Vec<BackendEntry> = found
         .into_iter()
-        .map(|entry| BackendEntry {
-            engine: registries::engine(&entry.name),
+        .zip(engines)
+        .map(|(entry, engine)| BackendEntry {
+            engine,
             devices: vec!["cpu"],
             entry,
         })

@@ -9,6 +9,7 @@ mod model;
 mod output;
 mod progress;
 mod run;
+mod runtime;
 
 use std::process::ExitCode;
 
@@ -56,6 +57,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Embed(args) => embed::embed(&args, output),
         Command::Drift(args) => drift::drift(&args, output),
         Command::Model(args) => model::model(&args, output),
+        Command::Runtime(args) => runtime::runtime(&args, output),
         Command::Backends => list::backends(output),
         Command::Transforms => list::transforms(output),
         Command::Sinks => list::sinks(output),

@@ -1,4 +1,4 @@
-//! `model`: fetch and inspect.
+//! `model`: fetch, inspect and export.
 
 use driftline::model::ModelPackage;
 use driftline::models;
@@ -20,7 +20,7 @@ struct Report {
     classes: Vec<String>,
 }
 
-/// Fetches or inspects.
+/// Fetches, inspects or exports.
 pub fn model(args: &ModelArgs, output: Output) -> anyhow::Result<Outcome> {
     let progress = Reporter::new(output.quiet);
     match &args.command {
@@ -31,6 +31,18 @@ pub fn model(args: &ModelArgs, output: Output) -> anyhow::Result<Outcome> {
                 output::json(&serde_json::json!({ "path": path }))?;
             } else {
                 output::text(&path)?;
+            }
+        }
+        ModelCommand::ExportOnnx {
+            model,
+            output: path,
+        } => {
+            let package = ModelPackage::open(&models::resolve(model, &progress)?)?;
+            let manifest = package.export_onnx(path)?;
+            if output.json {
+                output::json(&serde_json::json!({ "graph": path, "model": manifest }))?;
+            } else {
+                output::text(&format!("{} and {}", path.display(), manifest.display()))?;
             }
         }
         ModelCommand::Inspect { model } => {

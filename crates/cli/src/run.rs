@@ -75,6 +75,11 @@ fn overrides(args: &SettingsArgs) -> Result<Vec<(String, String)>, Error> {
     add("model.path", args.model.clone());
     add("backend.name", args.backend.clone());
     add("backend.threads", args.threads.map(|n| n.to_string()));
+    let runtime = args.runtime.as_ref();
+    add(
+        "backend.runtime",
+        runtime.map(|path| path.display().to_string()),
+    );
     add("sink.name", args.sink.clone());
     let store = args.store.as_ref();
     add("sink.store", store.map(|path| path.display().to_string()));

@@ -31,6 +31,19 @@ pub struct BackendConfig {
     pub model: PathBuf,
     /// Threads to compute with, at least 1.
     pub threads: usize,
+    /// The library of the engine, for a backend that loads one; without it the backend looks for one.
+    pub runtime: Option<PathBuf>,
+}
+
+impl BackendConfig {
+    /// A model on `threads` threads, everything else as the backend chooses.
+    pub fn new(model: PathBuf, threads: usize) -> Self {
+        Self {
+            model,
+            threads,
+            runtime: None,
+        }
+    }
 }
 
 /// What a backend is and what it produces.

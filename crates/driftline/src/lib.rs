@@ -7,6 +7,7 @@
 //! | [`settings`] | `driftline.toml`, environment and flags in layers |
 //! | [`plan`] | settings -> a checked [`Run`](pipeline::Run) with its backend and sink |
 //! | [`models`] | a model by path or name |
+//! | [`runtimes`] | libraries of engines in the cache |
 //! | [`sources`] | a `SRC` on the command line -> images |
 //!
 //! The parts are re-exported under their own names.
@@ -14,6 +15,7 @@
 pub mod models;
 pub mod plan;
 pub mod registries;
+pub mod runtimes;
 pub mod settings;
 pub mod sources;
 

@@ -66,8 +66,11 @@ impl Plan {
         let backend = registries::backends()?.build(
             &settings.backend.name,
             &BackendConfig {
-                model: path,
-                threads: settings.backend.threads.unwrap_or_else(all_threads).get(),
+                runtime: settings.backend.runtime.clone(),
+                ..BackendConfig::new(
+                    path,
+                    settings.backend.threads.unwrap_or_else(all_threads).get(),
+                )
             },
         )?;
         let info = backend.info();

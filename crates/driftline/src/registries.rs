@@ -1,14 +1,17 @@
 //! Every backend, transform and sink there is, by name.
 
 use driftline_core::{
-    BackendConfig, DriftTransform, EmbeddingBackend, MonitorSink, Registry, Result, SinkConfig,
-    TransformSpec,
+    BackendConfig, DriftTransform, EmbeddingBackend, Error, ErrorKind, MonitorSink, Registry,
+    Result, SinkConfig, TransformSpec,
 };
+
+use crate::runtimes;
 
 /// All embedding backends.
 pub fn backends() -> Result<Registry<BackendConfig, Box<dyn EmbeddingBackend>>> {
     let mut registry = Registry::new("backend");
     driftline_backend_candle::register(&mut registry)?;
+    driftline_backend_onnx::register(&mut registry, runtimes::folder("onnx"))?;
     Ok(registry)
 }
 
@@ -35,10 +38,16 @@ pub fn build_transforms(expression: &str) -> Result<Vec<Box<dyn DriftTransform>>
         .collect()
 }
 
-/// Engine and version of a built-in backend.
-pub fn engine(backend: &str) -> Option<&'static str> {
+/// Engine and version of a built-in backend on this machine, or why it cannot be used.
+pub fn engine(backend: &str) -> Result<String> {
     match backend {
-        "candle" => Some(driftline_backend_candle::ENGINE),
-        _ => None,
+        "candle" => Ok(driftline_backend_candle::ENGINE.to_owned()),
+        "onnx" => driftline_backend_onnx::find(None, runtimes::folder("onnx").as_deref())
+            .map(|found| format!("onnxruntime {}", found.version)),
+        other => Err(Error::new(
+            ErrorKind::Unsupported,
+            "look up",
+            format!("the engine of `{other}` is not known"),
+        )),
     }
 }

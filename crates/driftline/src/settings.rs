@@ -85,6 +85,8 @@ pub struct BackendSettings {
     pub name: String,
     /// Threads to compute with; without it all of the machine.
     pub threads: Option<NonZeroUsize>,
+    /// Library of the engine, such as libonnxruntime; without it the backend looks for one.
+    pub runtime: Option<PathBuf>,
 }
 
 /// `[baseline]`
@@ -186,6 +188,7 @@ impl Default for BackendSettings {
         Self {
             name: "candle".to_owned(),
             threads: None,
+            runtime: None,
         }
     }
 }

@@ -5,14 +5,16 @@
 //! | [`package`] | [`ModelPackage`]: `model.toml`, or a weights file taken as the seed's model |
 //! | [`weights`] | [`Weights`]: named f32 tensors from `.pth` or `.safetensors` |
 //! | [`resnet18`] | [`ResNet18`]: the checked architecture, batch norm folded into the convolutions |
+//! | [`onnx`] | a [`ResNet18`] as an ONNX graph |
 //!
 //! No engine is known here: a backend takes a [`ResNet18`] and runs it its own way.
 
+pub mod onnx;
 pub mod package;
 mod pth;
 pub mod resnet18;
 pub mod weights;
 
-pub use package::{ModelPackage, Preprocessing};
+pub use package::{Graph, GraphContent, Layout, ModelPackage, Preprocessing};
 pub use resnet18::{Block, Conv, Linear, ResNet18};
 pub use weights::{Tensor, Weights};

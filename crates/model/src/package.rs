@@ -20,16 +20,31 @@
 //! layer = "fc.0"
 //! dim = 128
 //! ```
+//!
+//! A graph of any network is described likewise, with `architecture = "onnx"`, the `.onnx` file as weights, and
+//!
+//! ```toml
+//! [input]
+//! name = "images"                  # optional where the graph has one input
+//! layout = "nchw"                  # or "nhwc"
+//!
+//! [embedding]
+//! layer = "embeddings"             # output of the graph, f32 [N, dim]
+//! dim = 512
+//!
+//! [scores]
+//! layer = "probabilities"          # optional output of the graph, f32 [N, classes]
+//! ```
 
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use driftline_core::{Error, ErrorKind, ImageShape, Resize, Result};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::{ResNet18, Weights};
+use crate::{ResNet18, Weights, onnx};
 
 /// Classes of CIFAR-10 in the order of its labels.
 pub const CIFAR10_CLASSES: [&str; 10] = [
@@ -61,6 +76,55 @@ pub struct Preprocessing {
     pub resize: Resize,
 }
 
+impl Preprocessing {
+    /// `(pixel / 255 - mean) / std` for each channel and pixel value.
+    pub fn normalisation(&self) -> [[f32; 256]; 3] {
+        std::array::from_fn(|channel| {
+            let (mean, std) = (self.mean[channel], self.std[channel]);
+            std::array::from_fn(|pixel| (pixel as f32 / 255.0 - mean) / std)
+        })
+    }
+}
+
+/// Order of the dimensions of a graph's input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Layout {
+    /// `[N, 3, H, W]`
+    #[default]
+    Nchw,
+    /// `[N, H, W, 3]`
+    Nhwc,
+}
+
+/// An ONNX graph and what its inputs and outputs mean.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Graph {
+    /// The bytes of the `.onnx` file, or where it is (its external data lie beside it).
+    pub content: GraphContent,
+    /// Name of the input; without it the only one.
+    pub input: Option<String>,
+    /// Order of the input's dimensions.
+    pub layout: Layout,
+    /// Name of the output with the embeddings, f32 `[N, dim]`.
+    pub embeddings: String,
+    /// Name of the output with the scores, f32 `[N, classes]`, if it has one.
+    pub scores: Option<String>,
+    /// Length of an embedding.
+    pub dim: usize,
+    /// Class names in the order of the scores.
+    pub classes: Vec<String>,
+}
+
+/// See [`Graph::content`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum GraphContent {
+    /// Exported from weights.
+    Bytes(Vec<u8>),
+    /// A file of the user.
+    File(PathBuf),
+}
+
 /// A model: its weights file and everything that gives its output a meaning.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelPackage {
@@ -76,33 +140,52 @@ pub struct ModelPackage {
     classes: Vec<String>,
     /// Length of an embedding that `model.toml` promises.
     dim: Option<usize>,
+    /// Inputs and outputs, for a model that is an ONNX graph.
+    onnx: Option<OnnxNames>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
+struct OnnxNames {
+    input: Option<String>,
+    layout: Layout,
+    embeddings: String,
+    scores: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Manifest {
     name: String,
     architecture: Architecture,
+    #[serde(default)]
     classes: Vec<String>,
     weights: WeightsSection,
     input: InputSection,
     embedding: EmbeddingSection,
+    scores: Option<ScoresSection>,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Architecture {
     ResNet18,
+    Onnx,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ScoresSection {
+    layer: String,
+}
+
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WeightsSection {
     file: PathBuf,
     sha256: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct InputSection {
     height: usize,
@@ -111,9 +194,11 @@ struct InputSection {
     std: [f32; 3],
     #[serde(default)]
     resize: Resize,
+    name: Option<String>,
+    layout: Option<Layout>,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct EmbeddingSection {
     layer: String,
@@ -131,6 +216,13 @@ impl ModelPackage {
         }
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("toml") => Self::from_manifest(path),
+            Some("onnx") => Err(Error::new(
+                ErrorKind::InvalidConfig,
+                "open model",
+                "an ONNX graph does not say how images become its input",
+            )
+            .with("file", path.display())
+            .remedy("write a model.toml with `architecture = \"onnx\"` beside it, and pass that")),
             Some("pth" | "pt" | "safetensors") => {
                 let manifest = path.with_file_name("model.toml");
                 if manifest.is_file() {
@@ -160,14 +252,31 @@ impl ModelPackage {
         };
         let manifest: Manifest =
             toml::from_str(&text).map_err(|e| refuse(e.to_string().trim_end().to_owned()))?;
-        let Architecture::ResNet18 = manifest.architecture;
-        if manifest.embedding.layer != EMBEDDING_LAYER {
-            return Err(refuse(format!(
-                "the embedding of a resnet18 is the output of `{EMBEDDING_LAYER}`, not of `{}`",
-                manifest.embedding.layer
-            )));
-        }
         let input = manifest.input;
+        let onnx = match manifest.architecture {
+            Architecture::ResNet18 => {
+                if manifest.embedding.layer != EMBEDDING_LAYER {
+                    return Err(refuse(format!(
+                        "the embedding of a resnet18 is the output of `{EMBEDDING_LAYER}`, not of `{}`",
+                        manifest.embedding.layer
+                    )));
+                }
+                if input.name.is_some() || input.layout.is_some() || manifest.scores.is_some() {
+                    return Err(refuse(
+                        "input.name, input.layout and scores belong to `architecture = \"onnx\"`"
+                            .to_owned(),
+                    ));
+                }
+                None
+            }
+            Architecture::Onnx => Some(OnnxNames {
+                input: input.name,
+                layout: input.layout.unwrap_or_default(),
+                embeddings: manifest.embedding.layer,
+                scores: manifest.scores.map(|scores| scores.layer),
+            }),
+        };
+        let scored = onnx.as_ref().is_none_or(|names| names.scores.is_some());
         if input.std.iter().any(|std| !std.is_finite() || *std <= 0.0)
             || input.mean.iter().any(|mean| !mean.is_finite())
         {
@@ -180,8 +289,15 @@ impl ModelPackage {
                 "input.height and input.width must be at least 1".to_owned(),
             ));
         }
-        if manifest.classes.is_empty() {
-            return Err(refuse("classes must name at least one class".to_owned()));
+        if manifest.classes.is_empty() == scored {
+            return Err(refuse(if scored {
+                "classes must name at least one class".to_owned()
+            } else {
+                "classes need an output with their scores: add `[scores]`".to_owned()
+            }));
+        }
+        if manifest.embedding.dim == 0 {
+            return Err(refuse("embedding.dim must be at least 1".to_owned()));
         }
         let weights = path.with_file_name(&manifest.weights.file);
         let sha256 = hash_file(&weights)?;
@@ -211,6 +327,7 @@ impl ModelPackage {
             },
             classes: manifest.classes,
             dim: Some(manifest.embedding.dim),
+            onnx,
         })
     }
 
@@ -231,11 +348,116 @@ impl ModelPackage {
             },
             classes: Vec::new(),
             dim: None,
+            onnx: None,
         })
     }
 
+    /// The model as an ONNX graph: exported from the weights, or the user's own.
+    pub fn graph(&self) -> Result<Graph> {
+        if let (Some(names), Some(dim)) = (&self.onnx, self.dim) {
+            return Ok(Graph {
+                content: GraphContent::File(self.weights.clone()),
+                input: names.input.clone(),
+                layout: names.layout,
+                embeddings: names.embeddings.clone(),
+                scores: names.scores.clone(),
+                dim,
+                classes: self.classes.clone(),
+            });
+        }
+        let (network, classes) = self.network()?;
+        let bytes = onnx::export(&network, self.preprocessing.shape);
+        Ok(Graph {
+            content: GraphContent::Bytes(bytes),
+            input: Some(onnx::INPUT.to_owned()),
+            layout: Layout::Nchw,
+            embeddings: onnx::EMBEDDINGS.to_owned(),
+            scores: Some(onnx::PROBABILITIES.to_owned()),
+            dim: network.dim(),
+            classes,
+        })
+    }
+
+    /// Writes the graph to `path` and a `model.toml` that describes it beside it; returns the path of the latter.
+    ///
+    /// # Errors
+    /// `Unsupported` for a model that is an ONNX graph already; `InvalidConfig` where another `model.toml` is there.
+    pub fn export_onnx(&self, path: &Path) -> Result<PathBuf> {
+        let (network, classes) = self.network()?;
+        let manifest = path.with_file_name("model.toml");
+        if manifest.exists() {
+            return Err(Error::new(
+                ErrorKind::InvalidConfig,
+                "export",
+                "there is a model.toml beside the graph already",
+            )
+            .with("file", manifest.display())
+            .remedy("export into a folder of its own"));
+        }
+        let graph = onnx::export(&network, self.preprocessing.shape);
+        let sha256 = hex(&Sha256::digest(&graph));
+        let write = |path: &Path, bytes: &[u8]| {
+            std::fs::write(path, bytes).map_err(|e| Error::io("export", path, e))
+        };
+        write(path, &graph)?;
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        let Preprocessing {
+            shape,
+            mean,
+            std,
+            resize,
+        } = self.preprocessing;
+        let text = toml::to_string(&Manifest {
+            name: self.name.clone(),
+            architecture: Architecture::Onnx,
+            classes,
+            weights: WeightsSection {
+                file: PathBuf::from(file.as_ref()),
+                sha256: Some(sha256),
+            },
+            input: InputSection {
+                height: shape.height,
+                width: shape.width,
+                mean,
+                std,
+                resize,
+                name: Some(onnx::INPUT.to_owned()),
+                layout: Some(Layout::Nchw),
+            },
+            embedding: EmbeddingSection {
+                layer: onnx::EMBEDDINGS.to_owned(),
+                dim: network.dim(),
+            },
+            scores: Some(ScoresSection {
+                layer: onnx::PROBABILITIES.to_owned(),
+            }),
+        })
+        .map_err(|cause| {
+            Error::new(
+                ErrorKind::Internal,
+                "export",
+                "model.toml cannot be written",
+            )
+            .because(cause)
+        })?;
+        write(&manifest, text.as_bytes())?;
+        Ok(manifest)
+    }
+
     /// Reads and checks the weights; gives the network and its class names in the order of the scores.
+    ///
+    /// # Errors
+    /// `Unsupported` for a model that is an ONNX graph.
     pub fn network(&self) -> Result<(ResNet18, Vec<String>)> {
+        if self.onnx.is_some() {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "open model",
+                "this model is an ONNX graph, which this backend does not run",
+            )
+            .with("model", &self.name)
+            .remedy("choose `--backend onnx`"));
+        }
         let weights = Weights::open(&self.weights)?;
         let network =
             ResNet18::new(&weights).map_err(|error| error.with("file", self.weights.display()))?;
@@ -279,9 +501,9 @@ fn hash_file(path: &Path) -> Result<String> {
             read => hasher.update(&buffer[..read]),
         }
     }
-    Ok(hasher
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    Ok(hex(&hasher.finalize()))
+}
+
+fn hex(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }

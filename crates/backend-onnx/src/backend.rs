@@ -1,0 +1,298 @@
+//! A session around a graph.
+
+use std::path::Path;
+use std::sync::Mutex;
+
+use driftline_core::{
+    BackendConfig, BackendInfo, EmbeddingBackend, Error, ErrorKind, ImageView, InferenceMut,
+    Precision, Result,
+};
+use driftline_model::{Graph, GraphContent, Layout, ModelPackage};
+use ort::environment::Environment;
+use ort::session::builder::GraphOptimizationLevel;
+use ort::session::{Session, SessionInputValue};
+use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
+
+use crate::library::{Found, find};
+
+/// The environment of the process: ONNX Runtime has one, from the library that was loaded first.
+static ENVIRONMENT: Mutex<Option<(Found, Environment)>> = Mutex::new(None);
+
+/// Any graph on ONNX Runtime, on the CPU, in fp32.
+pub struct OnnxBackend {
+    info: BackendInfo,
+    session: Session,
+    input: String,
+    layout: Layout,
+    embeddings: String,
+    scores: Option<String>,
+    /// Batch that the graph is fixed to, if it is.
+    batch: Option<usize>,
+    normalised: [[f32; 256]; 3],
+    /// The normalised batch, kept between calls.
+    values: Vec<f32>,
+}
+
+impl OnnxBackend {
+    /// Finds libonnxruntime, reads the model and checks its inputs and outputs.
+    pub fn open(config: &BackendConfig, installed: Option<&Path>) -> Result<Self> {
+        let package = ModelPackage::open(&config.model)?;
+        let graph = package.graph()?;
+        let found = find(config.runtime.as_deref(), installed)?;
+        let (found, environment) = environment(found)?;
+        let threads = config.threads.max(1);
+        let session = session(&environment, &graph, threads).map_err(|cause| {
+            Error::new(
+                ErrorKind::InvalidData,
+                "open model",
+                "ONNX Runtime cannot load the graph",
+            )
+            .with("file", package.weights.display())
+            .because(cause)
+        })?;
+        let refuse = |message: String| {
+            Error::new(ErrorKind::InvalidConfig, "open model", message)
+                .with("file", package.weights.display())
+                .remedy("correct model.toml, or bring the graph it describes")
+        };
+        let shape = package.preprocessing.shape;
+        let input = match &graph.input {
+            Some(name) => outlet(session.inputs(), name, "input").map_err(refuse)?,
+            None => match session.inputs() {
+                [input] => input,
+                inputs => {
+                    return Err(refuse(format!(
+                        "the graph has {} inputs ({}): say which with input.name",
+                        inputs.len(),
+                        names(inputs)
+                    )));
+                }
+            },
+        };
+        let wanted = match graph.layout {
+            Layout::Nchw => [3, shape.height, shape.width],
+            Layout::Nhwc => [shape.height, shape.width, 3],
+        };
+        let batch = check_tensor(input, "input", &wanted).map_err(refuse)?;
+        let embeddings = outlet(session.outputs(), &graph.embeddings, "output").map_err(refuse)?;
+        check_tensor(embeddings, "output", &[graph.dim]).map_err(refuse)?;
+        if let Some(name) = &graph.scores {
+            let scores = outlet(session.outputs(), name, "output").map_err(refuse)?;
+            check_tensor(scores, "output", &[graph.classes.len()]).map_err(refuse)?;
+        }
+        Ok(Self {
+            info: BackendInfo {
+                name: "onnx".to_owned(),
+                engine: format!("onnxruntime {}", found.version),
+                device: "cpu".to_owned(),
+                precision: Precision::Fp32,
+                threads,
+                input: shape,
+                dim: graph.dim,
+                classes: graph.classes,
+            },
+            input: input.name().to_owned(),
+            session,
+            layout: graph.layout,
+            embeddings: graph.embeddings,
+            scores: graph.scores,
+            batch,
+            normalised: package.preprocessing.normalisation(),
+            values: Vec::new(),
+        })
+    }
+
+    /// Runs `images`, at most as many as the graph's fixed batch, and writes their rows.
+    fn run(&mut self, images: &[u8], out: &mut InferenceMut<'_>) -> Result<()> {
+        let shape = self.info.input;
+        let n = images.len() / shape.bytes();
+        normalise(
+            images,
+            shape.height * shape.width,
+            self.layout,
+            &self.normalised,
+            &mut self.values,
+        );
+        let batch = self.batch.unwrap_or(n);
+        self.values.resize(batch * shape.bytes(), 0.0);
+        let dimensions = match self.layout {
+            Layout::Nchw => [batch, 3, shape.height, shape.width],
+            Layout::Nhwc => [batch, shape.height, shape.width, 3],
+        };
+        let input = TensorRef::from_array_view((dimensions, self.values.as_slice()))
+            .map_err(engine_failed)?;
+        let inputs = vec![(self.input.as_str(), SessionInputValue::from(input))];
+        let outputs = self.session.run(inputs).map_err(engine_failed)?;
+        let copy = |name: &str, out: &mut [f32]| {
+            let (_, values) = outputs[name]
+                .try_extract_tensor::<f32>()
+                .map_err(engine_failed)?;
+            let Some(values) = values.get(..out.len()) else {
+                return Err(Error::new(
+                    ErrorKind::Internal,
+                    "embed",
+                    format!(
+                        "the output `{name}` has {} values, expected {}",
+                        values.len(),
+                        out.len()
+                    ),
+                ));
+            };
+            out.copy_from_slice(values);
+            Ok(())
+        };
+        copy(&self.embeddings, out.embeddings)?;
+        match (&self.scores, &mut out.scores) {
+            (Some(name), Some(scores)) => copy(name, scores),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl EmbeddingBackend for OnnxBackend {
+    fn info(&self) -> &BackendInfo {
+        &self.info
+    }
+
+    fn embed(&mut self, images: ImageView<'_>, out: &mut InferenceMut<'_>) -> Result<()> {
+        out.check(&self.info, images)?;
+        let n = images.len();
+        let step = self.batch.unwrap_or(n).max(1);
+        let (dim, classes) = (self.info.dim, self.info.classes.len());
+        for start in (0..n).step_by(step) {
+            let rows = start..n.min(start + step);
+            let bytes = self.info.input.bytes();
+            let mut part = InferenceMut {
+                embeddings: &mut out.embeddings[rows.start * dim..rows.end * dim],
+                scores: out
+                    .scores
+                    .as_mut()
+                    .map(|scores| &mut scores[rows.start * classes..rows.end * classes]),
+            };
+            let images = &images.as_bytes()[rows.start * bytes..rows.end * bytes];
+            self.run(images, &mut part)?;
+        }
+        Ok(())
+    }
+}
+
+/// The process's environment, made from `found` unless there is one of another library already.
+fn environment(found: Found) -> Result<(Found, Environment)> {
+    let mut current = ENVIRONMENT
+        .lock()
+        .unwrap_or_else(|poison| poison.into_inner());
+    if let Some((loaded, environment)) = &*current {
+        if loaded.path == found.path {
+            return Ok((loaded.clone(), environment.clone()));
+        }
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            "load ONNX Runtime",
+            format!(
+                "this process already runs {}, and cannot load {} beside it",
+                loaded.path.display(),
+                found.path.display()
+            ),
+        )
+        .remedy("use one library in a process"));
+    }
+    let failed = |cause: Box<dyn std::error::Error + Send + Sync>| {
+        Error::new(
+            ErrorKind::Unsupported,
+            "load ONNX Runtime",
+            "the library does not start",
+        )
+        .with("file", found.path.display())
+        .because(cause)
+    };
+    let environment = ort::init_from(&found.path)
+        .map_err(|cause| failed(cause.to_string().into()))?
+        .with_telemetry(false)
+        .build()
+        .map_err(|cause| failed(cause.to_string().into()))?;
+    *current = Some((found.clone(), environment.clone()));
+    Ok((found, environment))
+}
+
+fn session(environment: &Environment, graph: &Graph, threads: usize) -> ort::Result<Session> {
+    let mut builder = Session::builder(environment)?
+        .with_optimization_level(GraphOptimizationLevel::All)?
+        .with_intra_threads(threads)?
+        .with_inter_threads(1)?;
+    match &graph.content {
+        GraphContent::Bytes(bytes) => builder.commit_from_memory(bytes),
+        GraphContent::File(path) => builder.commit_from_file(path),
+    }
+}
+
+fn names(outlets: &[Outlet]) -> String {
+    let names: Vec<_> = outlets.iter().map(|outlet| outlet.name()).collect();
+    names.join(", ")
+}
+
+fn outlet<'a>(outlets: &'a [Outlet], name: &str, what: &str) -> Result<&'a Outlet, String> {
+    outlets
+        .iter()
+        .find(|outlet| outlet.name() == name)
+        .ok_or_else(|| {
+            format!(
+                "the graph has no {what} `{name}`; it has: {}",
+                names(outlets)
+            )
+        })
+}
+
+/// Refuses what is not f32 `[N, rest…]`; returns `N` where the graph fixes it.
+fn check_tensor(outlet: &Outlet, what: &str, rest: &[usize]) -> Result<Option<usize>, String> {
+    let name = outlet.name();
+    let ValueType::Tensor { ty, shape, .. } = outlet.dtype() else {
+        return Err(format!("the {what} `{name}` is no tensor"));
+    };
+    let lengths: Vec<i64> = shape.iter().copied().collect();
+    let fits = lengths.len() == rest.len() + 1
+        && lengths[1..]
+            .iter()
+            .zip(rest)
+            .all(|(found, wanted)| *found < 0 || *found == *wanted as i64);
+    if *ty != TensorElementType::Float32 || !fits {
+        return Err(format!(
+            "the {what} `{name}` is {ty:?} {lengths:?}; expected Float32 [N, {}]",
+            rest.iter()
+                .map(usize::to_string)
+                .collect::<Vec<_>>()
+                .join(", ")
+        ));
+    }
+    Ok(usize::try_from(lengths[0]).ok().filter(|batch| *batch > 0))
+}
+
+/// u8 `[N, H, W, 3]` to normalised f32 in `layout`, into `values`.
+fn normalise(
+    images: &[u8],
+    plane: usize,
+    layout: Layout,
+    tables: &[[f32; 256]; 3],
+    values: &mut Vec<f32>,
+) {
+    values.clear();
+    match layout {
+        Layout::Nhwc => values.extend(
+            images
+                .iter()
+                .enumerate()
+                .map(|(i, pixel)| tables[i % 3][*pixel as usize]),
+        ),
+        Layout::Nchw => {
+            for image in images.chunks_exact(3 * plane) {
+                for (channel, table) in tables.iter().enumerate() {
+                    let pixels = image.chunks_exact(3);
+                    values.extend(pixels.map(|pixel| table[pixel[channel] as usize]));
+                }
+            }
+        }
+    }
+}
+
+fn engine_failed(cause: ort::Error) -> Error {
+    Error::new(ErrorKind::Internal, "embed", "ONNX Runtime failed").because(cause)
+}

@@ -1,0 +1,29 @@
+//! The ONNX Runtime backend. libonnxruntime is loaded at run time, so building needs nothing.
+//!
+//! | module | what is in it |
+//! | --- | --- |
+//! | [`backend`] | [`OnnxBackend`]: a session, its input and outputs |
+//! | [`library`] | finds libonnxruntime and checks it before `ort` touches it |
+
+pub mod backend;
+pub mod library;
+
+pub use backend::OnnxBackend;
+pub use library::{Found, find};
+
+use std::path::PathBuf;
+
+use driftline_core::{BackendConfig, EmbeddingBackend, Registration, Registry, Result};
+
+/// Registers `onnx`; libraries that driftline installed are looked for in `installed`.
+pub fn register(
+    registry: &mut Registry<BackendConfig, Box<dyn EmbeddingBackend>>,
+    installed: Option<PathBuf>,
+) -> Result<()> {
+    registry.register(Registration::built_in(
+        "onnx",
+        &["ort"],
+        "ONNX Runtime on the CPU; needs libonnxruntime",
+        move |config| Ok(Box::new(OnnxBackend::open(config, installed.as_deref())?) as _),
+    ))
+}
