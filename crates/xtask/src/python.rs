@@ -1,4 +1,4 @@
-//! The Python that tests read driftline's files with.
+//! The Python that tests check driftline's files with, and the libraries that come with it.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 /// Packages, with their versions.
-const REQUIREMENTS: &str = "crates/sink-local/tests/requirements.txt";
+const REQUIREMENTS: &str = "crates/xtask/requirements.txt";
 
 /// Makes a virtual environment with the pinned packages in the cargo target folder, unless it is there already, and
 /// returns its interpreter.
@@ -42,6 +42,28 @@ pub(crate) fn environment(workspace: &Path) -> Result<PathBuf> {
     std::fs::write(&installed, wanted)
         .with_context(|| format!("cannot write {}", installed.display()))?;
     Ok(python)
+}
+
+/// libonnxruntime of the environment.
+pub(crate) fn onnxruntime(python: &Path) -> Result<PathBuf> {
+    let output = Command::new(python)
+        .args(["-c", "import onnxruntime; print(onnxruntime.__path__[0])"])
+        .output()
+        .with_context(|| format!("{} could not be started", python.display()))?;
+    ensure!(
+        output.status.success(),
+        "the package onnxruntime does not load"
+    );
+    let capi = Path::new(String::from_utf8_lossy(&output.stdout).trim()).join("capi");
+    std::fs::read_dir(&capi)
+        .with_context(|| format!("cannot read {}", capi.display()))?
+        .flatten()
+        .map(|entry| entry.path())
+        .find(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.starts_with("libonnxruntime.")
+        })
+        .with_context(|| format!("no libonnxruntime in {}", capi.display()))
 }
 
 fn run(command: &mut Command) -> Result<()> {

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 pub(crate) fn run() -> Result<()> {
     let workspace = crate::workspace()?;
     let python = crate::python::environment(workspace)?;
+    let onnxruntime = crate::python::onnxruntime(&python)?;
     let steps: [(&str, &[&str]); 4] = [
         ("fmt", &["--all", "--check"]),
         (
@@ -28,6 +29,7 @@ pub(crate) fn run() -> Result<()> {
             .args(arguments)
             .env("RUSTDOCFLAGS", "-D warnings")
             .env("DRIFTLINE_PYTHON", &python)
+            .env("ORT_DYLIB_PATH", &onnxruntime)
             .current_dir(workspace)
             .status()
             .with_context(|| format!("`{command}` could not be started"))?;
