@@ -1,0 +1,170 @@
+//! The real command on small real inputs.
+
+// Each test binary uses a part of this.
+#![allow(dead_code, clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use driftline::core::Rows;
+use driftline::data::{Split, sample};
+use driftline_sink_local::{PartRows, Store};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A moment for `--now`: it fixes the calendar.
+pub const NOW: &str = "2026-11-24T00:00:00Z";
+
+/// A folder to work in, with a cache of its own.
+pub struct Workspace {
+    folder: TempDir,
+}
+
+impl Workspace {
+    pub fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// `driftline` with these arguments, in this folder, not started yet.
+    pub fn command<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_driftline"));
+        command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env("XDG_CACHE_HOME", self.path("cache"))
+            .stdin(Stdio::null());
+        command
+    }
+
+    pub fn run<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// Runs with `--json`; it must succeed.
+    pub fn json(&self, arguments: &[&str]) -> Value {
+        let output = self.run(arguments.iter().chain(&["--json", "--quiet"]));
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {}",
+            stderr(&output)
+        );
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// Runs; it must end with `code`, and stderr must hold every one of `parts`.
+    pub fn fails(&self, arguments: &[&str], code: i32, parts: &[&str]) {
+        let output = self.run(arguments);
+        let message = stderr(&output);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {message}");
+        for part in parts {
+            assert!(message.contains(part), "no `{part}` in: {message}");
+        }
+        assert!(!message.contains("panicked"), "{message}");
+    }
+
+    /// A folder of PNG images of the sample data set, one folder for each class.
+    pub fn images(&self, name: &str, split: Split, count: u64) -> PathBuf {
+        let folder = self.path(name);
+        for row in 0..count {
+            let (class, pixels) = sample::scene(split, row);
+            let class = folder.join(sample::CLASSES[class]);
+            std::fs::create_dir_all(&class).unwrap();
+            image::save_buffer(
+                class.join(format!("{row:05}.png")),
+                &pixels,
+                32,
+                32,
+                image::ColorType::Rgb8,
+            )
+            .unwrap();
+        }
+        folder
+    }
+
+    /// A settings file with a baseline of 300 images and two windows of 200, and the images.
+    pub fn small_run(&self) {
+        self.images("train", Split::Train, 300);
+        self.images("test", Split::Test, 200);
+        let settings = r#"
+[baseline]
+source = "train"
+
+[[windows]]
+name = "october"
+source = "test"
+days = 4
+per_day = 50
+
+[[windows]]
+name = "november"
+source = "test"
+transform = "blur(sigma=0.1..2),brightness(0.4..0.6)"
+days = 4
+"#;
+        std::fs::write(self.path("driftline.toml"), settings).unwrap();
+    }
+
+    /// All rows of the store by event id; no id may be there twice.
+    pub fn rows(&self, store: &str, model: &str) -> BTreeMap<String, StoredRow> {
+        let store = Store::open(&self.path(store), "image_monitoring", model).unwrap();
+        let mut all = BTreeMap::new();
+        collect(store.baseline().unwrap(), &mut all);
+        collect(store.events(..).unwrap(), &mut all);
+        all
+    }
+}
+
+/// What a store holds of a row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredRow {
+    pub timestamp_ms: i64,
+    pub embedding: Vec<f32>,
+    pub target: String,
+    pub url: String,
+    pub window: String,
+}
+
+fn collect(parts: PartRows, all: &mut BTreeMap<String, StoredRow>) {
+    assert!(parts.damaged().is_empty(), "{:?}", parts.damaged());
+    for rows in parts {
+        let rows: Rows = rows.unwrap();
+        let dim = rows.schema().dim;
+        for i in 0..rows.len() {
+            let row = StoredRow {
+                timestamp_ms: rows.timestamps_ms()[i],
+                embedding: rows.embeddings()[i * dim..(i + 1) * dim].to_vec(),
+                target: rows.targets().value(i).to_owned(),
+                url: rows.image_urls().value(i).to_owned(),
+                window: rows.windows().value(i).to_owned(),
+            };
+            let id = rows.event_ids().value(i).to_owned();
+            assert_eq!(all.insert(id.clone(), row), None, "{id} is there twice");
+        }
+    }
+}
+
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Every file under `folder` with its bytes.
+pub fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.insert(path.clone(), std::fs::read(&path).unwrap());
+        }
+    }
+    found
+}
