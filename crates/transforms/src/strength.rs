@@ -42,7 +42,8 @@ impl Strength {
                 (value, value)
             }
         };
-        Self::new(low, high).map_err(|error| error.with("transform", &spec.name))
+        Self::new(low, high)
+            .map_err(|error| error.with("transform", &spec.name).with("parameter", name))
     }
 
     /// Smallest value.
