@@ -73,15 +73,28 @@ fn inside(window: Window, at: usize, tap: usize, side: usize) -> Option<usize> {
         .filter(|&index| index < side)
 }
 
-/// The f32 values of a contiguous `[N, H, W, C]` tensor, and its sizes.
-fn activations<'a>(
-    storage: &'a CpuStorage,
-    layout: &Layout,
-) -> Result<(&'a [f32], (usize, usize, usize, usize))> {
-    let sizes = layout.shape().dims4()?;
-    match (storage, layout.contiguous_offsets()) {
-        (CpuStorage::F32(values), Some((start, end))) => Ok((&values[start..end], sizes)),
-        _ => bail!("expected a contiguous f32 tensor"),
+/// A contiguous f32 `[n, height, width, channels]` tensor.
+struct Activations<'a> {
+    values: &'a [f32],
+    n: usize,
+    height: usize,
+    width: usize,
+    channels: usize,
+}
+
+impl<'a> Activations<'a> {
+    fn new(storage: &'a CpuStorage, layout: &Layout) -> Result<Self> {
+        let (n, height, width, channels) = layout.shape().dims4()?;
+        match (storage, layout.contiguous_offsets()) {
+            (CpuStorage::F32(values), Some((start, end))) => Ok(Self {
+                values: &values[start..end],
+                n,
+                height,
+                width,
+                channels,
+            }),
+            _ => bail!("expected a contiguous f32 tensor"),
+        }
     }
 }
 
@@ -145,13 +158,19 @@ impl CustomOp1 for Convolution {
     }
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (images, (n, height, width, channels)) = activations(storage, layout)?;
+        let Activations {
+            values,
+            n,
+            height,
+            width,
+            channels,
+        } = Activations::new(storage, layout)?;
         if channels != self.in_channels {
             bail!("{channels} channels where {} belong", self.in_channels);
         }
         let slide = self.window.over(height, width)?;
         let (rows, columns) = (n * slide.out_height * slide.out_width, self.bias.len());
-        let patches = self.patches(images, &slide);
+        let patches = self.patches(values, &slide);
         let depth = self.weight.len() / columns;
         let mut out = self.bias.repeat(rows);
         // SAFETY: the three matrices are dense and row-major: out [rows, columns], patches [rows, depth] and
@@ -198,7 +217,13 @@ impl CustomOp1 for MaxPool {
     }
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (images, (n, height, width, channels)) = activations(storage, layout)?;
+        let Activations {
+            values,
+            n,
+            height,
+            width,
+            channels,
+        } = Activations::new(storage, layout)?;
         let window = Window {
             size: 3,
             stride: 2,
@@ -208,7 +233,7 @@ impl CustomOp1 for MaxPool {
         let shape = (n, slide.out_height, slide.out_width, channels);
         let mut out = vec![f32::NEG_INFINITY; n * slide.out_height * slide.out_width * channels];
         let mut largest = out.chunks_exact_mut(channels);
-        for image in images.chunks_exact(height * width * channels) {
+        for image in values.chunks_exact(height * width * channels) {
             for ((y, x), largest) in slide.positions().zip(&mut largest) {
                 for row in (0..window.size).filter_map(|tap| slide.row(y, tap)) {
                     for column in (0..window.size).filter_map(|tap| slide.column(x, tap)) {
