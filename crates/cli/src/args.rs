@@ -41,6 +41,8 @@ pub enum Command {
     Model(ModelArgs),
     /// Install or list the libraries of engines
     Runtime(RuntimeArgs),
+    /// Run the conformance suite against the backends
+    Conformance(ConformanceArgs),
     /// List the embedding backends
     Backends,
     /// List the drift transforms
@@ -211,6 +213,19 @@ pub enum ModelCommand {
         #[arg(long, short)]
         output: PathBuf,
     },
+}
+
+#[derive(Args)]
+pub struct ConformanceArgs {
+    /// Only this backend [default: every one that this machine can run]
+    #[arg(long)]
+    pub backend: Option<String>,
+    /// Library of the backend's engine [default: the backend looks for one]
+    #[arg(long, value_name = "FILE")]
+    pub runtime: Option<PathBuf>,
+    /// Write the result as JUnit XML too
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
 }
 
 #[derive(Args)]

@@ -1,6 +1,7 @@
 //! The `driftline` command.
 
 mod args;
+mod conformance;
 mod doctor;
 mod drift;
 mod embed;
@@ -58,6 +59,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Drift(args) => drift::drift(&args, output),
         Command::Model(args) => model::model(&args, output),
         Command::Runtime(args) => runtime::runtime(&args, output),
+        Command::Conformance(args) => conformance::conformance(&args, output),
         Command::Backends => list::backends(output),
         Command::Transforms => list::transforms(output),
         Command::Sinks => list::sinks(output),

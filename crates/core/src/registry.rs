@@ -81,16 +81,25 @@ impl<C, T> Registry<C, T> {
         &self.entries
     }
 
-    /// Makes `name` from `config`.
-    pub fn build(&self, name: &str, config: &C) -> Result<T> {
-        let Some(entry) = self.entries.iter().find(|entry| entry.answers_to(name)) else {
-            return Err(Error::new(
+    /// The entry that answers to `name`.
+    ///
+    /// # Errors
+    /// `InvalidConfig` that lists what there is.
+    pub fn find(&self, name: &str) -> Result<&Registration<C, T>> {
+        let found = self.entries.iter().find(|entry| entry.answers_to(name));
+        found.ok_or_else(|| {
+            Error::new(
                 ErrorKind::InvalidConfig,
                 "look up",
                 format!("there is no {} named `{name}`", self.sort),
             )
-            .remedy(format!("available: {}", self.listing())));
-        };
+            .remedy(format!("available: {}", self.listing()))
+        })
+    }
+
+    /// Makes `name` from `config`.
+    pub fn build(&self, name: &str, config: &C) -> Result<T> {
+        let entry = self.find(name)?;
         match &entry.constructor {
             Ok(constructor) => constructor(config),
             Err(reason) => Err(Error::new(
