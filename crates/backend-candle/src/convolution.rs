@@ -1,11 +1,15 @@
 //! Convolution and max pool on channels-last tensors, as custom operations of candle.
 //!
 //! candle's own convolution makes one small product for each image and asks the system for the number of threads each
-//! time; here a chunk is one product, on the thread that calls. Activations are f32 `[N, H, W, C]`.
+//! time, and its element-wise operations wait for a pool of threads; here a chunk is one product, with bias, shortcut and
+//! ReLU, on the thread that calls. Activations are f32 `[N, H, W, C]`.
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, bail};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, bail};
 use driftline_model as model;
 use gemm::{Parallelism, gemm};
+
+/// Positions of the output up to which a convolution is done [position by position](Convolution::by_position).
+const DIRECT_POSITIONS: usize = 4;
 
 /// A convolution with bias and, where asked for, a ReLU.
 pub(crate) struct Convolution {
@@ -58,6 +62,17 @@ impl Slide {
 
     fn column(&self, at: usize, tap: usize) -> Option<usize> {
         inside(self.window, at, tap, self.width)
+    }
+
+    /// The first window column of output column `at` that lies on the plane, the column it lies on, and how many do.
+    fn taps(&self, at: usize) -> Option<(usize, usize, usize)> {
+        let (tap, column) =
+            (0..self.window.size).find_map(|tap| Some((tap, self.column(at, tap)?)))?;
+        Some((
+            tap,
+            column,
+            (self.window.size - tap).min(self.width - column),
+        ))
     }
 
     /// Positions of the output in row-major order.
@@ -126,6 +141,84 @@ impl Convolution {
         }
     }
 
+    fn forward(
+        &self,
+        images: &Activations<'_>,
+        shortcut: Option<&Activations<'_>>,
+    ) -> Result<(CpuStorage, Shape)> {
+        if images.channels != self.in_channels {
+            bail!(
+                "{} channels where {} belong",
+                images.channels,
+                self.in_channels
+            );
+        }
+        let slide = self.window.over(images.height, images.width)?;
+        let (positions, columns) = (slide.out_height * slide.out_width, self.bias.len());
+        let rows = images.n * positions;
+        let mut out = self.bias.repeat(rows);
+        if let Some(shortcut) = shortcut {
+            if shortcut.values.len() != out.len() {
+                bail!("a shortcut of another shape");
+            }
+            for (out, value) in out.iter_mut().zip(shortcut.values) {
+                *out += value;
+            }
+        }
+        if positions <= DIRECT_POSITIONS {
+            self.by_position(images.values, &slide, &mut out);
+        } else {
+            let patches = self.patches(images.values, &slide);
+            let depth = self.weight.len() / columns;
+            let left = Matrix {
+                values: &patches,
+                stride: depth,
+            };
+            multiply_add(rows, depth, left, &self.weight, &mut out, columns, columns);
+        }
+        if self.relu {
+            for value in &mut out {
+                *value = value.max(0.0);
+            }
+        }
+        let shape = (images.n, slide.out_height, slide.out_width, columns);
+        Ok((CpuStorage::F32(out), shape.into()))
+    }
+
+    /// A product for each position of the output and each row of the kernel, straight from the images: on a small
+    /// plane most of a patch is padding, and a product over patches would mostly multiply zeros.
+    fn by_position(&self, images: &[f32], slide: &Slide, out: &mut [f32]) {
+        let (size, channels, columns) = (self.window.size, self.in_channels, self.bias.len());
+        let plane = slide.height * slide.width * channels;
+        let positions = slide.out_height * slide.out_width;
+        for (position, (y, x)) in slide.positions().enumerate() {
+            let Some((tap, column, taps)) = slide.taps(x) else {
+                continue;
+            };
+            for kernel_row in 0..size {
+                let Some(row) = slide.row(y, kernel_row) else {
+                    continue;
+                };
+                let left = Matrix {
+                    values: &images[(row * slide.width + column) * channels..],
+                    stride: plane,
+                };
+                let right = &self.weight[(kernel_row * size + tap) * channels * columns..];
+                let out = &mut out[position * columns..];
+                let rows = images.len() / plane;
+                multiply_add(
+                    rows,
+                    taps * channels,
+                    left,
+                    right,
+                    out,
+                    columns,
+                    positions * columns,
+                );
+            }
+        }
+    }
+
     /// The pixels under each window, `[positions, size * size * in]`, zero on the padding.
     fn patches(&self, images: &[f32], slide: &Slide) -> Vec<f32> {
         let (size, channels) = (self.window.size, self.in_channels);
@@ -136,9 +229,9 @@ impl Convolution {
         let mut patch = patches.chunks_exact_mut(depth);
         for image in images.chunks_exact(plane) {
             for ((y, x), patch) in slide.positions().zip(&mut patch) {
-                let first = (0..size).find_map(|tap| Some((tap, slide.column(x, tap)?)));
-                let Some((tap, column)) = first else { continue };
-                let taps = (size - tap).min(slide.width - column);
+                let Some((tap, column, taps)) = slide.taps(x) else {
+                    continue;
+                };
                 for (row, patch) in patch.chunks_exact_mut(size * channels).enumerate() {
                     if let Some(row) = slide.row(y, row) {
                         let start = (row * slide.width + column) * channels;
@@ -152,59 +245,76 @@ impl Convolution {
     }
 }
 
+/// Rows of a matrix, `stride` values from one to the next.
+struct Matrix<'a> {
+    values: &'a [f32],
+    stride: usize,
+}
+
+/// `out[i * stride..][..columns] += left[i] * right` for `rows` rows of `depth` values, `right` dense `[depth, columns]`.
+fn multiply_add(
+    rows: usize,
+    depth: usize,
+    left: Matrix<'_>,
+    right: &[f32],
+    out: &mut [f32],
+    columns: usize,
+    stride: usize,
+) {
+    assert!(rows > 0 && right.len() >= depth * columns);
+    assert!(left.values.len() >= (rows - 1) * left.stride + depth);
+    assert!(out.len() >= (rows - 1) * stride + columns);
+    // SAFETY: by the assertions above every row of the three row-major matrices lies inside its slice.
+    unsafe {
+        gemm(
+            rows,
+            columns,
+            depth,
+            out.as_mut_ptr(),
+            1,
+            stride as isize,
+            true,
+            left.values.as_ptr(),
+            1,
+            left.stride as isize,
+            right.as_ptr(),
+            1,
+            columns as isize,
+            1.0,
+            1.0,
+            false,
+            false,
+            false,
+            Parallelism::None,
+        );
+    }
+}
+
 impl CustomOp1 for Convolution {
     fn name(&self) -> &'static str {
         "channels-last-convolution"
     }
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let Activations {
-            values,
-            n,
-            height,
-            width,
-            channels,
-        } = Activations::new(storage, layout)?;
-        if channels != self.in_channels {
-            bail!("{channels} channels where {} belong", self.in_channels);
-        }
-        let slide = self.window.over(height, width)?;
-        let (rows, columns) = (n * slide.out_height * slide.out_width, self.bias.len());
-        let patches = self.patches(values, &slide);
-        let depth = self.weight.len() / columns;
-        let mut out = self.bias.repeat(rows);
-        // SAFETY: the three matrices are dense and row-major: out [rows, columns], patches [rows, depth] and
-        // weight [depth, columns].
-        unsafe {
-            gemm(
-                rows,
-                columns,
-                depth,
-                out.as_mut_ptr(),
-                1,
-                columns as isize,
-                true,
-                patches.as_ptr(),
-                1,
-                depth as isize,
-                self.weight.as_ptr(),
-                1,
-                columns as isize,
-                1.0,
-                1.0,
-                false,
-                false,
-                false,
-                Parallelism::None,
-            );
-        }
-        if self.relu {
-            for value in &mut out {
-                *value = value.max(0.0);
-            }
-        }
-        let shape = (n, slide.out_height, slide.out_width, columns);
-        Ok((CpuStorage::F32(out), shape.into()))
+        self.forward(&Activations::new(storage, layout)?, None)
+    }
+}
+
+/// The convolution plus a shortcut of the same shape as its output.
+impl CustomOp2 for Convolution {
+    fn name(&self) -> &'static str {
+        "channels-last-convolution-with-shortcut"
+    }
+
+    fn cpu_fwd(
+        &self,
+        storage: &CpuStorage,
+        layout: &Layout,
+        shortcut: &CpuStorage,
+        shortcut_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let shortcut = Activations::new(shortcut, shortcut_layout)?;
+        self.forward(&Activations::new(storage, layout)?, Some(&shortcut))
     }
 }
 

@@ -38,14 +38,12 @@ struct Block {
 
 impl Block {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let y = x
-            .apply_op1_no_bwd(&self.conv1)?
-            .apply_op1_no_bwd(&self.conv2)?;
+        let y = x.apply_op1_no_bwd(&self.conv1)?;
         let shortcut = match &self.downsample {
             Some(conv) => &x.apply_op1_no_bwd(conv)?,
             None => x,
         };
-        (y + shortcut)?.relu()
+        y.apply_op2_no_bwd(shortcut, &self.conv2)
     }
 }
 
@@ -61,7 +59,7 @@ impl Network {
     pub(crate) fn new(network: &model::ResNet18) -> Result<Self> {
         let block = |block: &model::Block| Block {
             conv1: Convolution::new(&block.conv1, true),
-            conv2: Convolution::new(&block.conv2, false),
+            conv2: Convolution::new(&block.conv2, true),
             downsample: block
                 .downsample
                 .as_ref()
