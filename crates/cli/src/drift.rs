@@ -149,7 +149,8 @@ fn embeddings(path: &Path) -> Result<(Vec<f32>, usize)> {
     if all.is_empty() {
         return Err(
             Error::new(ErrorKind::InvalidData, "read rows", "the file has no rows")
-                .with("file", path.display()),
+                .with("file", path.display())
+                .remedy("make it from images of which at least one is usable"),
         );
     }
     Ok((all, dim))

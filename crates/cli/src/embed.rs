@@ -1,6 +1,6 @@
 //! `embed`: images to a row file.
 
-use driftline::core::{BackendConfig, RowSchema};
+use driftline::core::{BackendConfig, Error, ErrorKind, RowSchema};
 use driftline::data::DecodeOptions;
 use driftline::model::ModelPackage;
 use driftline::pipeline::part::{PartBuilder, RowNames};
@@ -81,6 +81,16 @@ pub fn embed(args: &EmbedArgs, output: Output) -> anyhow::Result<Outcome> {
     )?;
     if let Some((_, part)) = builder.finish()? {
         keep(part)?;
+    }
+    if rows == 0 {
+        return Err(Error::new(
+            ErrorKind::InvalidData,
+            "embed",
+            "the source has no usable image",
+        )
+        .with("source", &args.source)
+        .remedy("run again with `--on-error fail` to see what is wrong with the first of them")
+        .into());
     }
     writer.finish()?;
     progress.end();

@@ -92,17 +92,6 @@ impl Plan {
                 per_day: window.per_day,
             });
         }
-        for source in std::iter::once(&baseline).chain(windows.iter().map(|window| &window.source))
-        {
-            if source.info().rows == 0 {
-                return Err(Error::new(
-                    ErrorKind::InvalidData,
-                    "open images",
-                    "the source has no images",
-                )
-                .with("source", &source.info().location));
-            }
-        }
         let monitor = MonitorSpec {
             project: settings.monitor.project.clone(),
             dataset: settings.monitor.dataset.clone(),

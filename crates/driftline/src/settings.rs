@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 
 use driftline_core::{Error, ErrorKind, Result};
 use driftline_pipeline::OnError;
-use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
+use figment::value::{Dict, Map, Value};
+use figment::{Figment, Metadata, Profile, Provider};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -256,13 +257,26 @@ impl Settings {
                 )
                 .remedy("write it as in `--set backend.name=candle`"));
             }
-            figment = figment.merge((key.as_str(), parse(value)));
+            figment = figment.merge(Flag(key, parse(value)));
         }
         figment.extract().map_err(|error| explain(error, None))
     }
 }
 
-fn parse(value: &str) -> figment::value::Value {
+/// A setting from a flag; errors say so.
+struct Flag<'a>(&'a str, Value);
+
+impl Provider for Flag<'_> {
+    fn metadata(&self) -> Metadata {
+        Metadata::named("flags")
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        Serialized::global(self.0, &self.1).data()
+    }
+}
+
+fn parse(value: &str) -> Value {
     // Figment's own reader of environment values: numbers, booleans, arrays and tables, otherwise text.
     value
         .parse()
@@ -356,6 +370,7 @@ mod tests {
         assert!(error.contains("`run.batch_size`"), "{error}");
         let error = load("", &[("run.seed", "many")]).unwrap_err().to_string();
         assert!(error.contains("`run.seed`"), "{error}");
+        assert!(error.contains("(from: flags)"), "{error}");
     }
 
     #[test]

@@ -69,12 +69,13 @@ pub fn embed(
     cancel: &Cancel,
     mut consume: impl FnMut(Embedded) -> Result<()> + Send,
 ) -> Result<(u64, Duration)> {
+    let location = source.info().location.clone();
     let (to_backend, from_reader) = bounded(QUEUE);
     let (to_consumer, from_backend) = bounded::<Embedded>(QUEUE);
     std::thread::scope(|scope| {
         let reader = scope.spawn(|| read(source, transforms, options, cancel, to_backend));
         let consumer = scope.spawn(move || from_backend.into_iter().try_for_each(&mut consume));
-        let worked = infer(backend, options, from_reader, to_consumer);
+        let worked = infer(backend, options, &location, from_reader, to_consumer);
         // The receiver is gone by now, so a reader that still had work ends at its next send.
         let read = reader.join().unwrap_or_else(|_| Err(panicked("reader")));
         let consumed = consumer
@@ -108,7 +109,7 @@ fn read(
         if options.on_error == OnError::Fail
             && let Some(bad) = batch.skipped.first()
         {
-            return Err(bad_image(bad));
+            return Err(bad_image(bad, &source.info().location));
         }
         let rows: Vec<u64> = batch.rows.iter().map(|row| row.row).collect();
         let context = TransformContext {
@@ -125,8 +126,10 @@ fn read(
     Ok(())
 }
 
-fn bad_image(bad: &SkippedImage) -> Error {
+/// An image that ends a run.
+pub(crate) fn bad_image(bad: &SkippedImage, source: &str) -> Error {
     Error::new(ErrorKind::InvalidData, "read images", bad.reason.clone())
+        .with("source", source)
         .with("row", bad.row)
         .with("image", &bad.url)
         .remedy("repair or remove it, or let such images be left out with `--on-error skip`")
@@ -135,6 +138,7 @@ fn bad_image(bad: &SkippedImage) -> Error {
 fn infer(
     backend: &mut dyn EmbeddingBackend,
     options: EmbedOptions,
+    location: &str,
     from_reader: Receiver<SourceBatch>,
     to_consumer: Sender<Embedded>,
 ) -> Result<(u64, Duration)> {
@@ -153,7 +157,7 @@ fn infer(
             skipped: batch.skipped,
         };
         check_finite(backend, &embedded)?;
-        refuse_labels(backend, &mut embedded, options.on_error)?;
+        refuse_labels(backend, &mut embedded, options.on_error, location)?;
         if to_consumer.send(embedded).is_err() {
             break;
         }
@@ -191,6 +195,7 @@ fn refuse_labels(
     backend: &dyn EmbeddingBackend,
     embedded: &mut Embedded,
     on_error: OnError,
+    location: &str,
 ) -> Result<()> {
     let (dim, classes) = (backend.info().dim, backend.info().classes.len());
     let out_of_range =
@@ -211,7 +216,7 @@ fn refuse_labels(
                     ),
                 };
                 if on_error == OnError::Fail {
-                    return Err(bad_image(&bad));
+                    return Err(bad_image(&bad, location));
                 }
                 embedded.skipped.push(bad);
             }

@@ -14,13 +14,14 @@ use jiff::Timestamp;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::embed::bad_image;
 use crate::part::{PART_ROWS, Part, PartBuilder, RowNames};
 use crate::schedule::{DAY_MS, Event};
 use crate::summary::{
     BackendSummary, BaselineSummary, BinSummary, DRIFT_FACTOR, LISTED_SKIPS, ModelSummary,
     SinkSummary, Skipped, Summary, Timing, WindowSummary,
 };
-use crate::{Cancel, EmbedOptions, Progress, RunFolder, Schedule, embed};
+use crate::{Cancel, EmbedOptions, OnError, Progress, RunFolder, Schedule, embed};
 
 /// Name of the baseline among the stages and in the `window` column.
 const BASELINE: &str = "baseline";
@@ -191,6 +192,7 @@ impl Runner<'_> {
         clusters: usize,
     ) -> Result<(driftline_stats::Baseline, BaselineSummary)> {
         let dim = self.schema.dim;
+        let location = baseline.source.info().location.clone();
         let kept = Kept::new(baseline.source.info().rows, self.options.seed);
         let mut embeddings: Vec<f32> = Vec::with_capacity(kept.len() * dim);
         let mut rows = 0;
@@ -217,7 +219,8 @@ impl Runner<'_> {
             return Err(no_images(BASELINE, "the baseline"));
         }
         self.progress.begin("clusters", 0);
-        let fitted = driftline_stats::Baseline::fit(&embeddings, dim, clusters, self.options.seed)?;
+        let fitted = driftline_stats::Baseline::fit(&embeddings, dim, clusters, self.options.seed)
+            .map_err(|error| error.with("baseline", location))?;
         self.progress.end();
         Ok((
             fitted,
@@ -347,6 +350,11 @@ impl Runner<'_> {
         let mut skips = Vec::new();
         while let Some(part) = self.folder.read(stage, index) {
             self.cancel.check()?;
+            if self.options.on_error == OnError::Fail
+                && let Some(bad) = part.skipped.first()
+            {
+                return Err(bad_image(bad, &source.info().location));
+            }
             consume(&part, self.sink)?;
             next_row += part.source_rows;
             self.progress.advance(part.source_rows);
