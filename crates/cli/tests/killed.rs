@@ -4,26 +4,40 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use common::{NOW, Workspace};
+use common::{NOW, StoredRow, Workspace, paths, stderr};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-const KILLS: usize = 20;
+/// A run that has the machine for itself is as long as it was measured.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+const KILLS: usize = 24;
 const SEED: u64 = 20;
-/// Two parts for the baseline and one for each window.
-const RUN: [&str; 8] = [
+
+/// A baseline of two parts (8192 rows and the rest), and three windows of one part and ten days each.
+const TRAIN_ROWS_PER_BATCH: u64 = 1_700;
+const TEST_ROWS: u64 = 600;
+const RUN: [&str; 13] = [
     "quickstart",
     "--quiet",
+    "--dataset",
+    "images#train",
+    "--events",
+    "images#test",
+    "--model",
+    "sample",
     "--now",
     NOW,
-    "--per-day",
-    "300",
     "--days",
-    "6",
+    "10",
+    "--per-day=100",
 ];
+const ROWS: usize = 5 * TRAIN_ROWS_PER_BATCH as usize + 3 * 10 * 100;
 
 fn spawn(workspace: &Workspace, store: &str) -> Child {
     workspace
@@ -34,47 +48,73 @@ fn spawn(workspace: &Workspace, store: &str) -> Child {
         .unwrap()
 }
 
+/// Runs to the end and gives what is in the store.
+fn finish(workspace: &Workspace, store: &str) -> BTreeMap<String, StoredRow> {
+    let output = spawn(workspace, store).wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    workspace.rows(store, "sample-resnet18")
+}
+
+/// Parts that runs into `store` left, and files of rows that are in it.
+fn left(workspace: &Workspace, store: &str) -> (usize, usize) {
+    let parquet = |folder: &str| {
+        let mut paths = paths(&workspace.path(store).join(folder));
+        paths.retain(|path| path.extension() == Some("parquet".as_ref()));
+        paths.len()
+    };
+    (parquet(".driftline"), parquet("image_monitoring"))
+}
+
 #[test]
 fn kill_9_at_any_moment_and_again_gives_the_store_of_an_undisturbed_run() {
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let workspace = Workspace::new();
+    workspace.cifar("images", TRAIN_ROWS_PER_BATCH, TEST_ROWS);
     let start = Instant::now();
-    let output = spawn(&workspace, "calm").wait_with_output().unwrap();
+    assert!(spawn(&workspace, "calm").wait().unwrap().success());
     let whole = start.elapsed();
-    assert!(output.status.success(), "{}", common::stderr(&output));
+    let expected = workspace.rows("calm", "sample-resnet18");
+    assert_eq!(expected.len(), ROWS);
+    println!("seed {SEED}, an undisturbed run takes {whole:?}");
 
-    println!("seed {SEED}, undisturbed {whole:?}");
     let mut random = ChaCha8Rng::seed_from_u64(SEED);
-    let (mut killed, mut finished) = (0, 0);
-    while killed < KILLS {
-        let mut child = spawn(&workspace, "killed");
-        // Up to half a run: a resumed run has less to do.
-        std::thread::sleep(whole.mul_f64(random.random_range(0.0..0.5)));
-        child.kill().unwrap();
-        match child.wait().unwrap().code() {
-            None => killed += 1,
-            Some(code) => {
-                assert_eq!(code, 0, "it failed by itself");
-                finished += 1;
+    let mut killed = 0;
+    // A run that went through has nothing left to kill, so the next one starts with an empty store.
+    for round in 0.. {
+        let store = format!("killed-{round}");
+        let found = loop {
+            if killed == KILLS {
+                break finish(&workspace, &store);
             }
+            let mut child = spawn(&workspace, &store);
+            let moment = whole.mul_f64(random.random_range(0.0..1.0));
+            std::thread::sleep(moment);
+            child.kill().unwrap();
+            let output = child.wait_with_output().unwrap();
+            if let Some(code) = output.status.code() {
+                assert_eq!(code, 0, "it failed by itself: {}", stderr(&output));
+                break workspace.rows(&store, "sample-resnet18");
+            }
+            killed += 1;
+            let (parts, files) = left(&workspace, &store);
+            println!("{store}: killed after {moment:?}, {parts} parts, {files} files of rows");
+        };
+        assert!(found == expected, "{store} differs from the calm one");
+        if killed == KILLS {
+            break;
         }
     }
-    println!("killed {killed} times, finished {finished} times in between");
-    let output = spawn(&workspace, "killed").wait_with_output().unwrap();
-    assert!(output.status.success(), "{}", common::stderr(&output));
-    let expected = workspace.rows("calm", "sample-resnet18");
-    assert_eq!(expected.len(), 10_000 + 3 * 6 * 300);
-    let found = workspace.rows("killed", "sample-resnet18");
-    assert!(found == expected, "the stores differ");
 }
 
 #[test]
 fn an_interrupt_ends_cleanly_and_says_how_to_go_on() {
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let workspace = Workspace::new();
+    workspace.cifar("images", TRAIN_ROWS_PER_BATCH, TEST_ROWS);
     let child = spawn(&workspace, "store");
     // Once the first part is there, the run is in its middle.
-    let runs = workspace.path("store/.driftline");
     let deadline = Instant::now() + Duration::from_secs(120);
-    while !has_part(&runs) {
+    while left(&workspace, "store").0 == 0 {
         assert!(Instant::now() < deadline, "no part was written");
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -84,24 +124,21 @@ fn an_interrupt_ends_cleanly_and_says_how_to_go_on() {
         .unwrap();
     assert!(status.success());
     let output = child.wait_with_output().unwrap();
-    let message = common::stderr(&output);
+    let message = stderr(&output);
     assert_eq!(output.status.code(), Some(1), "{message}");
-    assert!(message.contains("run the same command again"), "{message}");
-    let output = spawn(&workspace, "store").wait_with_output().unwrap();
-    assert!(output.status.success(), "{}", common::stderr(&output));
-    let rows = workspace.rows("store", "sample-resnet18");
-    assert_eq!(rows.len(), 10_000 + 3 * 6 * 300);
-}
-
-fn has_part(runs: &std::path::Path) -> bool {
-    let Ok(runs) = std::fs::read_dir(runs) else {
-        return false;
-    };
-    runs.flatten().any(|run| {
-        std::fs::read_dir(run.path()).is_ok_and(|mut files| {
-            files.any(|file| {
-                file.is_ok_and(|file| file.path().extension() == Some("parquet".as_ref()))
-            })
-        })
-    })
+    for part in [
+        "stopping after the current batch",
+        "what was written is kept",
+        "run the same command again",
+    ] {
+        assert!(message.contains(part), "no `{part}` in {message}");
+    }
+    let (parts, _) = left(&workspace, "store");
+    assert!(parts > 0, "the parts are gone");
+    assert_eq!(finish(&workspace, "store").len(), ROWS);
+    assert_eq!(
+        left(&workspace, "store").0,
+        0,
+        "parts are there after the end"
+    );
 }

@@ -4,9 +4,9 @@
 
 mod common;
 
-use common::{NOW, Workspace, files};
+use common::{NOW, Workspace, files, largest_difference};
 
-/// Largest difference that the batch size may make to a value of an embedding.
+/// Largest difference that the batch size may make to a value of an embedding or a score.
 const BATCH_ROUNDING: f32 = 1e-5;
 
 #[test]
@@ -32,17 +32,19 @@ fn batch_size_and_threads_change_neither_ids_nor_embeddings() {
     let expected = rows("256", "1");
     assert_eq!(expected.len(), 300 + 400);
     assert_eq!(rows("256", "2"), expected, "threads changed a bit");
-    let sevens = rows("7", "2");
+    let (ones, sevens) = (rows("1", "2"), rows("7", "2"));
+    assert_eq!(rows("1", "1"), ones, "threads changed a bit");
     assert_eq!(rows("7", "1"), sevens, "threads changed a bit");
-    for found in [rows("1", "2"), sevens] {
+    for found in [ones, sevens] {
         assert!(found.keys().eq(expected.keys()), "other event ids");
         for (id, row) in &found {
             let expected = &expected[id];
-            let differences = row.embedding.iter().zip(&expected.embedding);
-            let largest = differences.fold(0.0_f32, |largest, (a, b)| largest.max((a - b).abs()));
+            let largest = largest_difference(&row.embedding, &expected.embedding)
+                .max(largest_difference(&row.scores, &expected.scores));
             assert!(largest <= BATCH_ROUNDING, "{id} differs by {largest}");
             let mut same = row.clone();
             same.embedding.clone_from(&expected.embedding);
+            same.scores.clone_from(&expected.scores);
             assert_eq!(same, *expected);
         }
     }

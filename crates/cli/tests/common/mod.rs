@@ -89,6 +89,29 @@ impl Workspace {
         folder
     }
 
+    /// The sample data set as a folder of CIFAR-10 batches: `train` rows in each of the five, and `test` rows.
+    pub fn cifar(&self, name: &str, train: u64, test: u64) -> PathBuf {
+        let folder = self.path(name);
+        std::fs::create_dir(&folder).unwrap();
+        let write = |file: &str, split: Split, rows: std::ops::Range<u64>| {
+            let mut bytes = Vec::new();
+            for row in rows {
+                let (class, pixels) = sample::scene(split, row);
+                bytes.push(class as u8);
+                for channel in 0..3 {
+                    bytes.extend(pixels.iter().skip(channel).step_by(3));
+                }
+            }
+            std::fs::write(folder.join(file), bytes).unwrap();
+        };
+        for batch in 0..5 {
+            let rows = batch * train..(batch + 1) * train;
+            write(&format!("data_batch_{}.bin", batch + 1), Split::Train, rows);
+        }
+        write("test_batch.bin", Split::Test, 0..test);
+        folder
+    }
+
     /// A settings file with a baseline of 300 images and two windows of 200, and the images.
     pub fn small_run(&self) {
         self.images("train", Split::Train, 300);
@@ -122,25 +145,48 @@ days = 4
     }
 }
 
-/// What a store holds of a row.
+/// What a store holds of a row; equal only if every bit is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredRow {
     pub timestamp_ms: i64,
-    pub embedding: Vec<f32>,
+    pub embedding: Vec<Bits>,
+    pub scores: Vec<Bits>,
     pub target: String,
     pub url: String,
     pub window: String,
 }
 
-fn collect(parts: PartRows, all: &mut BTreeMap<String, StoredRow>) {
-    assert!(parts.damaged().is_empty(), "{:?}", parts.damaged());
-    for rows in parts {
+/// A number that equals another only if all its bits do.
+#[derive(Debug, Clone, Copy)]
+pub struct Bits(pub f32);
+
+impl PartialEq for Bits {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.to_bits() == other.0.to_bits()
+    }
+}
+
+/// The largest difference between numbers at the same place.
+pub fn largest_difference(a: &[Bits], b: &[Bits]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    let differences = a.iter().zip(b).map(|(a, b)| (a.0 - b.0).abs());
+    differences.fold(0.0, f32::max)
+}
+
+fn collect(mut parts: PartRows, all: &mut BTreeMap<String, StoredRow>) {
+    for rows in parts.by_ref() {
         let rows: Rows = rows.unwrap();
-        let dim = rows.schema().dim;
+        let (dim, classes) = (rows.schema().dim, rows.schema().classes.len());
         for i in 0..rows.len() {
             let row = StoredRow {
                 timestamp_ms: rows.timestamps_ms()[i],
-                embedding: rows.embeddings()[i * dim..(i + 1) * dim].to_vec(),
+                embedding: rows.embeddings()[i * dim..(i + 1) * dim]
+                    .iter()
+                    .map(|value| Bits(*value))
+                    .collect(),
+                scores: (0..classes)
+                    .map(|class| Bits(rows.scores(class)[i]))
+                    .collect(),
                 target: rows.targets().value(i).to_owned(),
                 url: rows.image_urls().value(i).to_owned(),
                 window: rows.windows().value(i).to_owned(),
@@ -149,21 +195,34 @@ fn collect(parts: PartRows, all: &mut BTreeMap<String, StoredRow>) {
             assert_eq!(all.insert(id.clone(), row), None, "{id} is there twice");
         }
     }
+    assert_eq!(parts.damaged(), []);
 }
 
 pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// Every file under `folder` with its bytes.
+/// Every file under `folder` with its bytes; none if there is no such folder.
 pub fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
-    for entry in std::fs::read_dir(folder).unwrap().flatten() {
-        let path = entry.path();
+    for path in paths(folder) {
+        let bytes = std::fs::read(&path).unwrap();
+        found.insert(path, bytes);
+    }
+    found
+}
+
+/// The path of every file under `folder`, which may change at the same time.
+pub fn paths(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return found;
+    };
+    for path in entries.flatten().map(|entry| entry.path()) {
         if path.is_dir() {
-            found.extend(files(&path));
+            found.extend(paths(&path));
         } else {
-            found.insert(path.clone(), std::fs::read(&path).unwrap());
+            found.push(path);
         }
     }
     found
