@@ -9,7 +9,7 @@ use driftline_model as model;
 use gemm::{Parallelism, gemm};
 
 /// Positions of the output up to which a convolution is done [position by position](Convolution::by_position).
-const DIRECT_POSITIONS: usize = 4;
+const DIRECT_POSITIONS: usize = 16;
 
 /// A convolution with bias and, where asked for, a ReLU.
 pub(crate) struct Convolution {
