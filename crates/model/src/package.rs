@@ -63,6 +63,9 @@ pub const CIFAR10_CLASSES: [&str; 10] = [
 /// The layer whose output is the embedding in every ResNet-18 package.
 pub const EMBEDDING_LAYER: &str = "fc.0";
 
+/// Largest height and width of a model's input, in pixels: a mistyped one must not ask for all memory.
+const MAX_SIDE: usize = 4096;
+
 /// How u8 pixels become the model's input: `(pixel / 255 - mean) / std`, per channel.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Preprocessing {
@@ -284,10 +287,11 @@ impl ModelPackage {
                 "input.mean and input.std must be finite, and input.std above 0".to_owned(),
             ));
         }
-        if input.height == 0 || input.width == 0 {
-            return Err(refuse(
-                "input.height and input.width must be at least 1".to_owned(),
-            ));
+        let sides = 1..=MAX_SIDE;
+        if !sides.contains(&input.height) || !sides.contains(&input.width) {
+            return Err(refuse(format!(
+                "input.height and input.width must be from 1 to {MAX_SIDE}"
+            )));
         }
         if manifest.classes.is_empty() == scored {
             return Err(refuse(if scored {
