@@ -37,8 +37,8 @@ fn main() -> Result<()> {
             Some(Fault::Rounding(7)),
         )?))
     }));
-    println!("| backend | base width | values | measure of a row | median | 99 % | worst |");
-    println!("| --- | --- | --- | --- | --- | --- | --- |");
+    println!("| backend | base width | measure of a row | median | 99 % | worst |");
+    println!("| --- | --- | --- | --- | --- | --- |");
     for (base_width, height, width) in [(8, 32, 32), (16, 40, 24)] {
         let shape = ImageShape { height, width };
         let model = SyntheticModel::new(base_width, shape);
@@ -54,42 +54,37 @@ fn main() -> Result<()> {
             found.reset(backend.info(), images.len());
             let bytes = images.concat();
             backend.embed(ImageView::new(shape, &bytes)?, &mut found.as_mut())?;
-            let classes = backend.info().classes.len();
-            let embeddings = found.embeddings.chunks_exact(DIM);
-            let scores = found.scores.chunks_exact(classes);
-            let label = format!("{name} | {base_width}");
-            let of = answers.iter().map(|answer| answer.embedding.as_slice());
+            let rows = || found.embeddings.chunks_exact(DIM).zip(&answers);
+            let differences: Vec<_> = rows()
+                .map(|(found, answer)| Difference::of(found, &answer.embedding))
+                .collect();
+            let of = |measure: fn(&Difference) -> f64| differences.iter().map(measure).collect();
+            let print = |measure: &str, mut values: Vec<f64>| {
+                values.sort_by(f64::total_cmp);
+                let at = |share: f64| values[((values.len() - 1) as f64 * share) as usize];
+                println!(
+                    "| {name} | {base_width} | {measure} | {:.1e} | {:.1e} | {:.1e} |",
+                    at(0.5),
+                    at(0.99),
+                    at(1.0)
+                );
+            };
+            print("max abs", of(|difference| difference.max_abs));
+            let share = rows().map(|(found, answer)| {
+                let values = found.iter().zip(&answer.embedding);
+                let shares = values.map(|(f, e)| {
+                    (f64::from(*f) - e).abs() / (FP32.absolute + FP32.relative * e.abs())
+                });
+                shares.fold(0.0, f64::max)
+            });
+            print("share of the fp32 bound", share.collect());
+            print("relative L2", of(|difference| difference.relative_l2));
+            print("1 - cosine", of(|difference| 1.0 - difference.min_cosine));
             print(
-                &format!("{label} | embeddings"),
-                embeddings.zip(of).collect(),
+                "abs(norm ratio - 1)",
+                of(|difference| (difference.norm_ratio - 1.0).abs()),
             );
-            let of = answers.iter().map(|answer| answer.scores.as_slice());
-            print(&format!("{label} | scores"), scores.zip(of).collect());
         }
     }
     Ok(())
-}
-
-/// The measures of rows, each found and expected.
-fn print(label: &str, rows: Vec<(&[f32], &[f64])>) {
-    let print = |name: &str, measure: &dyn Fn(&[f32], &[f64]) -> f64| {
-        let mut values: Vec<f64> = rows.iter().map(|(f, e)| measure(f, e)).collect();
-        values.sort_by(f64::total_cmp);
-        let at = |share: f64| values[((values.len() - 1) as f64 * share) as usize];
-        let (median, most, worst) = (at(0.5), at(0.99), at(1.0));
-        println!("| {label} | {name} | {median:.1e} | {most:.1e} | {worst:.1e} |");
-    };
-    print("max abs", &|f, e| Difference::of(f, e).max_abs);
-    print("share of the fp32 bound", &|f, e| {
-        let shares = f
-            .iter()
-            .zip(e)
-            .map(|(f, e)| (f64::from(*f) - e).abs() / (FP32.absolute + FP32.relative * e.abs()));
-        shares.fold(0.0, f64::max)
-    });
-    print("relative L2", &|f, e| Difference::of(f, e).relative_l2);
-    print("1 - cosine", &|f, e| 1.0 - Difference::of(f, e).min_cosine);
-    print("abs(norm ratio - 1)", &|f, e| {
-        (Difference::of(f, e).norm_ratio - 1.0).abs()
-    });
 }

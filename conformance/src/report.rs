@@ -162,7 +162,7 @@ impl Report {
             let _ = writeln!(
                 text,
                 "{}: {} of {} cases passed, {} failed, {} skipped; from the oracle: max abs {:.2e}, relative L2 {:.2e}, \
-                 1 - cosine {:.1e}, norm ratio {:.8}",
+                 cosine {:.10}, norm ratio {:.8}",
                 backend.name,
                 backend.passed,
                 backend.cases,
@@ -170,7 +170,7 @@ impl Report {
                 backend.skipped.len(),
                 measured.max_abs,
                 measured.relative_l2,
-                1.0 - measured.min_cosine,
+                measured.min_cosine,
                 measured.norm_ratio
             );
             let sorts = [

@@ -204,7 +204,6 @@ impl Context<'_> {
         self.measured = self.measured.worst(difference);
         let scores = |row| answer(row).scores.as_slice();
         tolerance
-            .of_scores()
             .compare(&found.scores, info.classes.len(), scores)
             .map_err(|message| format!("scores: {message}"))?;
         Ok(())
