@@ -1,17 +1,15 @@
 //! The cases, as data. All are mandatory; one that needs files that are not there is skipped with the reason.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use driftline_core::{
-    BackendConfig, BackendInfo, ErrorKind, ImageShape, ImageView, Inference, InferenceMut,
-};
+use driftline_core::{BackendConfig, ErrorKind, ImageShape, ImageView, Inference, InferenceMut};
 use driftline_stats::{Baseline, Statistic, noise_floor};
 use safetensors::SafeTensors;
 
 use crate::oracle;
 use crate::suite::{Context, IMAGES, Subject, embed, embed_only};
 use crate::synthetic::{Image, SyntheticModel, images};
-use crate::tolerance::{EXACT, Tolerance};
+use crate::tolerance::{EXACT, FP32};
 
 /// Rows of the drift case.
 const BASELINE_ROWS: u64 = 300;
@@ -23,11 +21,8 @@ const STATISTIC_TOLERANCE: f64 = 1e-3;
 /// A distance above this many noise floors counts as drift.
 const DRIFT_FACTOR: f64 = 3.0;
 
-/// The variable with the folder of [`DATA_FILES`].
+/// The variable with the folder of `golden.safetensors` and `resnet18_cifar10.pth`.
 const DATA: &str = "DRIFTLINE_TEST_DATA";
-
-/// PyTorch's answers, and the weights they were made with.
-const DATA_FILES: [&str; 2] = ["golden.safetensors", "resnet18_cifar10.pth"];
 
 /// One requirement.
 pub struct Case {
@@ -55,12 +50,8 @@ impl Case {
 
     /// Why it cannot run here.
     pub fn skip(&self) -> Option<String> {
-        (self.needs_data && data_folder().is_none()).then(|| {
-            format!(
-                "{DATA} does not name a folder with {}",
-                DATA_FILES.join(" and ")
-            )
-        })
+        (self.needs_data && data_folder().is_none())
+            .then(|| format!("{DATA} does not name a folder with golden.safetensors"))
     }
 }
 
@@ -253,7 +244,6 @@ fn distance(found: &[f32], expected: &[f64]) -> f64 {
 
 /// Compares rows with those of the whole batch, within the class: another batch may sum in another order.
 fn like_whole(
-    tolerance: Tolerance,
     found: &[f32],
     whole: &[f32],
     dim: usize,
@@ -263,20 +253,17 @@ fn like_whole(
         .chunks_exact(dim)
         .map(|row| row.iter().map(|value| f64::from(*value)).collect())
         .collect();
-    tolerance
-        .compare(found, dim, |at| &expected[row(at)])
-        .map(drop)
+    FP32.compare(found, dim, |at| &expected[row(at)]).map(drop)
 }
 
 fn single_is_batch(context: &mut Context<'_>) -> Result<(), String> {
     let subject = &context.suite.narrow;
     let mut backend = context.open(subject, 1)?;
     let whole = embed(backend.as_mut(), &subject.images)?;
-    let tolerance = context.tolerance(backend.as_ref())?;
     let dim = backend.info().dim;
     for (row, image) in subject.images.iter().enumerate() {
         let one = embed(backend.as_mut(), std::slice::from_ref(image))?;
-        like_whole(tolerance, &one.embeddings, &whole.embeddings, dim, |_| row)
+        like_whole(&one.embeddings, &whole.embeddings, dim, |_| row)
             .map_err(|message| format!("image {row} alone: {message}"))?;
     }
     Ok(())
@@ -293,14 +280,7 @@ fn split(context: &mut Context<'_>) -> Result<(), String> {
     require(parts.len() == whole.embeddings.len(), || {
         "rows are missing".to_owned()
     })?;
-    let tolerance = context.tolerance(backend.as_ref())?;
-    like_whole(
-        tolerance,
-        &parts,
-        &whole.embeddings,
-        backend.info().dim,
-        |row| row,
-    )
+    like_whole(&parts, &whole.embeddings, backend.info().dim, |row| row)
 }
 
 fn empty(context: &mut Context<'_>) -> Result<(), String> {
@@ -312,12 +292,10 @@ fn large(context: &mut Context<'_>) -> Result<(), String> {
     let subject = &context.suite.narrow;
     let mut backend = context.open(subject, 2)?;
     let whole = embed(backend.as_mut(), &subject.images)?;
-    let tolerance = context.tolerance(backend.as_ref())?;
     for count in [257, 1024] {
         let images: Vec<Image> = subject.images.iter().cycle().take(count).cloned().collect();
         let found = embed(backend.as_mut(), &images)?;
         like_whole(
-            tolerance,
             &found.embeddings,
             &whole.embeddings,
             backend.info().dim,
@@ -370,21 +348,15 @@ fn exactly(found: &[f32], expected: &[f32], dim: usize) -> Result<(), String> {
         .map(drop)
 }
 
-fn same(found: &Inference, expected: &Inference, info: &BackendInfo) -> Result<(), String> {
-    exactly(&found.embeddings, &expected.embeddings, info.dim)?;
-    exactly(&found.scores, &expected.scores, info.classes.len())
-        .map_err(|message| format!("scores: {message}"))
-}
-
 fn repeatable(context: &mut Context<'_>) -> Result<(), String> {
     let subject = &context.suite.wide;
     let mut backend = context.open(subject, 2)?;
     let first = embed(backend.as_mut(), &subject.images)?;
     let second = embed(backend.as_mut(), &subject.images)?;
-    same(&second, &first, backend.info())?;
+    exactly(&second.embeddings, &first.embeddings, backend.info().dim)?;
     let mut other = context.open(subject, 2)?;
     let third = embed(other.as_mut(), &subject.images)?;
-    same(&third, &first, backend.info())
+    exactly(&third.embeddings, &first.embeddings, backend.info().dim)
 }
 
 fn threads(context: &mut Context<'_>) -> Result<(), String> {
@@ -393,7 +365,7 @@ fn threads(context: &mut Context<'_>) -> Result<(), String> {
     let mut one = context.open(subject, 1)?;
     let mut two = context.open(subject, 2)?;
     let (one_found, two_found) = (embed(one.as_mut(), &images)?, embed(two.as_mut(), &images)?);
-    same(&two_found, &one_found, one.info())
+    exactly(&two_found.embeddings, &one_found.embeddings, one.info().dim)
 }
 
 fn wrong_input(context: &mut Context<'_>) -> Result<(), String> {
@@ -443,7 +415,7 @@ fn after_error(context: &mut Context<'_>) -> Result<(), String> {
         "buffers without room were accepted".to_owned()
     })?;
     let after = embed(backend.as_mut(), &subject.images)?;
-    same(&after, &before, backend.info())
+    exactly(&after.embeddings, &before.embeddings, backend.info().dim)
 }
 
 /// Opens the narrow model after `change`; it must be refused with a message that holds `expected`.
@@ -566,19 +538,22 @@ fn statistics(baseline: &[f32], window: &[f32]) -> Result<(f64, f64, bool), Stri
 
 fn data_folder() -> Option<PathBuf> {
     let folder = PathBuf::from(std::env::var_os(DATA)?);
-    let complete = DATA_FILES.iter().all(|file| folder.join(file).is_file());
-    complete.then_some(folder)
+    folder
+        .join("golden.safetensors")
+        .is_file()
+        .then_some(folder)
 }
 
 fn golden(context: &mut Context<'_>) -> Result<(), String> {
     let folder = data_folder().ok_or("the folder is gone")?;
-    let bytes = std::fs::read(folder.join(DATA_FILES[0])).map_err(|error| error.to_string())?;
+    let bytes =
+        std::fs::read(folder.join("golden.safetensors")).map_err(|error| error.to_string())?;
     let file = SafeTensors::deserialize(&bytes).map_err(|error| error.to_string())?;
     let tensor = |name: &str| {
         file.tensor(name)
             .map_err(|error| format!("{name}: {error}"))
     };
-    let config = BackendConfig::new(folder.join(DATA_FILES[1]), 2);
+    let config = BackendConfig::new(Path::new(&folder).join("resnet18_cifar10.pth"), 2);
     let mut backend = (context.make)(&config).map_err(|error| error.to_string())?;
     let pixels = tensor("images")?.data().to_vec();
     let image_bytes = backend.info().input.bytes();

@@ -29,8 +29,8 @@ pub enum Fault {
     BatchNormTraining,
     /// The last row of a batch is not written.
     UnwrittenRow,
-    /// Products round their factors to so many bits after the leading one: 10 are TF32 and float16, 7 bfloat16.
-    Rounding(u32),
+    /// Products round their factors to TF32.
+    Tf32,
 }
 
 impl Fault {
@@ -43,7 +43,7 @@ impl Fault {
         (Self::PaddingOffByOne, "oracle_width_16_not_square"),
         (Self::BatchNormTraining, "single_is_batch"),
         (Self::UnwrittenRow, "every_value_is_written"),
-        (Self::Rounding(10), "oracle_width_8"),
+        (Self::Tf32, "oracle_width_8"),
     ];
 }
 

@@ -117,17 +117,6 @@ impl Suite {
         BackendReport::new(name, cases, measured)
     }
 
-    /// What is reported of a backend that cannot run on this machine, and why.
-    pub fn skip(&self, name: &str, reason: &str) -> BackendReport {
-        let cases = CASES.iter().map(|case| CaseReport {
-            case: case.name,
-            outcome: Outcome::Skipped {
-                reason: reason.to_owned(),
-            },
-        });
-        BackendReport::new(name, cases.collect(), Difference::default())
-    }
-
     /// Runs one case; a panic in the backend is a failure.
     pub fn run_case(&self, case: &Case, name: &str, make: &Make<'_>) -> (Outcome, Difference) {
         if let Some(reason) = case.skip() {

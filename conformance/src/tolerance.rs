@@ -16,38 +16,17 @@ pub struct Tolerance {
     pub relative_l2: f64,
     /// Smallest cosine between the two rows.
     pub cosine: f64,
-    /// Largest distance from 1 of the ratio of the two norms.
-    pub norm_ratio: f64,
 }
 
-/// Single precision throughout. The classes are a small factor above what the example `distribution` prints.
+/// Single precision throughout. Seen on the synthetic models and images (`cargo test -p driftline-conformance` prints
+/// it): see the table in `docs/src/reference/conformance.md`. PyTorch in float32 differs from itself in float64 by 3.2e-6
+/// on real images.
 pub const FP32: Tolerance = Tolerance {
     name: "fp32",
     absolute: 1e-5,
     relative: 1e-5,
     relative_l2: 5e-6,
     cosine: 0.999_999_999_9,
-    norm_ratio: 5e-6,
-};
-
-/// Factors of products rounded to the 10 bits of TF32 and float16, sums in single precision.
-pub const TF32: Tolerance = Tolerance {
-    name: "tf32",
-    absolute: 1e-2,
-    relative: 1e-2,
-    relative_l2: 2e-3,
-    cosine: 0.999_99,
-    norm_ratio: 2e-3,
-};
-
-/// Factors of products rounded to the 7 bits of bfloat16, sums in single precision.
-pub const BF16: Tolerance = Tolerance {
-    name: "bf16",
-    absolute: 1e-1,
-    relative: 1e-1,
-    relative_l2: 2e-2,
-    cosine: 0.999,
-    norm_ratio: 2e-2,
 };
 
 /// Same bits.
@@ -57,7 +36,6 @@ pub const EXACT: Tolerance = Tolerance {
     relative: 0.0,
     relative_l2: 0.0,
     cosine: 1.0,
-    norm_ratio: 0.0,
 };
 
 /// The class that a backend declares.
@@ -78,7 +56,6 @@ pub struct Difference {
     /// Smallest cosine between two rows.
     pub min_cosine: f64,
     /// Ratio of the norms of two rows, the one farthest from 1.
-    #[serde(skip)]
     pub norm_ratio: f64,
 }
 
@@ -94,37 +71,6 @@ impl Default for Difference {
 }
 
 impl Difference {
-    /// The difference of one row from what was expected, of the same length.
-    pub fn of(found: &[f32], expected: &[f64]) -> Self {
-        let (mut max_abs, mut squares, mut dot) = (0.0_f64, 0.0, 0.0);
-        let (mut norm_f, mut norm_e) = (0.0, 0.0);
-        for (f, e) in found.iter().zip(expected) {
-            let f = f64::from(*f);
-            max_abs = max_abs.max((f - e).abs());
-            squares += (f - e).powi(2);
-            dot += f * e;
-            norm_f += f * f;
-            norm_e += e * e;
-        }
-        if squares == 0.0 {
-            return Self::default();
-        }
-        if norm_e == 0.0 || norm_f == 0.0 {
-            return Self {
-                max_abs,
-                relative_l2: squares.sqrt(),
-                min_cosine: 0.0,
-                norm_ratio: 0.0,
-            };
-        }
-        Self {
-            max_abs,
-            relative_l2: (squares / norm_e).sqrt(),
-            min_cosine: (dot / (norm_e * norm_f).sqrt()).min(1.0),
-            norm_ratio: (norm_f / norm_e).sqrt(),
-        }
-    }
-
     /// The worse of two in each measure.
     #[must_use]
     pub fn worst(self, other: Self) -> Self {
@@ -171,7 +117,7 @@ impl Tolerance {
                     ));
                 }
             }
-            let difference = Difference::of(found, expected);
+            let difference = measure(found, expected);
             if difference.relative_l2 > self.relative_l2 {
                 return Err(format!(
                     "row {row}: relative L2 difference {:e} is above {:e} ({})",
@@ -184,14 +130,34 @@ impl Tolerance {
                     difference.min_cosine, self.cosine, self.name
                 ));
             }
-            if (difference.norm_ratio - 1.0).abs() > self.norm_ratio {
-                return Err(format!(
-                    "row {row}: ratio of norms {} is farther from 1 than {:e} ({})",
-                    difference.norm_ratio, self.norm_ratio, self.name
-                ));
-            }
             worst = worst.worst(difference);
         }
         Ok(worst)
+    }
+}
+
+fn measure(found: &[f32], expected: &[f64]) -> Difference {
+    let (mut max_abs, mut squares, mut dot, mut norm_f, mut norm_e) = (0.0_f64, 0.0, 0.0, 0.0, 0.0);
+    for (f, e) in found.iter().zip(expected) {
+        let f = f64::from(*f);
+        max_abs = max_abs.max((f - e).abs());
+        squares += (f - e).powi(2);
+        dot += f * e;
+        norm_f += f * f;
+        norm_e += e * e;
+    }
+    if norm_e == 0.0 || norm_f == 0.0 {
+        return Difference {
+            max_abs,
+            relative_l2: squares.sqrt(),
+            min_cosine: if norm_e == norm_f { 1.0 } else { 0.0 },
+            norm_ratio: if norm_e == norm_f { 1.0 } else { 0.0 },
+        };
+    }
+    Difference {
+        max_abs,
+        relative_l2: (squares / norm_e).sqrt(),
+        min_cosine: (dot / (norm_e * norm_f).sqrt()).min(1.0),
+        norm_ratio: (norm_f / norm_e).sqrt(),
     }
 }

@@ -6,7 +6,6 @@ use driftline_core::{BackendConfig, EmbeddingBackend, Result};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 use crate::case::CASES;
-use crate::synthetic::SEED;
 use crate::{Outcome, Suite};
 
 /// A constructor that trials share.
@@ -28,7 +27,6 @@ pub fn main(backends: Vec<(&'static str, Make)>) {
             std::process::exit(2);
         }
     };
-    println!("seed {SEED}");
     let mut trials = Vec::new();
     for (name, make) in backends {
         for case in &CASES {

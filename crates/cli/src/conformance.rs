@@ -5,24 +5,35 @@ use driftline::registries;
 use driftline_conformance::{Report, Suite};
 
 use crate::args::{ConformanceArgs, Output};
+use crate::progress::Reporter;
 use crate::{Outcome, output};
 
 /// Runs it.
 pub fn conformance(args: &ConformanceArgs, output: Output) -> anyhow::Result<Outcome> {
+    let progress = Reporter::new(output.quiet);
     let registry = registries::backends()?;
-    let names = match &args.backend {
-        Some(name) => vec![&registry.find(name)?.name],
-        None => registry.entries().iter().map(|entry| &entry.name).collect(),
-    };
-    // A backend or an engine that is named is wanted, whatever is found without the name.
-    let wanted = args.backend.is_some() || args.runtime.is_some();
+    let mut names = Vec::new();
+    match &args.backend {
+        Some(name) => {
+            names.push(registry.find(name)?.name.clone());
+        }
+        None => {
+            for entry in registry.entries() {
+                match registries::engine(&entry.name) {
+                    Ok(_) => names.push(entry.name.clone()),
+                    // An engine that is named is wanted, whatever was found without the name.
+                    Err(_) if args.runtime.is_some() => names.push(entry.name.clone()),
+                    Err(error) => driftline::pipeline::Progress::note(
+                        &progress,
+                        &format!("not run: {}: {error}", entry.name),
+                    ),
+                }
+            }
+        }
+    }
     let suite = Suite::new()?;
     let mut report = Report::default();
-    for name in names {
-        if let (false, Err(error)) = (wanted, registries::engine(name)) {
-            report.backends.push(suite.skip(name, &error.to_string()));
-            continue;
-        }
+    for name in &names {
         report.backends.push(suite.run(name, &|config| {
             registry.build(
                 name,
@@ -48,11 +59,8 @@ pub fn conformance(args: &ConformanceArgs, output: Output) -> anyhow::Result<Out
     let failed: Vec<_> = report
         .backends
         .iter()
-        .filter(|backend| !backend.is_conformant() && !backend.is_skipped())
-        .map(|backend| {
-            let cases: Vec<_> = backend.failures.iter().map(|remark| remark.case).collect();
-            format!("{} ({})", backend.name, cases.join(", "))
-        })
+        .filter(|backend| !backend.is_conformant())
+        .map(|backend| backend.name.as_str())
         .collect();
     Err(Error::new(
         ErrorKind::InvalidData,
