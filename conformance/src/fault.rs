@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use driftline_core::{
-    BackendConfig, BackendInfo, EmbeddingBackend, Error, ErrorKind, ImageView, InferenceMut,
-    Precision, Result,
+    BackendConfig, BackendInfo, Device, EmbeddingBackend, Error, ErrorKind, ImageView,
+    InferenceMut, Precision, Result,
 };
 use safetensors::SafeTensors;
 use serde::Deserialize;
@@ -102,7 +102,7 @@ impl OracleBackend {
             info: BackendInfo {
                 name: "oracle".to_owned(),
                 engine: format!("float64 loops over {}", manifest.name),
-                device: "cpu".to_owned(),
+                device: Device::Cpu,
                 precision: Precision::Fp32,
                 threads: config.threads,
                 input: shape,

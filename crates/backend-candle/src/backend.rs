@@ -27,6 +27,7 @@ pub struct CandleBackend {
 impl CandleBackend {
     /// Reads the model and starts the threads.
     pub fn open(config: &BackendConfig) -> Result<Self> {
+        config.cpu_only("candle")?;
         let package = ModelPackage::open(&config.model)?;
         let (weights, classes) = package.network()?;
         let pool = rayon::ThreadPoolBuilder::new()
@@ -45,7 +46,7 @@ impl CandleBackend {
             info: BackendInfo {
                 name: "candle".to_owned(),
                 engine: ENGINE.to_owned(),
-                device: "cpu".to_owned(),
+                device: config.device,
                 precision: Precision::Fp32,
                 threads: pool.current_num_threads(),
                 input: package.preprocessing.shape,

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use driftline_core::{
-    BackendConfig, BackendInfo, EmbeddingBackend, Error, ErrorKind, ImageView, InferenceMut,
-    Precision, Result,
+    BackendConfig, BackendInfo, Device, EmbeddingBackend, Error, ErrorKind, ImageView,
+    InferenceMut, Precision, Result,
 };
 use driftline_model::{Graph, GraphContent, Layout, ModelPackage};
 use ort::environment::Environment;
@@ -36,6 +36,7 @@ pub struct OnnxBackend {
 impl OnnxBackend {
     /// Finds libonnxruntime, reads the model and checks its inputs and outputs.
     pub fn open(config: &BackendConfig, installed: Option<&Path>) -> Result<Self> {
+        config.cpu_only("onnx")?;
         let package = ModelPackage::open(&config.model)?;
         let graph = package.graph()?;
         let found = find(config.runtime.as_deref(), installed)?;
@@ -84,7 +85,7 @@ impl OnnxBackend {
             info: BackendInfo {
                 name: "onnx".to_owned(),
                 engine: format!("onnxruntime {}", found.version),
-                device: "cpu".to_owned(),
+                device: Device::Cpu,
                 precision: Precision::Fp32,
                 threads,
                 input: shape,

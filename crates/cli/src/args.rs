@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use driftline::core::Device;
 
 /// Watches image data for drift.
 #[derive(Parser)]
@@ -87,6 +88,9 @@ pub struct SettingsArgs {
     /// Threads to compute with [default: all]
     #[arg(long)]
     pub threads: Option<NonZeroUsize>,
+    /// Where to compute: `cpu`, `cuda` or `cuda:N` [default: cpu]
+    #[arg(long)]
+    pub device: Option<Device>,
     /// Library of the backend's engine [default: the backend looks for one]
     #[arg(long, value_name = "FILE")]
     pub runtime: Option<PathBuf>,
@@ -157,6 +161,9 @@ pub struct EmbedArgs {
     /// Threads to compute with [default: all]
     #[arg(long)]
     pub threads: Option<NonZeroUsize>,
+    /// Where to compute: `cpu`, `cuda` or `cuda:N`
+    #[arg(long, default_value_t)]
+    pub device: Device,
     /// Library of the backend's engine [default: the backend looks for one]
     #[arg(long, value_name = "FILE")]
     pub runtime: Option<PathBuf>,
@@ -220,6 +227,9 @@ pub struct ConformanceArgs {
     /// Only this backend [default: every one that this machine can run]
     #[arg(long)]
     pub backend: Option<String>,
+    /// Where to compute: `cpu`, `cuda` or `cuda:N`
+    #[arg(long, default_value_t)]
+    pub device: Device,
     /// Library of the backend's engine [default: the backend looks for one]
     #[arg(long, value_name = "FILE")]
     pub runtime: Option<PathBuf>,

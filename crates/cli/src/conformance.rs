@@ -38,6 +38,7 @@ pub fn conformance(args: &ConformanceArgs, output: Output) -> anyhow::Result<Out
             registry.build(
                 name,
                 &BackendConfig {
+                    device: args.device,
                     runtime: args.runtime.clone(),
                     ..config.clone()
                 },

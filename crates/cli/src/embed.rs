@@ -32,6 +32,7 @@ pub fn embed(args: &EmbedArgs, output: Output) -> anyhow::Result<Outcome> {
     let mut backend = registries::backends()?.build(
         &args.backend,
         &BackendConfig {
+            device: args.device,
             runtime: args.runtime.clone(),
             ..BackendConfig::new(path, args.threads.unwrap_or_else(all_threads).get())
         },

@@ -75,6 +75,10 @@ fn overrides(args: &SettingsArgs) -> Result<Vec<(String, String)>, Error> {
     add("model.path", args.model.clone());
     add("backend.name", args.backend.clone());
     add("backend.threads", args.threads.map(|n| n.to_string()));
+    add(
+        "backend.device",
+        args.device.map(|device| device.to_string()),
+    );
     let runtime = args.runtime.as_ref();
     add(
         "backend.runtime",

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +25,60 @@ impl fmt::Display for Precision {
     }
 }
 
+/// Where a backend computes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Device {
+    /// The processor.
+    #[default]
+    Cpu,
+    /// The CUDA device of this index.
+    Cuda(usize),
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(index) => write!(f, "cuda:{index}"),
+        }
+    }
+}
+
+impl FromStr for Device {
+    type Err = Error;
+
+    /// Reads `cpu`, `cuda` (the first one) or `cuda:N`.
+    fn from_str(text: &str) -> Result<Self> {
+        let device = match text.split_once(':') {
+            None if text == "cpu" => Some(Self::Cpu),
+            None if text == "cuda" => Some(Self::Cuda(0)),
+            Some(("cuda", index)) => index.parse().ok().map(Self::Cuda),
+            _ => None,
+        };
+        device.ok_or_else(|| {
+            Error::new(
+                ErrorKind::InvalidConfig,
+                "read device",
+                format!("`{text}` is no device"),
+            )
+            .remedy("write `cpu`, `cuda` or `cuda:N`")
+        })
+    }
+}
+
+impl Serialize for Device {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Device {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 /// What a backend is made from.
 #[derive(Debug, Clone)]
 pub struct BackendConfig {
@@ -31,17 +86,35 @@ pub struct BackendConfig {
     pub model: PathBuf,
     /// Threads to compute with, at least 1.
     pub threads: usize,
+    /// Where to compute; a backend that cannot compute there refuses.
+    pub device: Device,
     /// The library of the engine, for a backend that loads one; without it the backend looks for one.
     pub runtime: Option<PathBuf>,
 }
 
 impl BackendConfig {
-    /// A model on `threads` threads, everything else as the backend chooses.
+    /// A model on `threads` threads of the CPU, everything else as the backend chooses.
     pub fn new(model: PathBuf, threads: usize) -> Self {
         Self {
             model,
             threads,
+            device: Device::Cpu,
             runtime: None,
+        }
+    }
+
+    /// Refuses every device but the CPU, in the name of a backend that knows no other.
+    pub fn cpu_only(&self, backend: &str) -> Result<()> {
+        match self.device {
+            Device::Cpu => Ok(()),
+            device => Err(Error::new(
+                ErrorKind::Unsupported,
+                "open backend",
+                format!("the {backend} backend computes on the CPU only, not on {device}"),
+            )
+            .remedy(
+                "use `--device cpu`, or a backend that `driftline backends` lists with this device",
+            )),
         }
     }
 }
@@ -53,8 +126,8 @@ pub struct BackendInfo {
     pub name: String,
     /// Engine and version, as in `candle 0.11.1`.
     pub engine: String,
-    /// Where it computes, as in `cpu`.
-    pub device: String,
+    /// Where it computes.
+    pub device: Device,
     /// Arithmetic in use.
     pub precision: Precision,
     /// Threads in use.
@@ -163,4 +236,20 @@ pub trait EmbeddingBackend: Send {
     /// | `out.embeddings` | f32 `[N, dim]` | finite, before the ReLU that follows the layer |
     /// | `out.scores` | f32 `[N, classes]` | softmax, 0..=1 |
     fn embed(&mut self, images: ImageView<'_>, out: &mut InferenceMut<'_>) -> Result<()>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_read_as_it_is_written() {
+        for device in [Device::Cpu, Device::Cuda(0), Device::Cuda(3)] {
+            assert_eq!(device.to_string().parse::<Device>().unwrap(), device);
+        }
+        assert_eq!("cuda".parse::<Device>().unwrap(), Device::Cuda(0));
+        for text in ["", "gpu", "cuda:", "cuda:-1", "cpu:0"] {
+            assert!(text.parse::<Device>().is_err(), "{text}");
+        }
+    }
 }

@@ -23,7 +23,7 @@ pub mod source;
 pub mod transform;
 
 pub use backend::{
-    BackendConfig, BackendInfo, EmbeddingBackend, Inference, InferenceMut, Precision,
+    BackendConfig, BackendInfo, Device, EmbeddingBackend, Inference, InferenceMut, Precision,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use image::{ImageBatch, ImageShape, ImageView, Resize};

@@ -66,6 +66,7 @@ impl Plan {
         let backend = registries::backends()?.build(
             &settings.backend.name,
             &BackendConfig {
+                device: settings.backend.device,
                 runtime: settings.backend.runtime.clone(),
                 ..BackendConfig::new(
                     path,

@@ -6,7 +6,7 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use driftline_core::{Error, ErrorKind, Result};
+use driftline_core::{Device, Error, ErrorKind, Result};
 use driftline_pipeline::OnError;
 use figment::providers::{Env, Format, Serialized, Toml};
 use figment::value::{Dict, Map, Value};
@@ -86,6 +86,8 @@ pub struct BackendSettings {
     pub name: String,
     /// Threads to compute with; without it all of the machine.
     pub threads: Option<NonZeroUsize>,
+    /// Where to compute.
+    pub device: Device,
     /// Library of the engine, such as libonnxruntime; without it the backend looks for one.
     pub runtime: Option<PathBuf>,
 }
@@ -189,6 +191,7 @@ impl Default for BackendSettings {
         Self {
             name: "candle".to_owned(),
             threads: None,
+            device: Device::default(),
             runtime: None,
         }
     }

@@ -148,7 +148,7 @@ impl Run {
             backend: BackendSummary {
                 name: info.name.clone(),
                 engine: info.engine.clone(),
-                device: info.device.clone(),
+                device: info.device,
                 precision: info.precision.to_string(),
                 threads: info.threads,
             },

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use driftline_core::SkippedImage;
+use driftline_core::{Device, SkippedImage};
 use driftline_stats::Statistic;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -45,7 +45,7 @@ pub struct BackendSummary {
     /// Engine and version.
     pub engine: String,
     /// Where it computed.
-    pub device: String,
+    pub device: Device,
     /// Arithmetic used.
     pub precision: String,
     /// Threads used.

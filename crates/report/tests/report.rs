@@ -47,7 +47,7 @@ fn summary(windows: Vec<WindowSummary>) -> Summary {
         backend: BackendSummary {
             name: "candle".to_owned(),
             engine: "candle".to_owned(),
-            device: "cpu".to_owned(),
+            device: "cpu".parse().unwrap(),
             precision: "fp32".to_owned(),
             threads: 2,
         },
