@@ -26,7 +26,7 @@ fn layout_lines_are_those_of_the_list() {
 
 fn compiles(arguments: &[&str], source: &str, file: &str) {
     let work = Path::new(env!("CARGO_TARGET_TMPDIR")).join(file);
-    std::fs::write(&work, source).unwrap();
+    std::fs::write(&work, source).expect("the target folder can be written");
     let output = Command::new("cc")
         .args(arguments)
         .args(["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only"])

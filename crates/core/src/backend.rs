@@ -80,15 +80,18 @@ impl<'de> Deserialize<'de> for Device {
 }
 
 /// What a backend is made from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct BackendConfig {
     /// A `model.toml` or a weights file.
     pub model: PathBuf,
     /// Threads to compute with, at least 1.
     pub threads: usize,
     /// Where to compute; a backend that cannot compute there refuses.
+    #[serde(default)]
     pub device: Device,
     /// The library of the engine, for a backend that loads one; without it the backend looks for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runtime: Option<PathBuf>,
 }
 
