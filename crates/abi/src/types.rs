@@ -225,4 +225,6 @@ pub type DlEntry = unsafe extern "C" fn(host: *const DlHost, err: *mut DlError) 
 // SAFETY: tables and metadata are constants of the plugin: nobody writes them, and what they point to is static.
 unsafe impl Sync for DlPlugin {}
 // SAFETY: as above.
+unsafe impl Send for DlPlugin {}
+// SAFETY: as above.
 unsafe impl Sync for DlComponent {}
