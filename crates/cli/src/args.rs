@@ -13,6 +13,9 @@ use driftline::core::Device;
 pub struct Cli {
     #[command(flatten)]
     pub output: Output,
+    /// Folder that plugins are looked for in first; may be repeated
+    #[arg(long, global = true, value_name = "DIR")]
+    pub plugin_path: Vec<PathBuf>,
     #[command(subcommand)]
     pub command: Command,
 }
@@ -91,8 +94,8 @@ pub struct SettingsArgs {
     /// Where to compute: `cpu`, `cuda` or `cuda:N` [default: cpu]
     #[arg(long)]
     pub device: Option<Device>,
-    /// Library of the backend's engine [default: the backend looks for one]
-    #[arg(long, value_name = "FILE")]
+    /// Library (onnx) or folder (tch) of the backend's engine [default: the backend looks for one]
+    #[arg(long, value_name = "PATH")]
     pub runtime: Option<PathBuf>,
     /// Seed of transforms, samples and clusters [default: 42]
     #[arg(long)]
@@ -164,8 +167,8 @@ pub struct EmbedArgs {
     /// Where to compute: `cpu`, `cuda` or `cuda:N`
     #[arg(long, default_value_t)]
     pub device: Device,
-    /// Library of the backend's engine [default: the backend looks for one]
-    #[arg(long, value_name = "FILE")]
+    /// Library (onnx) or folder (tch) of the backend's engine [default: the backend looks for one]
+    #[arg(long, value_name = "PATH")]
     pub runtime: Option<PathBuf>,
     /// Seed of the transforms
     #[arg(long, default_value_t = 42)]
@@ -230,8 +233,8 @@ pub struct ConformanceArgs {
     /// Where to compute: `cpu`, `cuda` or `cuda:N`
     #[arg(long, default_value_t)]
     pub device: Device,
-    /// Library of the backend's engine [default: the backend looks for one]
-    #[arg(long, value_name = "FILE")]
+    /// Library (onnx) or folder (tch) of the backend's engine [default: the backend looks for one]
+    #[arg(long, value_name = "PATH")]
     pub runtime: Option<PathBuf>,
     /// Write the result as JUnit XML too
     #[arg(long, value_name = "FILE")]
@@ -259,6 +262,8 @@ pub enum RuntimeCommand {
 pub enum Engine {
     /// ONNX Runtime, from its Python wheel
     Onnx,
+    /// libtorch for the CPU, from the Python wheels of PyTorch
+    Tch,
 }
 
 #[derive(Args)]

@@ -1,7 +1,7 @@
 //! `conformance`: the suite against the backends of this machine.
 
 use driftline::core::{BackendConfig, Error, ErrorKind};
-use driftline::registries;
+use driftline::{Plugins, registries};
 use driftline_conformance::{Report, Suite};
 
 use crate::args::{ConformanceArgs, Output};
@@ -9,9 +9,13 @@ use crate::progress::Reporter;
 use crate::{Outcome, output};
 
 /// Runs it.
-pub fn conformance(args: &ConformanceArgs, output: Output) -> anyhow::Result<Outcome> {
+pub fn conformance(
+    args: &ConformanceArgs,
+    plugins: &Plugins,
+    output: Output,
+) -> anyhow::Result<Outcome> {
     let progress = Reporter::new(output.quiet);
-    let registry = registries::backends()?;
+    let registry = registries::backends(plugins)?;
     let mut names = Vec::new();
     match &args.backend {
         Some(name) => {
@@ -19,7 +23,7 @@ pub fn conformance(args: &ConformanceArgs, output: Output) -> anyhow::Result<Out
         }
         None => {
             for entry in registry.entries() {
-                match registries::engine(&entry.name) {
+                match registries::engine(&entry.name, plugins, None) {
                     Ok(_) => names.push(entry.name.clone()),
                     // An engine that is named is wanted, whatever was found without the name.
                     Err(_) if args.runtime.is_some() => names.push(entry.name.clone()),

@@ -2,7 +2,7 @@
 
 use driftline::fetch::Cache;
 use driftline::plan::all_threads;
-use driftline::registries;
+use driftline::{Plugins, registries};
 use serde::Serialize;
 
 use crate::args::{DoctorArgs, Output};
@@ -20,10 +20,10 @@ struct Report {
 }
 
 /// Looks around.
-pub fn doctor(args: &DoctorArgs, output: Output) -> anyhow::Result<Outcome> {
+pub fn doctor(args: &DoctorArgs, plugins: &Plugins, output: Output) -> anyhow::Result<Outcome> {
     let names = |entries: Vec<&String>| entries.into_iter().cloned().collect();
     let (backends, transforms, sinks) = (
-        registries::backends()?,
+        registries::backends(plugins)?,
         registries::transforms()?,
         registries::sinks()?,
     );

@@ -7,7 +7,7 @@ use driftline::pipeline::part::{PartBuilder, RowNames};
 use driftline::pipeline::{EmbedOptions, OnError, Progress, embed as embed_all};
 use driftline::plan::all_threads;
 use driftline::rows::RowsWriter;
-use driftline::{models, registries, sources};
+use driftline::{Plugins, models, registries, sources};
 use serde::Serialize;
 
 use crate::args::{EmbedArgs, Output};
@@ -24,12 +24,12 @@ struct Report {
 }
 
 /// Embeds a source.
-pub fn embed(args: &EmbedArgs, output: Output) -> anyhow::Result<Outcome> {
+pub fn embed(args: &EmbedArgs, plugins: &Plugins, output: Output) -> anyhow::Result<Outcome> {
     let progress = Reporter::new(output.quiet);
     let cancel = stop_on_ctrl_c()?;
     let path = models::resolve(&args.model, &progress)?;
     let package = ModelPackage::open(&path)?;
-    let mut backend = registries::backends()?.build(
+    let mut backend = registries::backends(plugins)?.build(
         &args.backend,
         &BackendConfig {
             device: args.device,

@@ -1,8 +1,8 @@
 //! `backends`, `transforms`, `sinks` and `statistics`: what there is.
 
 use driftline::core::Registry;
-use driftline::registries;
 use driftline::stats::Statistic;
+use driftline::{Plugins, registries};
 use serde::Serialize;
 
 use crate::args::Output;
@@ -60,11 +60,11 @@ struct BackendEntry {
 }
 
 /// Lists the backends, and whether this machine has what each needs.
-pub fn backends(output: Output) -> anyhow::Result<Outcome> {
-    let mut found = entries(&registries::backends()?);
+pub fn backends(plugins: &Plugins, output: Output) -> anyhow::Result<Outcome> {
+    let mut found = entries(&registries::backends(plugins)?);
     let mut engines = Vec::new();
     for entry in &mut found {
-        let engine = registries::engine(&entry.name);
+        let engine = registries::engine(&entry.name, plugins, None);
         if let Err(error) = &engine {
             entry.available = false;
             entry.reason = Some(error.to_string());
@@ -78,8 +78,10 @@ pub fn backends(output: Output) -> anyhow::Result<Outcome> {
         .into_iter()
         .zip(engines)
         .map(|(entry, engine)| BackendEntry {
-            engine,
-            devices: vec!["cpu"],
+            devices: engine
+                .as_ref()
+                .map_or_else(Vec::new, |engine| engine.devices.clone()),
+            engine: engine.map(|engine| engine.version),
             entry,
         })
         .collect();

@@ -12,9 +12,11 @@ mod progress;
 mod run;
 mod runtime;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
+use driftline::Plugins;
 use driftline::core::{Error, ErrorKind};
 
 use crate::args::{Cli, Command};
@@ -29,6 +31,7 @@ enum Outcome {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    progress::log_to_stderr();
     match dispatch(cli) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::AboveLimit) => ExitCode::from(3),
@@ -50,21 +53,32 @@ fn main() -> ExitCode {
     }
 }
 
+/// Paths on the command line are relative to the working directory.
+fn absolute(folders: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
+    let absolute = |folder: &PathBuf| {
+        std::path::absolute(folder).map_err(|e| Error::io("read `--plugin-path`", folder, e))
+    };
+    folders.iter().map(absolute).collect()
+}
+
 fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
     let output = cli.output;
+    let plugins = absolute(&cli.plugin_path)?;
     match cli.command {
-        Command::Quickstart(args) => run::quickstart(&args, output),
-        Command::Run(args) => run::run(&args, output),
-        Command::Embed(args) => embed::embed(&args, output),
+        Command::Quickstart(args) => run::quickstart(&args, &plugins, output),
+        Command::Run(args) => run::run(&args, &plugins, output),
+        Command::Embed(args) => embed::embed(&args, &Plugins::find(&plugins), output),
         Command::Drift(args) => drift::drift(&args, output),
         Command::Model(args) => model::model(&args, output),
-        Command::Runtime(args) => runtime::runtime(&args, output),
-        Command::Conformance(args) => conformance::conformance(&args, output),
-        Command::Backends => list::backends(output),
+        Command::Runtime(args) => runtime::runtime(&args, &Plugins::find(&plugins), output),
+        Command::Conformance(args) => {
+            conformance::conformance(&args, &Plugins::find(&plugins), output)
+        }
+        Command::Backends => list::backends(&Plugins::find(&plugins), output),
         Command::Transforms => list::transforms(output),
         Command::Sinks => list::sinks(output),
         Command::Statistics => list::statistics(output),
-        Command::Doctor(args) => doctor::doctor(&args, output),
+        Command::Doctor(args) => doctor::doctor(&args, &Plugins::find(&plugins), output),
         Command::Completions { shell } => {
             clap_complete::generate(
                 shell,

@@ -148,3 +148,18 @@ pub fn stop_on_ctrl_c() -> anyhow::Result<Cancel> {
     })?;
     Ok(cancel)
 }
+
+/// Sends warnings of every part and of plugins to stderr; `DRIFTLINE_LOG` asks for more, as in `DRIFTLINE_LOG=debug`.
+pub fn log_to_stderr() {
+    use std::io::Write;
+    let environment = env_logger::Env::new().filter_or("DRIFTLINE_LOG", "warn");
+    env_logger::Builder::from_env(environment)
+        .format(|out, record| {
+            let level = match record.level() {
+                log::Level::Warn => "warning".to_owned(),
+                other => other.to_string().to_lowercase(),
+            };
+            writeln!(out, "{level}: {}", record.args())
+        })
+        .init();
+}

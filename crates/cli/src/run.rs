@@ -1,5 +1,7 @@
 //! `quickstart` and `run`.
 
+use std::path::PathBuf;
+
 use driftline::core::{Error, ErrorKind};
 use driftline::data::Split;
 use driftline::settings::three_weeks;
@@ -14,7 +16,11 @@ use crate::{Outcome, output};
 const DAYS_SHOWN: usize = 7;
 
 /// Does the notebook.
-pub fn quickstart(args: &QuickstartArgs, output: Output) -> anyhow::Result<Outcome> {
+pub fn quickstart(
+    args: &QuickstartArgs,
+    plugins: &[PathBuf],
+    output: Output,
+) -> anyhow::Result<Outcome> {
     let mut settings = Settings::default();
     let (baseline, events) = sources(args)?;
     settings.baseline.source = baseline;
@@ -32,14 +38,16 @@ pub fn quickstart(args: &QuickstartArgs, output: Output) -> anyhow::Result<Outco
                 .into());
         }
     };
-    let settings = Settings::load(&settings, None, &overrides(&args.settings)?)?;
+    let mut settings = Settings::load(&settings, None, &overrides(&args.settings)?)?;
+    settings.plugins.path.splice(..0, plugins.iter().cloned());
     execute(&settings, output)
 }
 
 /// Does what a settings file says.
-pub fn run(args: &RunArgs, output: Output) -> anyhow::Result<Outcome> {
+pub fn run(args: &RunArgs, plugins: &[PathBuf], output: Output) -> anyhow::Result<Outcome> {
     let overrides = overrides(&args.settings)?;
-    let settings = Settings::load(&Settings::default(), Some(&args.config), &overrides)?;
+    let mut settings = Settings::load(&Settings::default(), Some(&args.config), &overrides)?;
+    settings.plugins.path.splice(..0, plugins.iter().cloned());
     execute(&settings, output)
 }
 

@@ -1,9 +1,10 @@
 //! `runtime`: libraries of engines.
 
-use driftline::{registries, runtimes};
+use driftline::{Plugins, registries, runtimes};
 use serde::Serialize;
 
 use crate::args::{Engine, Output, RuntimeArgs, RuntimeCommand};
+use crate::progress::Reporter;
 use crate::{Outcome, output};
 
 #[derive(Serialize)]
@@ -15,12 +16,14 @@ struct Entry {
 }
 
 /// Installs or lists.
-pub fn runtime(args: &RuntimeArgs, output: Output) -> anyhow::Result<Outcome> {
+pub fn runtime(args: &RuntimeArgs, plugins: &Plugins, output: Output) -> anyhow::Result<Outcome> {
     match args.command {
-        RuntimeCommand::Install {
-            engine: Engine::Onnx,
-        } => {
-            let path = runtimes::install_onnx()?.display().to_string();
+        RuntimeCommand::Install { engine } => {
+            let path = match engine {
+                Engine::Onnx => runtimes::onnx::install()?,
+                Engine::Tch => runtimes::tch::install(&Reporter::new(output.quiet))?,
+            };
+            let path = path.display().to_string();
             if output.json {
                 output::json(&serde_json::json!({ "path": path }))?;
             } else {
@@ -28,24 +31,36 @@ pub fn runtime(args: &RuntimeArgs, output: Output) -> anyhow::Result<Outcome> {
             }
         }
         RuntimeCommand::List => {
-            let found = registries::engine("onnx");
-            let entry = Entry {
-                name: "onnx",
-                available: found.is_ok(),
-                reason: found.as_ref().err().map(ToString::to_string),
-                engine: found.ok(),
-            };
+            let found = [
+                entry(
+                    "onnx",
+                    registries::engine("onnx", plugins, None).map(|engine| engine.version),
+                ),
+                entry(
+                    "tch",
+                    runtimes::tch::find(None).map(|found| format!("libtorch {}", found.version)),
+                ),
+            ];
             if output.json {
-                output::json(&[entry])?;
+                output::json(&found)?;
             } else {
                 let mut table = output::table(["runtime", "usable"]);
-                table.add_row([
-                    entry.name.to_owned(),
-                    entry.engine.or(entry.reason).unwrap_or_default(),
-                ]);
+                for entry in found {
+                    let usable = entry.engine.or(entry.reason).unwrap_or_default();
+                    table.add_row([entry.name.to_owned(), usable]);
+                }
                 output::text(&table.to_string())?;
             }
         }
     }
     Ok(Outcome::Done)
+}
+
+fn entry(name: &'static str, found: driftline::core::Result<String>) -> Entry {
+    Entry {
+        name,
+        available: found.is_ok(),
+        reason: found.as_ref().err().map(ToString::to_string),
+        engine: found.ok(),
+    }
 }

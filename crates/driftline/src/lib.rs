@@ -7,13 +7,15 @@
 //! | [`settings`] | `driftline.toml`, environment and flags in layers |
 //! | [`plan`] | settings -> a checked [`Run`](pipeline::Run) with its backend and sink |
 //! | [`models`] | a model by path or name |
-//! | [`runtimes`] | libraries of engines in the cache |
+//! | [`plugins`] | plugins of this machine in the registries |
+//! | [`runtimes`] | libraries of engines, in the cache or the user's own |
 //! | [`sources`] | a `SRC` on the command line -> images |
 //!
 //! The parts are re-exported under their own names.
 
 pub mod models;
 pub mod plan;
+pub mod plugins;
 pub mod registries;
 pub mod runtimes;
 pub mod settings;
@@ -29,4 +31,5 @@ pub use driftline_rows as rows;
 pub use driftline_stats as stats;
 
 pub use plan::{Finished, Plan};
+pub use plugins::Plugins;
 pub use settings::Settings;

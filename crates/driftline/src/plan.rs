@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use crate::plugins::Plugins;
 use crate::settings::Settings;
 use crate::{models, registries, sources};
 
@@ -63,7 +64,7 @@ impl Plan {
     pub fn new(settings: &Settings, progress: &dyn Progress) -> Result<Self> {
         let path = models::resolve(&settings.model.path, progress)?;
         let package = ModelPackage::open(&path)?;
-        let backend = registries::backends()?.build(
+        let backend = registries::backends(&Plugins::find(&settings.plugins.path))?.build(
             &settings.backend.name,
             &BackendConfig {
                 device: settings.backend.device,

@@ -1,18 +1,43 @@
 //! Every backend, transform and sink there is, by name.
 
+use std::path::Path;
+
 use driftline_core::{
-    BackendConfig, DriftTransform, EmbeddingBackend, Error, ErrorKind, MonitorSink, Registry,
-    Result, SinkConfig, TransformSpec,
+    BackendConfig, DriftTransform, EmbeddingBackend, Error, ErrorKind, MonitorSink, Registration,
+    Registry, Result, SinkConfig, TransformSpec,
 };
 
+use driftline_plugin_host::ComponentKind;
+
+use crate::plugins::Plugins;
 use crate::runtimes;
 
-/// All embedding backends.
-pub fn backends() -> Result<Registry<BackendConfig, Box<dyn EmbeddingBackend>>> {
+/// All embedding backends: those that are compiled in, and those of plugins.
+pub fn backends(plugins: &Plugins) -> Result<Registry<BackendConfig, Box<dyn EmbeddingBackend>>> {
     let mut registry = Registry::new("backend");
     driftline_backend_candle::register(&mut registry)?;
     driftline_backend_onnx::register(&mut registry, runtimes::folder("onnx"))?;
+    plugins.register_backends(&mut registry);
+    if registry.find(TCH).is_err() {
+        registry.register(Registration {
+            name: TCH.to_owned(),
+            aliases: Vec::new(),
+            summary: "libtorch on the CPU and CUDA".to_owned(),
+            origin: "plugin".to_owned(),
+            constructor: Err(no_tch(plugins)),
+        })?;
+    }
     Ok(registry)
+}
+
+/// The backend that comes with driftline as a plugin.
+const TCH: &str = "tch";
+
+fn no_tch(plugins: &Plugins) -> String {
+    format!(
+        "its plugin was not found; build it with `cargo xtask plugin tch` in driftline's repository (looked in {})",
+        plugins.trace()
+    )
 }
 
 /// All drift transforms.
@@ -38,16 +63,47 @@ pub fn build_transforms(expression: &str) -> Result<Vec<Box<dyn DriftTransform>>
         .collect()
 }
 
-/// Engine and version of a built-in backend on this machine, or why it cannot be used.
-pub fn engine(backend: &str) -> Result<String> {
-    match backend {
-        "candle" => Ok(driftline_backend_candle::ENGINE.to_owned()),
-        "onnx" => driftline_backend_onnx::find(None, runtimes::folder("onnx").as_deref())
-            .map(|found| format!("onnxruntime {}", found.version)),
-        other => Err(Error::new(
-            ErrorKind::Unsupported,
-            "look up",
-            format!("the engine of `{other}` is not known"),
-        )),
+/// What a backend computes with on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Engine {
+    /// Engine and version, as in `onnxruntime 1.32.0`.
+    pub version: String,
+    /// Sorts of devices it was built for.
+    pub devices: Vec<&'static str>,
+}
+
+/// The engine of the backend `name`, or why it cannot be used. The library of an engine is looked for, as `runtime` or
+/// where it is always looked for; a plugin's own code is not run.
+pub fn engine(name: &str, plugins: &Plugins, runtime: Option<&Path>) -> Result<Engine> {
+    let cpu = |version: String| Engine {
+        version,
+        devices: vec!["cpu"],
+    };
+    match name {
+        "candle" => Ok(cpu(driftline_backend_candle::ENGINE.to_owned())),
+        "onnx" => driftline_backend_onnx::find(runtime, runtimes::folder("onnx").as_deref())
+            .map(|found| cpu(format!("onnxruntime {}", found.version))),
+        other => {
+            let Some((plugin, _)) = plugins.get(ComponentKind::Embedding, other) else {
+                let reason = match other {
+                    TCH => no_tch(plugins),
+                    _ => "there is no such backend".to_owned(),
+                };
+                return Err(Error::new(ErrorKind::NotFound, "look up", reason));
+            };
+            driftline_dylib::check_header(&plugin.library).map_err(|reason| {
+                Error::new(ErrorKind::InvalidData, "load plugin", reason)
+                    .with("plugin", plugin.library.display())
+            })?;
+            if plugin.runtime.as_deref() != Some("tch") {
+                return Ok(cpu(format!("{} {}", plugin.name, plugin.version)));
+            }
+            let libtorch = runtimes::tch::find(runtime)?;
+            let mut engine = cpu(format!("libtorch {}", libtorch.version));
+            if libtorch.has_cuda() {
+                engine.devices.push("cuda");
+            }
+            Ok(engine)
+        }
     }
 }

@@ -29,6 +29,8 @@ pub struct Settings {
     pub model: ModelSettings,
     /// The backend.
     pub backend: BackendSettings,
+    /// The plugins.
+    pub plugins: PluginSettings,
     /// The baseline.
     pub baseline: BaselineSettings,
     /// The windows in order.
@@ -92,6 +94,14 @@ pub struct BackendSettings {
     pub runtime: Option<PathBuf>,
 }
 
+/// `[plugins]`
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PluginSettings {
+    /// Folders that plugins are looked for in first; absolute paths.
+    pub path: Vec<PathBuf>,
+}
+
 /// `[baseline]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -147,6 +157,7 @@ impl Default for Settings {
             monitor: MonitorSettings::default(),
             model: ModelSettings::default(),
             backend: BackendSettings::default(),
+            plugins: PluginSettings::default(),
             baseline: BaselineSettings::default(),
             windows: three_weeks("sample", six_days(), 1000),
             sink: SinkSettings::default(),

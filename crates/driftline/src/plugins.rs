@@ -1,0 +1,105 @@
+//! Plugins of this machine in the registries.
+
+use std::path::{Path, PathBuf};
+
+use driftline_core::{
+    BackendConfig, EmbeddingBackend, Error, ErrorKind, Registration, Registry, Result,
+};
+use driftline_plugin_host::manifest::ManifestComponent;
+use driftline_plugin_host::{ComponentKind, Library, Manifest, PluginBackend, Search, search};
+
+use crate::runtimes;
+
+/// The plugins that were found.
+#[derive(Debug, Default)]
+pub struct Plugins {
+    search: Search,
+}
+
+impl Plugins {
+    /// Looks for plugins in the folders `named`, then where they are always looked for. Runs none of them. A manifest
+    /// that cannot be read is a warning.
+    pub fn find(named: &[PathBuf]) -> Self {
+        let search = search(named);
+        for found in &search.found {
+            if let Err(error) = &found.manifest {
+                log::warn!("a plugin is left out: {error}");
+            }
+        }
+        Self { search }
+    }
+
+    /// The plugin that offers `name`, and its component.
+    pub fn get(&self, kind: ComponentKind, name: &str) -> Option<(&Manifest, &ManifestComponent)> {
+        self.components(kind)
+            .find(|(_, component)| component.name == name)
+    }
+
+    /// What was looked at, as one text.
+    pub fn trace(&self) -> String {
+        self.search.trace()
+    }
+
+    fn components(
+        &self,
+        kind: ComponentKind,
+    ) -> impl Iterator<Item = (&Manifest, &ManifestComponent)> {
+        self.search
+            .found
+            .iter()
+            .filter_map(|found| found.manifest.as_ref().ok())
+            .flat_map(|manifest| {
+                manifest
+                    .components
+                    .iter()
+                    .map(move |component| (manifest, component))
+            })
+            .filter(move |(_, component)| component.kind == kind)
+    }
+
+    /// Registers the embedding backends. One whose name is taken is left out with a warning.
+    pub(crate) fn register_backends(
+        &self,
+        registry: &mut Registry<BackendConfig, Box<dyn EmbeddingBackend>>,
+    ) {
+        for (manifest, component) in self.components(ComponentKind::Embedding) {
+            let (plugin, name) = (manifest.clone(), component.name.clone());
+            let registered = registry.register(Registration {
+                name: name.clone(),
+                aliases: Vec::new(),
+                summary: component.summary.clone(),
+                origin: manifest.library.display().to_string(),
+                constructor: Ok(Box::new(move |config| {
+                    let runtime = prepare(&plugin, config.runtime.as_deref())?;
+                    let config = BackendConfig {
+                        runtime,
+                        ..config.clone()
+                    };
+                    let library = Library::open(&plugin)?;
+                    Ok(Box::new(PluginBackend::open(library, &name, &config)?) as _)
+                })),
+            });
+            if let Err(error) = registered {
+                log::warn!("a plugin is left out: {error}");
+            }
+        }
+    }
+}
+
+/// Loads the library of the engine that `plugin` is linked to, and returns its folder.
+fn prepare(plugin: &Manifest, runtime: Option<&Path>) -> Result<Option<PathBuf>> {
+    match plugin.runtime.as_deref() {
+        None => Ok(runtime.map(Path::to_owned)),
+        Some("tch") => {
+            let libtorch = runtimes::tch::find(runtime)?;
+            runtimes::tch::load(&libtorch)?;
+            Ok(Some(libtorch.folder))
+        }
+        Some(other) => Err(Error::new(
+            ErrorKind::Unsupported,
+            "load plugin",
+            format!("the plugin needs the runtime `{other}`, which is not known here"),
+        )
+        .with("plugin", plugin.path.display())),
+    }
+}
