@@ -2,10 +2,12 @@
 //!
 //! | module | task |
 //! | --- | --- |
+//! | [`mod@plugin`] | build a plugin of this repository and install it |
 //! | [`mod@python`] | the Python environment of the tests |
 //! | [`mod@test`] | set up what the tests need, and run all of them |
 //! | [`mod@train`] | train the sample model |
 
+mod plugin;
 mod python;
 mod test;
 mod train;
@@ -20,6 +22,8 @@ use clap::Parser;
 enum Task {
     /// Set up what the tests need and run all of them: format, lints, tests, documentation.
     Test,
+    /// Build a plugin of this repository and put it where driftline finds it.
+    Plugin(plugin::Arguments),
     /// Train the sample model and write it to crates/driftline/models/sample.
     TrainSampleModel(train::Arguments),
 }
@@ -27,6 +31,7 @@ enum Task {
 fn main() -> Result<()> {
     match Task::parse() {
         Task::Test => test::run(),
+        Task::Plugin(arguments) => plugin::run(&arguments),
         Task::TrainSampleModel(arguments) => train::run(&arguments),
     }
 }

@@ -14,11 +14,7 @@ pub(crate) fn environment(workspace: &Path) -> Result<PathBuf> {
     let requirements = workspace.join(REQUIREMENTS);
     let wanted = std::fs::read_to_string(&requirements)
         .with_context(|| format!("cannot read {}", requirements.display()))?;
-    let folder = match std::env::var_os("CARGO_TARGET_DIR") {
-        Some(target) => workspace.join(target),
-        None => workspace.join("target"),
-    }
-    .join("test-python");
+    let folder = crate::plugin::target_folder(workspace).join("test-python");
     let python = folder.join("bin/python");
     // Written last: a half-made environment is made again.
     let installed = folder.join("installed.txt");

@@ -1,43 +1,71 @@
 //! `cargo xtask test`: format, lints, documentation, tests.
 
+use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
-/// Sets up Python, runs every step in order and stops at the first that fails.
+/// Steps for the workspace.
+const WORKSPACE: [(&str, &[&str]); 4] = [
+    ("fmt", &["--all", "--check"]),
+    (
+        "clippy",
+        &["--workspace", "--all-targets", "--", "-D", "warnings"],
+    ),
+    ("doc", &["--workspace", "--no-deps"]),
+    ("test", &["--workspace"]),
+];
+
+/// Steps for a plugin, which is a workspace of its own.
+const PLUGIN: [(&str, &[&str]); 4] = [
+    ("fmt", &["--check"]),
+    (
+        "clippy",
+        &["--release", "--all-targets", "--", "-D", "warnings"],
+    ),
+    ("doc", &["--release", "--no-deps"]),
+    ("test", &["--release"]),
+];
+
+/// Sets up Python, libonnxruntime, libtorch and the plugins, runs every step in order and stops at the first that
+/// fails.
 pub(crate) fn run() -> Result<()> {
     let workspace = crate::workspace()?;
+    let target = crate::plugin::target_folder(workspace);
     let python = crate::python::environment(workspace)?;
     let onnxruntime = crate::python::onnxruntime(&python)?;
-    let steps: [(&str, &[&str]); 4] = [
-        ("fmt", &["--all", "--check"]),
-        (
-            "clippy",
-            &["--workspace", "--all-targets", "--", "-D", "warnings"],
-        ),
-        ("doc", &["--workspace", "--no-deps"]),
-        ("test", &["--workspace"]),
-    ];
-    let mut times = Vec::new();
-    for (step, arguments) in steps {
+    println!("==> libtorch and the plugins");
+    let libtorch = crate::plugin::install_libtorch(workspace, &[])?;
+    let plugins = target.join("test-plugins");
+    crate::plugin::install(workspace, "tch", &plugins, Some(&libtorch))?;
+    let cargo = |step: &str, arguments: &[&str], folder: &Path| -> Result<()> {
         let command = format!("cargo {step} {}", arguments.join(" "));
-        println!("==> {command}");
+        println!("==> {command} in {}", folder.display());
         let start = Instant::now();
         let status = Command::new(env!("CARGO"))
             .arg(step)
             .args(arguments)
+            .env("CARGO_TARGET_DIR", &target)
             .env("RUSTDOCFLAGS", "-D warnings")
             .env("DRIFTLINE_PYTHON", &python)
+            .env("DRIFTLINE_PLUGIN_PATH", &plugins)
             .env("ORT_DYLIB_PATH", &onnxruntime)
-            .current_dir(workspace)
+            .env("LIBTORCH", &libtorch)
+            // For the plugin's own tests, which are linked to libtorch.
+            .env("LD_LIBRARY_PATH", libtorch.join("lib"))
+            .current_dir(folder)
             .status()
             .with_context(|| format!("`{command}` could not be started"))?;
         ensure!(status.success(), "`{command}` failed");
-        times.push((step, start.elapsed().as_secs()));
+        println!("{step}: {} s", start.elapsed().as_secs());
+        Ok(())
+    };
+    for (step, arguments) in WORKSPACE {
+        cargo(step, arguments, workspace)?;
     }
-    for (step, seconds) in times {
-        println!("{step}: {seconds} s");
+    for (step, arguments) in PLUGIN {
+        cargo(step, arguments, &workspace.join("plugins/tch"))?;
     }
     println!("All tests passed.");
     Ok(())

@@ -1,0 +1,111 @@
+//! `cargo xtask plugin NAME`: build a plugin of this repository and put it where driftline finds it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use sha2::{Digest, Sha256};
+
+/// What to build, and where it goes.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// A folder of `plugins`
+    name: String,
+    /// Folder for the library and its manifest [default: the user's plugin folder, for root that of the machine]
+    #[arg(long, value_name = "DIR")]
+    into: Option<PathBuf>,
+}
+
+/// Builds and installs; says where.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let workspace = crate::workspace()?;
+    let libtorch = match (arguments.name.as_str(), std::env::var_os("LIBTORCH")) {
+        ("tch", None) => Some(install_libtorch(workspace, &["--release"])?),
+        _ => None,
+    };
+    let into = match &arguments.into {
+        Some(folder) => folder.clone(),
+        None => driftline_plugin_host::search::user_folder()
+            .unwrap_or_else(|| PathBuf::from("/usr/local/lib/driftline/plugins")),
+    };
+    let manifest = install(workspace, &arguments.name, &into, libtorch.as_deref())?;
+    println!("{}", manifest.display());
+    Ok(())
+}
+
+/// Where cargo builds.
+pub(crate) fn target_folder(workspace: &Path) -> PathBuf {
+    match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(target) => workspace.join(target),
+        None => workspace.join("target"),
+    }
+}
+
+/// Has driftline itself bring libtorch into the user's cache; its folder.
+pub(crate) fn install_libtorch(workspace: &Path, profile: &[&str]) -> Result<PathBuf> {
+    let output = Command::new(env!("CARGO"))
+        .args(["run", "--quiet", "--package", "driftline-cli"])
+        .args(profile)
+        .args(["--", "runtime", "install", "tch"])
+        .current_dir(workspace)
+        .stderr(std::process::Stdio::inherit())
+        .output()
+        .context("cargo could not be started")?;
+    ensure!(output.status.success(), "libtorch could not be installed");
+    Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim()))
+}
+
+/// The manifest of the plugin `name` after it was built and copied into `into`.
+pub(crate) fn install(
+    workspace: &Path,
+    name: &str,
+    into: &Path,
+    libtorch: Option<&Path>,
+) -> Result<PathBuf> {
+    let folder = workspace.join("plugins").join(name);
+    let source = folder.join(format!("{name}.plugin.toml"));
+    let text = std::fs::read_to_string(&source).with_context(|| {
+        format!(
+            "there is no plugin `{name}`: cannot read {}",
+            source.display()
+        )
+    })?;
+    let target = target_folder(workspace);
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo
+        .args(["build", "--release", "--locked", "--manifest-path"])
+        .arg(folder.join("Cargo.toml"))
+        .arg("--target-dir")
+        .arg(&target);
+    if let Some(libtorch) = libtorch {
+        cargo.env("LIBTORCH", libtorch);
+    }
+    let status = cargo.status().context("cargo could not be started")?;
+    ensure!(status.success(), "the plugin `{name}` does not build");
+    let (line, library) = text
+        .lines()
+        .find_map(|line| Some((line, line.strip_prefix("path = \"")?.strip_suffix('"')?)))
+        .with_context(|| format!("{} names no library", source.display()))?;
+    let built = target.join("release").join(library);
+    let bytes =
+        std::fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
+    let digest: String = Sha256::digest(&bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let text = text.replace(line, &format!("{line}\nsha256 = \"{digest}\""));
+    std::fs::create_dir_all(into).with_context(|| format!("cannot make {}", into.display()))?;
+    let manifest = into.join(format!("{name}.plugin.toml"));
+    // A running driftline keeps the library it has mapped: the new one gets another inode.
+    for (path, content) in [
+        (into.join(library), bytes),
+        (manifest.clone(), text.into_bytes()),
+    ] {
+        let new = path.with_extension("new");
+        std::fs::write(&new, content)
+            .and_then(|()| std::fs::rename(&new, &path))
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(manifest)
+}
