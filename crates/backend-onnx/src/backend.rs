@@ -7,18 +7,20 @@ use driftline_core::{
     BackendConfig, BackendInfo, Device, EmbeddingBackend, Error, ErrorKind, ImageView,
     InferenceMut, Precision, Result,
 };
-use driftline_model::{Graph, GraphContent, Layout, ModelPackage};
+use driftline_model::{GraphContent, Layout, ModelPackage};
 use ort::environment::Environment;
-use ort::session::builder::GraphOptimizationLevel;
+use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{Session, SessionInputValue};
 use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
 
+use crate::cuda;
 use crate::library::{Found, find};
+use crate::parts::Parts;
 
 /// The environment of the process: ONNX Runtime has one, from the library that was loaded first.
 static ENVIRONMENT: Mutex<Option<(Found, Environment)>> = Mutex::new(None);
 
-/// Any graph on ONNX Runtime, on the CPU, in fp32.
+/// Any graph on ONNX Runtime, on the CPU or a CUDA device, in fp32.
 pub struct OnnxBackend {
     info: BackendInfo,
     session: Session,
@@ -28,6 +30,7 @@ pub struct OnnxBackend {
     scores: Option<String>,
     /// Batch that the graph is fixed to, if it is.
     batch: Option<usize>,
+    parts: Parts,
     normalised: [[f32; 256]; 3],
     /// The normalised batch, kept between calls.
     values: Vec<f32>,
@@ -35,21 +38,30 @@ pub struct OnnxBackend {
 
 impl OnnxBackend {
     /// Finds libonnxruntime, reads the model and checks its inputs and outputs.
+    ///
+    /// # Errors
+    /// `NotFound` without a usable library; `Unsupported` where the library or the machine does not have
+    /// `config.device`; `InvalidData` and `InvalidConfig` for a model that is broken or not as described.
     pub fn open(config: &BackendConfig, installed: Option<&Path>) -> Result<Self> {
-        config.cpu_only("onnx")?;
         let package = ModelPackage::open(&config.model)?;
         let graph = package.graph()?;
         let found = find(config.runtime.as_deref(), installed)?;
+        found.check(config.device)?;
         let (found, environment) = environment(found)?;
         let threads = config.threads.max(1);
-        let session = session(&environment, &graph, threads).map_err(|cause| {
-            Error::new(
-                ErrorKind::InvalidData,
-                "open model",
-                "ONNX Runtime cannot load the graph",
-            )
-            .with("file", package.weights.display())
-            .because(cause)
+        let builder = builder(&environment, threads, config.device)?;
+        let session = session(builder, &graph.content).map_err(|cause| {
+            let error = if out_of_memory(cause.message()) {
+                engine_failed("open model", cause)
+            } else {
+                Error::new(
+                    ErrorKind::InvalidData,
+                    "open model",
+                    format!("ONNX Runtime cannot load the graph on {}", config.device),
+                )
+                .because(cause)
+            };
+            error.with("file", package.weights.display())
         })?;
         let refuse = |message: String| {
             Error::new(ErrorKind::InvalidConfig, "open model", message)
@@ -84,8 +96,11 @@ impl OnnxBackend {
         Ok(Self {
             info: BackendInfo {
                 name: "onnx".to_owned(),
-                engine: format!("onnxruntime {}", found.version),
-                device: Device::Cpu,
+                engine: match config.device {
+                    Device::Cpu => format!("onnxruntime {}", found.version),
+                    Device::Cuda(_) => format!("onnxruntime {} (CUDA, TF32 off)", found.version),
+                },
+                device: config.device,
                 precision: Precision::Fp32,
                 threads,
                 input: shape,
@@ -98,6 +113,7 @@ impl OnnxBackend {
             embeddings: graph.embeddings,
             scores: graph.scores,
             batch,
+            parts: Parts::new(batch),
             normalised: package.preprocessing.normalisation(),
             values: Vec::new(),
         })
@@ -105,6 +121,7 @@ impl OnnxBackend {
 
     /// Runs `images`, at most as many as the graph's fixed batch, and writes their rows.
     fn run(&mut self, images: &[u8], out: &mut InferenceMut<'_>) -> Result<()> {
+        let failed = |cause| engine_failed("embed", cause);
         let shape = self.info.input;
         let n = images.len() / shape.bytes();
         normalise(
@@ -120,14 +137,12 @@ impl OnnxBackend {
             Layout::Nchw => [batch, 3, shape.height, shape.width],
             Layout::Nhwc => [batch, shape.height, shape.width, 3],
         };
-        let input = TensorRef::from_array_view((dimensions, self.values.as_slice()))
-            .map_err(engine_failed)?;
+        let input =
+            TensorRef::from_array_view((dimensions, self.values.as_slice())).map_err(failed)?;
         let inputs = vec![(self.input.as_str(), SessionInputValue::from(input))];
-        let outputs = self.session.run(inputs).map_err(engine_failed)?;
+        let outputs = self.session.run(inputs).map_err(failed)?;
         let copy = |name: &str, out: &mut [f32]| {
-            let (_, values) = outputs[name]
-                .try_extract_tensor::<f32>()
-                .map_err(engine_failed)?;
+            let (_, values) = outputs[name].try_extract_tensor::<f32>().map_err(failed)?;
             let Some(values) = values.get(..out.len()) else {
                 return Err(Error::new(
                     ErrorKind::Internal,
@@ -157,23 +172,34 @@ impl EmbeddingBackend for OnnxBackend {
 
     fn embed(&mut self, images: ImageView<'_>, out: &mut InferenceMut<'_>) -> Result<()> {
         out.check(&self.info, images)?;
-        let n = images.len();
-        let step = self.batch.unwrap_or(n).max(1);
-        let (dim, classes) = (self.info.dim, self.info.classes.len());
-        for start in (0..n).step_by(step) {
-            let rows = start..n.min(start + step);
-            let bytes = self.info.input.bytes();
-            let mut part = InferenceMut {
-                embeddings: &mut out.embeddings[rows.start * dim..rows.end * dim],
-                scores: out
-                    .scores
-                    .as_mut()
-                    .map(|scores| &mut scores[rows.start * classes..rows.end * classes]),
-            };
-            let images = &images.as_bytes()[rows.start * bytes..rows.end * bytes];
-            self.run(images, &mut part)?;
-        }
-        Ok(())
+        let (dim, classes, bytes) = (
+            self.info.dim,
+            self.info.classes.len(),
+            self.info.input.bytes(),
+        );
+        let (device, n) = (self.info.device, images.len());
+        let mut parts = std::mem::replace(&mut self.parts, Parts::new(self.batch));
+        let result = parts.run(
+            n,
+            |rows| {
+                let mut part = InferenceMut {
+                    embeddings: &mut out.embeddings[rows.start * dim..rows.end * dim],
+                    scores: out
+                        .scores
+                        .as_mut()
+                        .map(|scores| &mut scores[rows.start * classes..rows.end * classes]),
+                };
+                let images = &images.as_bytes()[rows.start * bytes..rows.end * bytes];
+                self.run(images, &mut part)
+            },
+            |size| {
+                eprintln!(
+                    "note: a batch of {size} does not fit into the memory of {device}: going on with smaller ones"
+                );
+            },
+        );
+        self.parts = parts;
+        result
     }
 }
 
@@ -215,12 +241,27 @@ fn environment(found: Found) -> Result<(Found, Environment)> {
     Ok((found, environment))
 }
 
-fn session(environment: &Environment, graph: &Graph, threads: usize) -> ort::Result<Session> {
-    let mut builder = Session::builder(environment)?
-        .with_optimization_level(GraphOptimizationLevel::All)?
-        .with_intra_threads(threads)?
-        .with_inter_threads(1)?;
-    match &graph.content {
+fn builder(environment: &Environment, threads: usize, device: Device) -> Result<SessionBuilder> {
+    let builder = || -> ort::Result<SessionBuilder> {
+        Ok(Session::builder(environment)?
+            .with_optimization_level(GraphOptimizationLevel::All)?
+            .with_intra_threads(threads)?
+            .with_inter_threads(1)?)
+    };
+    let builder = builder().map_err(|cause| engine_failed("open model", cause))?;
+    let Device::Cuda(index) = device else {
+        return Ok(builder);
+    };
+    builder
+        .with_execution_providers([cuda::provider(index)])
+        .map_err(|cause| {
+            cuda::refuse(device, "its provider does not start".to_owned())
+                .because(cause.to_string())
+        })
+}
+
+fn session(mut builder: SessionBuilder, graph: &GraphContent) -> ort::Result<Session> {
+    match graph {
         GraphContent::Bytes(bytes) => builder.commit_from_memory(bytes),
         GraphContent::File(path) => builder.commit_from_file(path),
     }
@@ -294,6 +335,29 @@ fn normalise(
     }
 }
 
-fn engine_failed(cause: ort::Error) -> Error {
-    Error::new(ErrorKind::Internal, "embed", "ONNX Runtime failed").because(cause)
+fn engine_failed(operation: &'static str, cause: ort::Error) -> Error {
+    if out_of_memory(cause.message()) {
+        return Error::new(
+            ErrorKind::Resource,
+            operation,
+            "ONNX Runtime ran out of memory",
+        )
+        .remedy("use a smaller `--batch-size`, or free memory on the device")
+        .because(cause);
+    }
+    Error::new(ErrorKind::Internal, operation, "ONNX Runtime failed").because(cause)
+}
+
+/// Whether this is how the allocator of ONNX Runtime, the CUDA runtime or its libraries say that memory ran out; no
+/// code of its own tells it apart.
+fn out_of_memory(message: &str) -> bool {
+    const SIGNS: [&str; 6] = [
+        "Failed to allocate memory",
+        "is smaller than requested bytes",
+        "out of memory",
+        "bad_alloc",
+        "CUBLAS_STATUS_ALLOC_FAILED",
+        "CUDNN_STATUS_ALLOC_FAILED",
+    ];
+    SIGNS.iter().any(|sign| message.contains(sign))
 }

@@ -4,9 +4,15 @@
 //! | --- | --- |
 //! | [`backend`] | [`OnnxBackend`]: a session, its input and outputs |
 //! | [`library`] | finds libonnxruntime and checks it before `ort` touches it |
+//! | `cuda` | the driver's devices, and the provider for one |
+//! | `parts` | a batch in parts that fit into memory |
+//! | `deadline` | foreign code that may never return |
 
 pub mod backend;
+mod cuda;
+mod deadline;
 pub mod library;
+mod parts;
 
 pub use backend::OnnxBackend;
 pub use library::{Found, find};
@@ -23,7 +29,7 @@ pub fn register(
     registry.register(Registration::built_in(
         "onnx",
         &["ort"],
-        "ONNX Runtime on the CPU; needs libonnxruntime",
+        "ONNX Runtime on the CPU or CUDA; needs libonnxruntime",
         move |config| Ok(Box::new(OnnxBackend::open(config, installed.as_deref())?) as _),
     ))
 }
