@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use driftline_core::{
     BackendConfig, BackendInfo, Device, EmbeddingBackend, Error, ErrorKind, ImageView,
-    InferenceMut, Precision, Result,
+    InferenceMut, Parts, Precision, Result,
 };
 use driftline_model::{GraphContent, Layout, ModelPackage};
 use ort::environment::Environment;
@@ -15,7 +15,6 @@ use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
 
 use crate::cuda;
 use crate::library::{Found, find};
-use crate::parts::Parts;
 
 /// The environment of the process: ONNX Runtime has one, from the library that was loaded first.
 static ENVIRONMENT: Mutex<Option<(Found, Environment)>> = Mutex::new(None);
@@ -193,8 +192,8 @@ impl EmbeddingBackend for OnnxBackend {
                 self.run(images, &mut part)
             },
             |size| {
-                eprintln!(
-                    "note: a batch of {size} does not fit into the memory of {device}: going on with smaller ones"
+                log::warn!(
+                    "a batch of {size} does not fit into the memory of {device}: going on with smaller ones"
                 );
             },
         );

@@ -5,14 +5,10 @@
 //! | [`backend`] | [`OnnxBackend`]: a session, its input and outputs |
 //! | [`library`] | finds libonnxruntime and checks it before `ort` touches it |
 //! | `cuda` | the driver's devices, and the provider for one |
-//! | `parts` | a batch in parts that fit into memory |
-//! | `deadline` | foreign code that may never return |
 
 pub mod backend;
 mod cuda;
-mod deadline;
 pub mod library;
-mod parts;
 
 pub use backend::OnnxBackend;
 pub use library::{Found, find};

@@ -9,12 +9,11 @@ use std::ptr;
 use std::time::Duration;
 
 use driftline_core::{Device, Error, ErrorKind, Result};
+use driftline_dylib::{check_header, cuda_devices, within};
 use libloading::Library;
-use object::{Architecture, Object};
 use ort::sys::{ORT_API_VERSION, OrtApiBase};
 
 use crate::cuda;
-use crate::deadline::within;
 
 /// Oldest version that has what is used here.
 pub const OLDEST: (u32, u32) = (1, 20);
@@ -59,7 +58,7 @@ impl Found {
     /// for them.
     pub fn devices(&self) -> Vec<Device> {
         let count = match self.has_cuda() {
-            true => cuda::devices().unwrap_or(0),
+            true => cuda_devices().unwrap_or(0),
             false => 0,
         };
         std::iter::once(Device::Cpu)
@@ -83,7 +82,7 @@ impl Found {
             )
             .with("library", self.path.display()));
         }
-        match cuda::devices() {
+        match cuda_devices() {
             Err(reason) => Err(cuda::refuse(device, reason)),
             Ok(count) if index < count => Ok(()),
             Ok(count) => Err(cuda::refuse(
@@ -183,30 +182,6 @@ fn check(path: &Path, deadline: Duration) -> Result<Found, Refused> {
             hangs: true,
         }),
     }
-}
-
-/// Refuses what is no library for this machine, without running anything in it.
-fn check_header(path: &Path) -> Result<(), String> {
-    let metadata = std::fs::metadata(path).map_err(|cause| cause.to_string())?;
-    if metadata.is_dir() {
-        return Err("it is a folder; the library itself is needed".to_owned());
-    }
-    let bytes = std::fs::read(path).map_err(|cause| cause.to_string())?;
-    let file = object::File::parse(bytes.as_slice())
-        .map_err(|cause| format!("it is no library ({cause})"))?;
-    let machine = match std::env::consts::ARCH {
-        "x86_64" => Architecture::X86_64,
-        "aarch64" => Architecture::Aarch64,
-        _ => file.architecture(),
-    };
-    if file.architecture() != machine {
-        return Err(format!(
-            "it is for {:?}, and this machine is {}",
-            file.architecture(),
-            std::env::consts::ARCH
-        ));
-    }
-    Ok(())
 }
 
 /// Loads the library and asks it what it is.

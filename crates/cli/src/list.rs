@@ -1,6 +1,6 @@
 //! `backends`, `transforms`, `sinks` and `statistics`: what there is.
 
-use driftline::core::Registry;
+use driftline::core::{Device, Registry};
 use driftline::stats::Statistic;
 use driftline::{Plugins, registries};
 use serde::Serialize;
@@ -56,36 +56,53 @@ struct BackendEntry {
     #[serde(flatten)]
     entry: Entry,
     engine: Option<String>,
-    devices: Vec<&'static str>,
+    devices: Vec<Device>,
 }
 
 /// Lists the backends, and whether this machine has what each needs.
 pub fn backends(plugins: &Plugins, output: Output) -> anyhow::Result<Outcome> {
-    let mut found = entries(&registries::backends(plugins)?);
-    let mut engines = Vec::new();
-    for entry in &mut found {
-        let engine = registries::engine(&entry.name, plugins, None);
-        if let Err(error) = &engine {
-            entry.available = false;
-            entry.reason = Some(error.to_string());
-        }
-        engines.push(engine.ok());
-    }
-    if !output.json {
-        return show(&found, output);
-    }
-    let found: Vec<BackendEntry> = found
+    let found: Vec<BackendEntry> = entries(&registries::backends(plugins)?)
         .into_iter()
-        .zip(engines)
-        .map(|(entry, engine)| BackendEntry {
-            devices: engine
-                .as_ref()
-                .map_or_else(Vec::new, |engine| engine.devices.clone()),
-            engine: engine.map(|engine| engine.version),
-            entry,
-        })
+        .map(
+            |entry| match registries::engine(&entry.name, plugins, None) {
+                Ok(engine) => BackendEntry {
+                    entry,
+                    engine: Some(engine.version),
+                    devices: engine.devices,
+                },
+                Err(error) => BackendEntry {
+                    entry: Entry {
+                        available: false,
+                        reason: Some(error.to_string()),
+                        ..entry
+                    },
+                    engine: None,
+                    devices: Vec::new(),
+                },
+            },
+        )
         .collect();
-    output::json(&found)?;
+    if output.json {
+        output::json(&found)?;
+        return Ok(Outcome::Done);
+    }
+    let mut table = output::table(["name", "engine", "devices", "source", "about"]);
+    for backend in &found {
+        let devices: Vec<_> = backend.devices.iter().map(Device::to_string).collect();
+        table.add_row([
+            backend.entry.name.clone(),
+            backend.engine.clone().unwrap_or_else(|| "-".to_owned()),
+            devices.join(", "),
+            backend.entry.source.clone(),
+            backend.entry.summary.clone(),
+        ]);
+    }
+    output::text(&table.to_string())?;
+    for entry in found.iter().map(|backend| &backend.entry) {
+        if let Some(reason) = &entry.reason {
+            output::text(&format!("{} cannot be used: {reason}", entry.name))?;
+        }
+    }
     Ok(Outcome::Done)
 }
 

@@ -6,6 +6,7 @@
 //! | [`image`] | [`ImageBatch`] and [`ImageView`]: checked u8 images |
 //! | [`transform`] | [`DriftTransform`]: image -> image, seeded by row |
 //! | [`backend`] | [`EmbeddingBackend`]: images -> embeddings and scores |
+//! | [`parts`] | [`Parts`]: a batch in parts that fit into a device's memory |
 //! | [`rows`] | the Arrow schema that travels from backend to sink |
 //! | [`sink`] | [`MonitorSink`]: where baseline and events go |
 //! | [`registry`] | name -> constructor, for all of the above |
@@ -16,6 +17,7 @@
 pub mod backend;
 pub mod error;
 pub mod image;
+pub mod parts;
 pub mod registry;
 pub mod rows;
 pub mod sink;
@@ -27,6 +29,7 @@ pub use backend::{
 };
 pub use error::{Error, ErrorKind, Result};
 pub use image::{ImageBatch, ImageShape, ImageView, Resize};
+pub use parts::Parts;
 pub use registry::{Registration, Registry};
 pub use rows::{Row, RowSchema, Rows, RowsBuilder};
 pub use sink::{Ack, MonitorSink, MonitorSpec, SinkConfig, SinkInfo};

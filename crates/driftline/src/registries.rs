@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use driftline_core::{
-    BackendConfig, DriftTransform, EmbeddingBackend, Error, ErrorKind, MonitorSink, Registration,
-    Registry, Result, SinkConfig, TransformSpec,
+    BackendConfig, Device, DriftTransform, EmbeddingBackend, Error, ErrorKind, MonitorSink,
+    Registration, Registry, Result, SinkConfig, TransformSpec,
 };
 
 use driftline_plugin_host::ComponentKind;
@@ -68,8 +68,8 @@ pub fn build_transforms(expression: &str) -> Result<Vec<Box<dyn DriftTransform>>
 pub struct Engine {
     /// Engine and version, as in `onnxruntime 1.32.0`.
     pub version: String,
-    /// Sorts of devices it was built for.
-    pub devices: Vec<&'static str>,
+    /// What it computes on, on this machine.
+    pub devices: Vec<Device>,
 }
 
 /// The engine of the backend `name`, or why it cannot be used. The library of an engine is looked for, as `runtime` or
@@ -77,12 +77,16 @@ pub struct Engine {
 pub fn engine(name: &str, plugins: &Plugins, runtime: Option<&Path>) -> Result<Engine> {
     let cpu = |version: String| Engine {
         version,
-        devices: vec!["cpu"],
+        devices: vec![Device::Cpu],
     };
     match name {
         "candle" => Ok(cpu(driftline_backend_candle::ENGINE.to_owned())),
-        "onnx" => driftline_backend_onnx::find(runtime, runtimes::folder("onnx").as_deref())
-            .map(|found| cpu(format!("onnxruntime {}", found.version))),
+        "onnx" => driftline_backend_onnx::find(runtime, runtimes::folder("onnx").as_deref()).map(
+            |found| Engine {
+                version: format!("onnxruntime {}", found.version),
+                devices: found.devices(),
+            },
+        ),
         other => {
             let Some((plugin, _)) = plugins.get(ComponentKind::Embedding, other) else {
                 let reason = match other {
@@ -101,7 +105,8 @@ pub fn engine(name: &str, plugins: &Plugins, runtime: Option<&Path>) -> Result<E
             let libtorch = runtimes::tch::find(runtime)?;
             let mut engine = cpu(format!("libtorch {}", libtorch.version));
             if libtorch.has_cuda() {
-                engine.devices.push("cuda");
+                let count = driftline_dylib::cuda_devices().unwrap_or(0);
+                engine.devices.extend((0..count).map(Device::Cuda));
             }
             Ok(engine)
         }

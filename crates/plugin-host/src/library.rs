@@ -171,7 +171,8 @@ fn load(path: &Path, sha256: String) -> Result<&'static Library> {
         return Ok(library);
     }
     let owned = path.to_owned();
-    let library = driftline_dylib::with_deadline(DEADLINE, move || enter(owned, sha256))
+    let library = driftline_dylib::within(DEADLINE, move || enter(owned, sha256))
+        .unwrap_or_else(|| Err(format!("it did not load within {} s", DEADLINE.as_secs())))
         .map_err(|message| refuse(path, message))?;
     let library: &'static Library = Box::leak(Box::new(library));
     loaded.push(library);

@@ -1,15 +1,14 @@
 //! Batches and buffers around the network.
 
 use driftline_model::ModelPackage;
-use driftline_plugin_sdk::EmbeddingPlugin;
 use driftline_plugin_sdk::core::{
     BackendConfig, BackendInfo, Device, EmbeddingBackend, Error, ErrorKind, ImageView,
-    InferenceMut, Precision, Result,
+    InferenceMut, Parts, Precision, Result,
 };
+use driftline_plugin_sdk::{EmbeddingPlugin, log};
 use tch::TchError;
 
 use crate::cuda;
-use crate::halving::{Failure, Halving};
 use crate::network::Network;
 
 /// Version of libtorch that this is built for.
@@ -19,7 +18,7 @@ const ENGINE: &str = "libtorch 2.11";
 pub struct TchBackend {
     info: BackendInfo,
     network: Network,
-    halving: Halving,
+    parts: Parts,
 }
 
 impl EmbeddingPlugin for TchBackend {
@@ -48,7 +47,7 @@ impl EmbeddingPlugin for TchBackend {
                 classes,
             },
             network: Network::new(&weights, &normalised, device).map_err(engine_failed)?,
-            halving: Halving::default(),
+            parts: Parts::new(None),
         })
     }
 }
@@ -64,35 +63,32 @@ impl EmbeddingBackend for TchBackend {
         tch::set_num_threads(self.info.threads as i32);
         let shape = self.info.input;
         let (bytes, dim, classes) = (shape.bytes(), self.info.dim, self.info.classes.len());
-        let network = &self.network;
-        self.halving
-            .run(images.len(), |rows| {
-                let mut run = || {
-                    let size = [
-                        rows.len() as i64,
-                        shape.height as i64,
-                        shape.width as i64,
-                        3,
-                    ];
-                    let images = &images.as_bytes()[rows.start * bytes..rows.end * bytes];
-                    let (embeddings, scores) = network.forward(images, size)?;
-                    copy(
-                        &embeddings,
-                        &mut out.embeddings[rows.start * dim..rows.end * dim],
-                    )?;
-                    match &mut out.scores {
-                        Some(out) => {
-                            copy(&scores, &mut out[rows.start * classes..rows.end * classes])
-                        }
-                        None => Ok(()),
-                    }
-                };
-                run().map_err(|error: TchError| match cuda::is_out_of_memory(&error) {
-                    true => Failure::OutOfMemory(error),
-                    false => Failure::Other(error),
-                })
-            })
-            .map_err(engine_failed)
+        let (network, device) = (&self.network, self.info.device);
+        self.parts.run(
+            images.len(),
+            |rows| {
+                let size = [
+                    rows.len() as i64,
+                    shape.height as i64,
+                    shape.width as i64,
+                    3,
+                ];
+                let images = &images.as_bytes()[rows.start * bytes..rows.end * bytes];
+                let (embeddings, scores) = network.forward(images, size).map_err(engine_failed)?;
+                let out_rows = &mut out.embeddings[rows.start * dim..rows.end * dim];
+                copy(&embeddings, out_rows).map_err(engine_failed)?;
+                match &mut out.scores {
+                    Some(out) => copy(&scores, &mut out[rows.start * classes..rows.end * classes])
+                        .map_err(engine_failed),
+                    None => Ok(()),
+                }
+            },
+            |size| {
+                log::warn!(
+                    "a batch of {size} does not fit into the memory of {device}: going on with smaller ones"
+                );
+            },
+        )
     }
 }
 
@@ -105,7 +101,7 @@ fn engine_failed(cause: TchError) -> Error {
         return Error::new(
             ErrorKind::Resource,
             "embed",
-            "the device has no memory for one image",
+            "the device has not enough memory",
         )
         .because(cause)
         .remedy("free memory on the device, or use `--device cpu`");

@@ -5,13 +5,11 @@
 //! | [`backend`] | [`TchBackend`]: batches and buffers around the network |
 //! | [`network`] | the network as tensors on a device |
 //! | [`cuda`] | opens the CUDA part of libtorch when it is asked for, and proves that it computes in fp32 |
-//! | [`halving`] | smaller batches after the device ran out of memory |
 //!
 //! One build serves all devices: only the CPU part of libtorch is linked. The host loads libtorch before this library.
 
 pub mod backend;
 pub mod cuda;
-pub mod halving;
 pub mod network;
 
 pub use backend::TchBackend;

@@ -231,7 +231,7 @@ pub fn load(libtorch: &Libtorch) -> Result<()> {
     }
     let path = libtorch.folder.join("lib/libtorch_cpu.so");
     let library = path.clone();
-    driftline_dylib::with_deadline(DEADLINE, move || {
+    driftline_dylib::within(DEADLINE, move || {
         // SAFETY: the user, the environment or the package manager names this library as libtorch; loading it runs its
         // constructors, which is what any use of it does.
         unsafe { Library::open(Some(&library), RTLD_NOW | RTLD_LOCAL) }
@@ -239,6 +239,7 @@ pub fn load(libtorch: &Libtorch) -> Result<()> {
             .map(std::mem::forget)
             .map_err(|cause| cause.to_string())
     })
+    .unwrap_or_else(|| Err(format!("it took longer than {} s", DEADLINE.as_secs())))
     .map_err(|reason| {
         refuse(format!("libtorch does not load: {reason}"))
             .with("file", path.display())

@@ -1,18 +1,19 @@
-//! A batch in parts that fit into memory.
+//! A batch in parts that fit into memory, for backends on devices.
 
 use std::ops::Range;
 
-use driftline_core::{ErrorKind, Result};
+use crate::{ErrorKind, Result};
 
-/// How many images are run at once.
-pub(crate) struct Parts {
+/// How many images are run at once: learnt from what did not fit.
+#[derive(Debug)]
+pub struct Parts {
     largest: usize,
     smallest: usize,
 }
 
 impl Parts {
     /// All images at once, or as many as a graph is fixed to.
-    pub(crate) fn new(fixed: Option<usize>) -> Self {
+    pub fn new(fixed: Option<usize>) -> Self {
         Self {
             largest: fixed.unwrap_or(usize::MAX),
             smallest: fixed.unwrap_or(1),
@@ -21,7 +22,7 @@ impl Parts {
 
     /// Runs the images `0..n` in order. A part that does not fit into memory ([`ErrorKind::Resource`]) is halved, and
     /// so are those after it, in later calls as well; `halved` is told the size that did not fit, the first time only.
-    pub(crate) fn run(
+    pub fn run(
         &mut self,
         n: usize,
         mut run: impl FnMut(Range<usize>) -> Result<()>,
@@ -48,9 +49,8 @@ impl Parts {
 
 #[cfg(test)]
 mod tests {
-    use driftline_core::Error;
-
     use super::*;
+    use crate::Error;
 
     /// An engine with room for `room` images; what it ran, and what was said.
     fn run(

@@ -5,14 +5,15 @@ use std::time::Duration;
 
 /// What `work` returns, or nothing if it takes longer than `deadline` or panics.
 ///
-/// The thread of late work stays behind, and the process ends without waiting for it.
-pub(crate) fn within<T: Send + 'static>(
+/// The thread of late work stays behind, and the process ends without waiting for it. Where the work was loading a
+/// library, no other library can be loaded any more.
+pub fn within<T: Send + 'static>(
     deadline: Duration,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Option<T> {
     let (send, receive) = mpsc::channel();
     std::thread::Builder::new()
-        .name("onnxruntime-check".to_owned())
+        .name("load-library".to_owned())
         .spawn(move || send.send(work()))
         .ok()?;
     let result = receive.recv_timeout(deadline);
@@ -46,3 +47,15 @@ fn exit_without_the_loader() {
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 fn exit_without_the_loader() {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_never_returns_is_given_up() {
+        let slow = || std::thread::sleep(Duration::from_secs(3600));
+        assert_eq!(within(Duration::from_millis(50), slow), None);
+        assert_eq!(within(Duration::from_secs(5), || 3), Some(3));
+    }
+}
