@@ -30,6 +30,8 @@ pub(crate) fn run() -> Result<()> {
             .env("RUSTDOCFLAGS", "-D warnings")
             .env("DRIFTLINE_PYTHON", &python)
             .env("ORT_DYLIB_PATH", &onnxruntime)
+            // None of these may be missing silently.
+            .env("DRIFTLINE_REQUIRE_BACKENDS", "candle,onnx")
             .current_dir(workspace)
             .status()
             .with_context(|| format!("`{command}` could not be started"))?;
