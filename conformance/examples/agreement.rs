@@ -60,7 +60,7 @@ fn compare(reference: &Path, other: &Path) -> Result<(u64, Difference), String> 
             .copied()
             .map(f64::from)
             .collect();
-        let difference = FP32.compare(found.embeddings(), dim, |row| {
+        let difference = FP32.embeddings.compare(found.embeddings(), dim, |row| {
             &wide[row * dim..(row + 1) * dim]
         })?;
         worst = worst.worst(difference);

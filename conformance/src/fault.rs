@@ -29,8 +29,8 @@ pub enum Fault {
     BatchNormTraining,
     /// The last row of a batch is not written.
     UnwrittenRow,
-    /// Products round their factors to TF32.
-    Tf32,
+    /// Products round their factors to so many bits after the leading one: 10 are TF32 and float16, 7 bfloat16.
+    Rounding(u32),
 }
 
 impl Fault {
@@ -43,7 +43,7 @@ impl Fault {
         (Self::PaddingOffByOne, "oracle_width_16_not_square"),
         (Self::BatchNormTraining, "single_is_batch"),
         (Self::UnwrittenRow, "every_value_is_written"),
-        (Self::Tf32, "oracle_width_8"),
+        (Self::Rounding(10), "oracle_width_8"),
     ];
 }
 
@@ -75,8 +75,16 @@ struct Input {
 }
 
 impl OracleBackend {
+    /// Has it declare another precision than fp32.
+    #[must_use]
+    pub fn declaring(mut self, precision: Precision) -> Self {
+        self.info.precision = precision;
+        self
+    }
+
     /// Opens a model that [`SyntheticModel::write`] wrote, and refuses one that was changed.
     pub fn open(config: &BackendConfig, fault: Option<Fault>) -> Result<Self> {
+        config.cpu_only("oracle")?;
         let refuse = |message: String| {
             Error::new(ErrorKind::InvalidData, "open model", message)
                 .with("model", config.model.display())

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`oracle`] | ResNet-18 in float64, written from the architecture; shares no code with any backend |
 //! | [`synthetic`] | seeded models and images, so that nothing has to be downloaded |
+//! | [`golden`] | PyTorch's answers for real images, where they are at hand |
 //! | [`tolerance`] | the named precision classes, and the four measures of a difference |
 //! | [`case`] | the cases, as data |
 //! | [`suite`] | runs the cases against a backend |
@@ -13,14 +14,20 @@
 //!
 //! A backend's own repository runs the suite with [`conformance_main!`]:
 //!
-//! ```no_run
-//! # use driftline_core::{BackendConfig, EmbeddingBackend, Result};
-//! # fn open(config: &BackendConfig) -> Result<Box<dyn EmbeddingBackend>> { unimplemented!() }
-//! driftline_conformance::conformance_main!("mine" => open);
+//! ```
+//! use driftline_conformance::fault::OracleBackend; // in your repository, the backend that is tested
+//! use driftline_core::{BackendConfig, EmbeddingBackend, Result};
+//!
+//! fn open(config: &BackendConfig) -> Result<Box<dyn EmbeddingBackend>> {
+//!     Ok(Box::new(OracleBackend::open(config, None)?))
+//! }
+//!
+//! driftline_conformance::conformance_main!(open);
 //! ```
 
 pub mod case;
 pub mod fault;
+pub mod golden;
 pub mod oracle;
 pub mod report;
 pub mod suite;
@@ -28,16 +35,23 @@ pub mod synthetic;
 pub mod tolerance;
 pub mod trials;
 
-pub use report::{Outcome, Report};
+pub use report::{BackendReport, Outcome, Report};
 pub use suite::{ExpectedFailure, Suite};
 
-/// A `main` for a test without harness: one trial for each case, named `embedding::<backend>::<case>`, of one backend
-/// or several, each `name => constructor`, where a constructor is `Fn(&BackendConfig) -> Result<Box<dyn EmbeddingBackend>>`.
+/// A `main` for a test with `harness = false`: one trial for each case, named `embedding::<package>::<case>`, of the
+/// backend that a constructor opens, `Fn(&BackendConfig) -> Result<Box<dyn EmbeddingBackend>>`. Known failures follow
+/// as `expecting: [("case", "reason")]`: they count as no failure, and a pass in their place as one.
 #[macro_export]
 macro_rules! conformance_main {
-    ($($name:literal => $make:expr),+ $(,)?) => {
+    ($make:expr $(, expecting: [$(($case:literal, $reason:literal)),* $(,)?])? $(,)?) => {
         fn main() {
-            $crate::trials::main(vec![$(($name, $crate::trials::make($make))),+]);
+            let name = env!("CARGO_PKG_NAME").to_owned();
+            let expected = vec![$($($crate::ExpectedFailure {
+                backend: name.clone(),
+                case: $case.to_owned(),
+                reason: $reason.to_owned(),
+            }),*)?];
+            $crate::trials::main(vec![(name, $crate::trials::ready($make))], expected);
         }
     };
 }

@@ -165,13 +165,9 @@ impl Network<'_> {
             Some(Fault::PaddingOffByOne) if padding == 1 => 2,
             _ => padding,
         };
-        let round = |value: f64| match self.fault {
-            Some(Fault::Tf32) => tf32(value),
-            _ => value,
-        };
         let mut values = vec![0.0; x.n * out * height * width];
-        let weights: Vec<f64> = tensor.values.iter().map(|value| round(*value)).collect();
-        let inputs: Vec<f64> = x.values.iter().map(|value| round(*value)).collect();
+        let weights: Vec<f64> = tensor.values.iter().map(|w| self.factor(*w)).collect();
+        let inputs: Vec<f64> = x.values.iter().map(|x| self.factor(*x)).collect();
         for image in 0..x.n {
             for o in 0..out {
                 let y = &mut values[(image * out + o) * height * width..][..height * width];
@@ -241,8 +237,20 @@ impl Network<'_> {
     fn linear(&self, name: &str, x: &[f64]) -> Vec<f64> {
         let (weight, bias) = (self.values(name, "weight"), self.values(name, "bias"));
         let rows = weight.chunks_exact(x.len()).zip(bias);
-        rows.map(|(row, bias)| row.iter().zip(x).map(|(w, x)| w * x).sum::<f64>() + bias)
-            .collect()
+        rows.map(|(row, bias)| {
+            let products = row.iter().zip(x);
+            let products = products.map(|(w, x)| self.factor(*w) * self.factor(*x));
+            products.sum::<f64>() + bias
+        })
+        .collect()
+    }
+
+    /// A factor of a product: as it is, or rounded by the fault.
+    fn factor(&self, value: f64) -> f64 {
+        match self.fault {
+            Some(Fault::Rounding(bits)) => rounded(value, bits),
+            _ => value,
+        }
     }
 
     fn values(&self, name: &str, part: &str) -> &[f64] {
@@ -277,8 +285,9 @@ fn softmax(logits: &[f64]) -> Vec<f64> {
     exponents.iter().map(|exponent| exponent / sum).collect()
 }
 
-/// Rounds to the 10 bits of mantissa that tensor cores keep in TF32.
-fn tf32(value: f64) -> f64 {
+/// The nearest f32 with `kept` of its 23 bits after the leading one.
+fn rounded(value: f64, kept: u32) -> f64 {
+    let unit = 1 << (23 - kept);
     let bits = (value as f32).to_bits();
-    f64::from(f32::from_bits((bits + 0x1000) & !0x1fff))
+    f64::from(f32::from_bits((bits + unit / 2) & !(unit - 1)))
 }

@@ -6,6 +6,7 @@ use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 use serde::Serialize;
 
 use crate::suite::tally;
+use crate::synthetic::SEED;
 use crate::tolerance::Difference;
 
 /// How a case ended.
@@ -75,12 +76,17 @@ pub struct BackendReport {
     /// Cases that were not run, with the reason.
     pub skipped: Vec<Remark>,
     /// Cases that failed, with what was found.
+    #[serde(skip)]
     pub failures: Vec<Remark>,
     /// Cases that failed as is known.
+    #[serde(skip)]
     pub expected_failures: Vec<Remark>,
     /// The worst differences from the oracle.
     #[serde(flatten)]
     pub measured: Difference,
+    /// Whether it was asked for, so that its absence is a failure.
+    #[serde(skip)]
+    wanted: bool,
     #[serde(skip)]
     results: Vec<CaseReport>,
 }
@@ -113,13 +119,36 @@ impl BackendReport {
             failures: remarks("failed"),
             expected_failures: remarks("failed as expected"),
             measured,
+            wanted: true,
             results,
         }
+    }
+
+    /// What is reported of a backend that cannot run here: no case, and the reason. It is a failure where the backend
+    /// is `wanted`.
+    pub fn absent(name: &str, reason: &str, wanted: bool) -> Self {
+        let mut report = Self::new(name, Vec::new(), Difference::default());
+        report.skipped.push(Remark {
+            case: "all",
+            reason: reason.to_owned(),
+        });
+        report.wanted = wanted;
+        report
     }
 
     /// Whether nothing failed and something passed.
     pub fn is_conformant(&self) -> bool {
         self.failed == 0 && self.passed > 0
+    }
+
+    /// Whether it could not run here.
+    pub fn is_absent(&self) -> bool {
+        self.cases == 0
+    }
+
+    /// Whether the suite as a whole fails because of it.
+    pub fn is_failure(&self) -> bool {
+        !self.is_conformant() && (self.wanted || !self.is_absent())
     }
 
     /// Each case and how it ended.
@@ -136,20 +165,25 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether there is a backend and each [is conformant](BackendReport::is_conformant).
+    /// Whether a backend [is conformant](BackendReport::is_conformant) and none [is a failure](BackendReport::is_failure).
     pub fn is_conformant(&self) -> bool {
-        !self.backends.is_empty() && self.backends.iter().all(BackendReport::is_conformant)
+        self.backends.iter().any(BackendReport::is_conformant)
+            && !self.backends.iter().any(BackendReport::is_failure)
     }
 
-    /// A few lines for each backend.
+    /// The seed, and a few lines for each backend.
     pub fn text(&self) -> String {
-        let mut text = String::new();
+        let mut text = format!("seed {SEED}\n");
         for backend in &self.backends {
+            if let Some(remark) = backend.skipped.first().filter(|_| backend.is_absent()) {
+                let _ = writeln!(text, "{}: absent: {}", backend.name, remark.reason);
+                continue;
+            }
             let measured = &backend.measured;
             let _ = writeln!(
                 text,
                 "{}: {} of {} cases passed, {} failed, {} skipped; from the oracle: max abs {:.2e}, relative L2 {:.2e}, \
-                 cosine {:.10}, norm ratio {:.8}",
+                 1 - cosine {:.1e}, norm ratio {:.8}",
                 backend.name,
                 backend.passed,
                 backend.cases,
@@ -157,7 +191,7 @@ impl Report {
                 backend.skipped.len(),
                 measured.max_abs,
                 measured.relative_l2,
-                measured.min_cosine,
+                1.0 - measured.min_cosine,
                 measured.norm_ratio
             );
             let sorts = [
@@ -183,23 +217,39 @@ impl Report {
         for backend in &self.backends {
             let mut suite = TestSuite::new(format!("embedding::{}", backend.name));
             for result in &backend.results {
-                let status = match &result.outcome {
-                    Outcome::Passed | Outcome::FailedAsExpected { .. } => TestCaseStatus::success(),
-                    Outcome::Failed { message } => {
-                        let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-                        status.set_message(message.as_str());
-                        status
+                let mut case = TestCase::new(result.case, TestCaseStatus::success());
+                match &result.outcome {
+                    Outcome::Passed => {}
+                    Outcome::Failed { message } => case.status = failure(message),
+                    Outcome::Skipped { reason } => case.status = skip(reason),
+                    Outcome::FailedAsExpected { reason } => {
+                        case.set_system_out(format!("failed as expected: {reason}"));
                     }
-                    Outcome::Skipped { reason } => {
-                        let mut status = TestCaseStatus::skipped();
-                        status.set_message(reason.as_str());
-                        status
-                    }
+                }
+                suite.add_test_case(case);
+            }
+            if let Some(remark) = backend.skipped.first().filter(|_| backend.is_absent()) {
+                let status = if backend.is_failure() {
+                    failure(&remark.reason)
+                } else {
+                    skip(&remark.reason)
                 };
-                suite.add_test_case(TestCase::new(result.case, status));
+                suite.add_test_case(TestCase::new(remark.case, status));
             }
             report.add_test_suite(suite);
         }
         report.to_string()
     }
+}
+
+fn failure(message: &str) -> TestCaseStatus {
+    let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+    status.set_message(message);
+    status
+}
+
+fn skip(reason: &str) -> TestCaseStatus {
+    let mut status = TestCaseStatus::skipped();
+    status.set_message(reason);
+    status
 }

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use driftline_core::{
-    BackendConfig, EmbeddingBackend, ImageShape, ImageView, Inference, InferenceMut, Result,
+    BackendConfig, Device, EmbeddingBackend, Error, ErrorKind, ImageShape, ImageView, Inference,
+    InferenceMut, Result,
 };
 use tempfile::TempDir;
 
@@ -14,13 +15,28 @@ use crate::case::{CASES, Case};
 use crate::oracle::{self, Answer};
 use crate::report::{BackendReport, CaseReport, Outcome};
 use crate::synthetic::{Image, SyntheticModel, images};
-use crate::tolerance::{self, Difference, Tolerance};
+use crate::tolerance::{self, Class, Difference};
 
 /// Different images that most cases use.
 pub(crate) const IMAGES: usize = 16;
 
 /// A backend's constructor.
 pub type Make<'a> = dyn Fn(&BackendConfig) -> Result<Box<dyn EmbeddingBackend>> + 'a;
+
+/// Why a case ends before it passes.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Stop {
+    /// What was found is not what is required.
+    Failed(String),
+    /// What the case needs is not there.
+    Skipped(String),
+}
+
+impl From<String> for Stop {
+    fn from(message: String) -> Self {
+        Self::Failed(message)
+    }
+}
 
 /// A failure that is known, with the reason; a pass is then a failure.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,13 +59,13 @@ pub(crate) struct Subject {
 }
 
 impl Subject {
-    fn new(base_width: usize, shape: ImageShape) -> Result<Self> {
+    pub(crate) fn new(base_width: usize, shape: ImageShape, count: usize) -> Result<Self> {
         let folder = tempfile::tempdir()
             .map_err(|e| driftline_core::Error::io("write model", &std::env::temp_dir(), e))?;
         let model = SyntheticModel::new(base_width, shape);
         Ok(Self {
             path: model.write(folder.path())?,
-            images: images(shape, 0, IMAGES as u64, 1.0),
+            images: images(shape, 0, count as u64, 1.0),
             model,
             answers: OnceLock::new(),
             _folder: folder,
@@ -80,6 +96,7 @@ impl Suite {
                     height: 32,
                     width: 32,
                 },
+                IMAGES,
             )?,
             // Not square, so that height and width are not taken for each other.
             wide: Subject::new(
@@ -88,16 +105,28 @@ impl Suite {
                     height: 40,
                     width: 24,
                 },
+                IMAGES,
             )?,
             expected_failures: Vec::new(),
         })
     }
 
     /// Has these fail without failing the suite.
-    #[must_use]
-    pub fn expecting(mut self, failures: Vec<ExpectedFailure>) -> Self {
+    ///
+    /// # Errors
+    /// `InvalidConfig` for a case that there is not.
+    pub fn expecting(mut self, failures: Vec<ExpectedFailure>) -> Result<Self> {
+        for failure in &failures {
+            if CASES.iter().all(|case| case.name != failure.case) {
+                return Err(Error::new(
+                    ErrorKind::InvalidConfig,
+                    "expect failures",
+                    format!("there is no case `{}`", failure.case),
+                ));
+            }
+        }
         self.expected_failures = failures;
-        self
+        Ok(self)
     }
 
     /// Runs every case against the backend `name` that `make` opens.
@@ -119,27 +148,29 @@ impl Suite {
 
     /// Runs one case; a panic in the backend is a failure.
     pub fn run_case(&self, case: &Case, name: &str, make: &Make<'_>) -> (Outcome, Difference) {
-        if let Some(reason) = case.skip() {
-            return (Outcome::Skipped { reason }, Difference::default());
-        }
         let mut context = Context {
             suite: self,
             make,
             measured: Difference::default(),
         };
         let result = catch_unwind(AssertUnwindSafe(|| (case.run)(&mut context)))
-            .unwrap_or_else(|panic| Err(format!("it panicked: {}", text(panic.as_ref()))));
+            .unwrap_or_else(|panic| Err(format!("it panicked: {}", text(panic.as_ref())).into()));
         let expected = self
             .expected_failures
             .iter()
             .find(|failure| failure.backend == name && failure.case == case.name);
-        let outcome = match (result, expected) {
-            (Ok(()), None) => Outcome::Passed,
-            (Err(message), None) => Outcome::Failed { message },
-            (Err(_), Some(failure)) => Outcome::FailedAsExpected {
+        let outcome = match (result, expected, case.needs) {
+            (Err(Stop::Skipped(why)), _, Some(needs)) => Outcome::Skipped {
+                reason: format!("it needs {needs}: {why}"),
+            },
+            (Err(Stop::Failed(message) | Stop::Skipped(message)), None, _) => {
+                Outcome::Failed { message }
+            }
+            (Err(_), Some(failure), _) => Outcome::FailedAsExpected {
                 reason: failure.reason.clone(),
             },
-            (Ok(()), Some(failure)) => Outcome::Failed {
+            (Ok(()), None, _) => Outcome::Passed,
+            (Ok(()), Some(failure), _) => Outcome::Failed {
                 message: format!("it passed, but was expected to fail: {}", failure.reason),
             },
         };
@@ -167,13 +198,29 @@ impl Context<'_> {
         &self,
         subject: &Subject,
         threads: usize,
-    ) -> Result<Box<dyn EmbeddingBackend>, String> {
-        (self.make)(&BackendConfig::new(subject.path.clone(), threads))
-            .map_err(|error| format!("it does not open the synthetic model: {error}"))
+    ) -> Result<Box<dyn EmbeddingBackend>, Stop> {
+        self.open_on(subject, threads, Device::Cpu)
+    }
+
+    /// Opens the model of `subject`; a backend that says it cannot do that here stops the case as one without its need.
+    pub(crate) fn open_on(
+        &self,
+        subject: &Subject,
+        threads: usize,
+        device: Device,
+    ) -> Result<Box<dyn EmbeddingBackend>, Stop> {
+        let config = BackendConfig {
+            device,
+            ..BackendConfig::new(subject.path.clone(), threads)
+        };
+        (self.make)(&config).map_err(|error| match error.kind() {
+            ErrorKind::Unsupported => Stop::Skipped(error.to_string()),
+            _ => Stop::Failed(format!("it does not open the synthetic model: {error}")),
+        })
     }
 
     /// The class that `backend` declares.
-    pub(crate) fn tolerance(&self, backend: &dyn EmbeddingBackend) -> Result<Tolerance, String> {
+    pub(crate) fn class(&self, backend: &dyn EmbeddingBackend) -> Result<Class, String> {
         let precision = backend.info().precision;
         tolerance::of(precision).ok_or_else(|| format!("no class for {precision}"))
     }
@@ -185,16 +232,23 @@ impl Context<'_> {
         found: &Inference,
         answer: impl Fn(usize) -> &'b Answer,
     ) -> Result<(), String> {
-        let tolerance = self.tolerance(backend)?;
+        let class = self.class(backend)?;
         let info = backend.info();
+        // Measured before it is judged, so that a failure is in the report by its size too.
+        for (row, found) in found.embeddings.chunks_exact(info.dim).enumerate() {
+            let difference = Difference::of(found, &answer(row).embedding);
+            self.measured = self.measured.worst(difference);
+        }
         let embedding = |row| answer(row).embedding.as_slice();
-        let difference = tolerance.compare(&found.embeddings, info.dim, embedding);
-        let difference = difference.map_err(|message| format!("embeddings: {message}"))?;
-        self.measured = self.measured.worst(difference);
+        class
+            .embeddings
+            .compare(&found.embeddings, info.dim, embedding)
+            .map_err(|message| format!("embeddings: {message} ({})", class.name))?;
         let scores = |row| answer(row).scores.as_slice();
-        tolerance
+        class
+            .scores
             .compare(&found.scores, info.classes.len(), scores)
-            .map_err(|message| format!("scores: {message}"))?;
+            .map_err(|message| format!("scores: {message} ({})", class.name))?;
         Ok(())
     }
 }

@@ -1,19 +1,43 @@
-//! The built-in backends.
+//! Every backend of this machine. Those that `DRIFTLINE_REQUIRE_BACKENDS` names (`candle,onnx,tch`) must be able to run.
 
-use driftline_backend_candle::CandleBackend;
-use driftline_backend_onnx::OnnxBackend;
-use driftline_conformance::trials::{main as run, make};
+use driftline::{Plugins, registries};
+use driftline_conformance::trials::{Candidate, main as run, ready};
+
+const REQUIRE: &str = "DRIFTLINE_REQUIRE_BACKENDS";
 
 fn main() {
-    let mut backends = vec![(
-        "candle",
-        make(|config| Ok(Box::new(CandleBackend::open(config)?) as _)),
-    )];
-    if std::env::var_os("ORT_DYLIB_PATH").is_some() {
-        let onnx = make(|config| Ok(Box::new(OnnxBackend::open(config, None)?) as _));
-        backends.push(("onnx", onnx));
-    } else {
-        println!("skipped: onnx; set ORT_DYLIB_PATH to a libonnxruntime");
+    let plugins = Plugins::find(&[]);
+    let registry = registries::backends(&plugins).expect("the registry");
+    let names = std::env::var(REQUIRE).unwrap_or_default();
+    let mut required: Vec<&str> = names.split(',').map(str::trim).collect();
+    required.retain(|name| !name.is_empty());
+    let mut known: Vec<String> = registry
+        .entries()
+        .iter()
+        .map(|entry| entry.name.clone())
+        .collect();
+    for name in &required {
+        if !known.iter().any(|known| known == name) {
+            known.push((*name).to_owned());
+        }
     }
-    run(backends);
+    let backends = known
+        .into_iter()
+        .map(|name| {
+            let candidate = match registries::engine(&name, &plugins, None) {
+                Ok(_) => open(&name),
+                Err(error) => Candidate::Absent {
+                    reason: error.to_string(),
+                    required: required.contains(&name.as_str()),
+                },
+            };
+            (name, candidate)
+        })
+        .collect();
+    run(backends, Vec::new());
+}
+
+fn open(name: &str) -> Candidate {
+    let name = name.to_owned();
+    ready(move |config| registries::backends(&Plugins::find(&[]))?.build(&name, config))
 }

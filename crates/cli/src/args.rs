@@ -234,7 +234,7 @@ pub struct ConformanceArgs {
     #[arg(long, default_value_t)]
     pub device: Device,
     /// Library (onnx) or folder (tch) of the backend's engine [default: the backend looks for one]
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", requires = "backend")]
     pub runtime: Option<PathBuf>,
     /// Write the result as JUnit XML too
     #[arg(long, value_name = "FILE")]

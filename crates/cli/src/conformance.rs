@@ -1,11 +1,10 @@
 //! `conformance`: the suite against the backends of this machine.
 
-use driftline::core::{BackendConfig, Error, ErrorKind};
+use driftline::core::{BackendConfig, Device, Error, ErrorKind};
 use driftline::{Plugins, registries};
-use driftline_conformance::{Report, Suite};
+use driftline_conformance::{BackendReport, Report, Suite};
 
 use crate::args::{ConformanceArgs, Output};
-use crate::progress::Reporter;
 use crate::{Outcome, output};
 
 /// Runs it.
@@ -14,35 +13,30 @@ pub fn conformance(
     plugins: &Plugins,
     output: Output,
 ) -> anyhow::Result<Outcome> {
-    let progress = Reporter::new(output.quiet);
     let registry = registries::backends(plugins)?;
-    let mut names = Vec::new();
-    match &args.backend {
-        Some(name) => {
-            names.push(registry.find(name)?.name.clone());
-        }
-        None => {
-            for entry in registry.entries() {
-                match registries::engine(&entry.name, plugins, None) {
-                    Ok(_) => names.push(entry.name.clone()),
-                    // An engine that is named is wanted, whatever was found without the name.
-                    Err(_) if args.runtime.is_some() => names.push(entry.name.clone()),
-                    Err(error) => driftline::pipeline::Progress::note(
-                        &progress,
-                        &format!("not run: {}: {error}", entry.name),
-                    ),
-                }
-            }
-        }
-    }
+    let names = match &args.backend {
+        Some(name) => vec![&registry.find(name)?.name],
+        None => registry.entries().iter().map(|entry| &entry.name).collect(),
+    };
     let suite = Suite::new()?;
     let mut report = Report::default();
-    for name in &names {
+    for name in names {
+        if let Err(error) = registries::engine(name, plugins, args.runtime.as_deref()) {
+            let wanted = args.backend.is_some();
+            let absent = BackendReport::absent(name, &error.to_string(), wanted);
+            report.backends.push(absent);
+            continue;
+        }
         report.backends.push(suite.run(name, &|config| {
+            // The case about CUDA asks for a device of its own.
+            let device = match config.device {
+                Device::Cpu => args.device,
+                asked => asked,
+            };
             registry.build(
                 name,
                 &BackendConfig {
-                    device: args.device,
+                    device,
                     runtime: args.runtime.clone(),
                     ..config.clone()
                 },
@@ -64,8 +58,14 @@ pub fn conformance(
     let failed: Vec<_> = report
         .backends
         .iter()
-        .filter(|backend| !backend.is_conformant())
-        .map(|backend| backend.name.as_str())
+        .filter(|backend| backend.is_failure())
+        .map(|backend| {
+            if backend.is_absent() {
+                return format!("{} (it cannot run here)", backend.name);
+            }
+            let cases: Vec<_> = backend.failures.iter().map(|remark| remark.case).collect();
+            format!("{} ({})", backend.name, cases.join(", "))
+        })
         .collect();
     Err(Error::new(
         ErrorKind::InvalidData,

@@ -15,12 +15,15 @@ use crate::{Error, ErrorKind, ImageShape, ImageView, Result};
 pub enum Precision {
     /// IEEE single precision in every product and sum.
     Fp32,
+    /// Products of factors rounded to 10 bits, sums in single precision.
+    Tf32,
 }
 
 impl fmt::Display for Precision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Fp32 => f.write_str("fp32"),
+            Self::Tf32 => f.write_str("tf32"),
         }
     }
 }

@@ -39,7 +39,8 @@ pub(crate) fn run() -> Result<()> {
     let libtorch = crate::plugin::install_libtorch(workspace, &[])?;
     let plugins = target.join("test-plugins");
     crate::plugin::install(workspace, "tch", &plugins, Some(&libtorch))?;
-    let cargo = |step: &str, arguments: &[&str], folder: &Path| -> Result<()> {
+    type Environment<'a> = &'a [(&'a str, &'a Path)];
+    let cargo = |step: &str, arguments: &[&str], folder: &Path, environment: Environment| {
         let command = format!("cargo {step} {}", arguments.join(" "));
         println!("==> {command} in {}", folder.display());
         let start = Instant::now();
@@ -52,20 +53,29 @@ pub(crate) fn run() -> Result<()> {
             .env("DRIFTLINE_PLUGIN_PATH", &plugins)
             .env("ORT_DYLIB_PATH", &onnxruntime)
             .env("LIBTORCH", &libtorch)
-            // For the plugin's own tests, which are linked to libtorch.
-            .env("LD_LIBRARY_PATH", libtorch.join("lib"))
+            // None of these may be missing silently.
+            .env("DRIFTLINE_REQUIRE_BACKENDS", "candle,onnx,tch")
+            .envs(environment.iter().copied())
             .current_dir(folder)
             .status()
             .with_context(|| format!("`{command}` could not be started"))?;
         ensure!(status.success(), "`{command}` failed");
         println!("{step}: {} s", start.elapsed().as_secs());
-        Ok(())
+        anyhow::Ok(())
     };
     for (step, arguments) in WORKSPACE {
-        cargo(step, arguments, workspace)?;
+        cargo(step, arguments, workspace, &[])?;
     }
+    // The plugin's own tests are linked to libtorch; driftline itself finds it without the loader's help.
+    let libraries = libtorch.join("lib");
+    let environment = [("LD_LIBRARY_PATH", libraries.as_path())];
     for (step, arguments) in PLUGIN {
-        cargo(step, arguments, &workspace.join("plugins/tch"))?;
+        cargo(
+            step,
+            arguments,
+            &workspace.join("plugins/tch"),
+            &environment,
+        )?;
     }
     println!("All tests passed.");
     Ok(())
