@@ -21,7 +21,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let workspace = crate::workspace()?;
     let libtorch = match (arguments.name.as_str(), std::env::var_os("LIBTORCH")) {
-        ("tch", None) => Some(install_libtorch(workspace, &["--release"])?),
+        ("tch", None) => Some(install_libtorch(workspace, &FOR_USERS)?),
         _ => None,
     };
     let into = match &arguments.into {
@@ -42,16 +42,37 @@ pub(crate) fn target_folder(workspace: &Path) -> PathBuf {
     }
 }
 
+/// How driftline itself is built: as the other commands of the same user build it, so that nothing is built twice.
+pub(crate) struct Build {
+    /// Flags of cargo.
+    pub(crate) flags: &'static [&'static str],
+    /// The folder of the profile.
+    pub(crate) profile: &'static str,
+}
+
+/// As `cargo run --release` builds it.
+const FOR_USERS: Build = Build {
+    flags: &["--release"],
+    profile: "release",
+};
+
 /// Has driftline itself bring libtorch into the user's cache; its folder.
-pub(crate) fn install_libtorch(workspace: &Path, profile: &[&str]) -> Result<PathBuf> {
-    let output = Command::new(env!("CARGO"))
-        .args(["run", "--quiet", "--package", "driftline-cli"])
-        .args(profile)
-        .args(["--", "runtime", "install", "tch"])
+pub(crate) fn install_libtorch(workspace: &Path, build: &Build) -> Result<PathBuf> {
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--bin", "driftline"])
+        .args(build.flags)
         .current_dir(workspace)
+        .status()
+        .context("cargo could not be started")?;
+    ensure!(status.success(), "driftline does not build");
+    let program = target_folder(workspace)
+        .join(build.profile)
+        .join("driftline");
+    let output = Command::new(&program)
+        .args(["runtime", "install", "tch"])
         .stderr(std::process::Stdio::inherit())
         .output()
-        .context("cargo could not be started")?;
+        .with_context(|| format!("{} could not be started", program.display()))?;
     ensure!(output.status.success(), "libtorch could not be installed");
     Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim()))
 }

@@ -6,6 +6,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::plugin::Build;
+
 /// Steps for the workspace.
 const WORKSPACE: [(&str, &[&str]); 4] = [
     ("fmt", &["--all", "--check"]),
@@ -28,6 +30,12 @@ const PLUGIN: [(&str, &[&str]); 4] = [
     ("test", &["--release"]),
 ];
 
+/// As `cargo test --workspace` builds it.
+const BUILD: Build = Build {
+    flags: &["--workspace"],
+    profile: "debug",
+};
+
 /// Sets up Python, libonnxruntime, libtorch and the plugins, runs every step in order and stops at the first that
 /// fails.
 pub(crate) fn run() -> Result<()> {
@@ -36,7 +44,7 @@ pub(crate) fn run() -> Result<()> {
     let python = crate::python::environment(workspace)?;
     let onnxruntime = crate::python::onnxruntime(&python)?;
     println!("==> libtorch and the plugins");
-    let libtorch = crate::plugin::install_libtorch(workspace, &[])?;
+    let libtorch = crate::plugin::install_libtorch(workspace, &BUILD)?;
     let plugins = target.join("test-plugins");
     crate::plugin::install(workspace, "tch", &plugins, Some(&libtorch))?;
     type Environment<'a> = &'a [(&'a str, &'a Path)];
