@@ -24,7 +24,7 @@ pub fn doctor(args: &DoctorArgs, plugins: &Plugins, output: Output) -> anyhow::R
     let names = |entries: Vec<&String>| entries.into_iter().cloned().collect();
     let (backends, transforms, sinks) = (
         registries::backends(plugins)?,
-        registries::transforms()?,
+        registries::transforms(plugins)?,
         registries::sinks()?,
     );
     let store = match std::fs::metadata(&args.store) {

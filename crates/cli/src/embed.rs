@@ -42,7 +42,7 @@ pub fn embed(args: &EmbedArgs, plugins: &Plugins, output: Output) -> anyhow::Res
         shape: backend.info().input,
         resize: package.preprocessing.resize,
     };
-    let transforms = registries::build_transforms(&args.transform)?;
+    let transforms = registries::build_transforms(&args.transform, plugins)?;
     let mut source = sources::open(&args.source, &decode, &progress)?;
     let stem = args.output.file_stem().unwrap_or_default();
     let names = RowNames {

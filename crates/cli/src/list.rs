@@ -107,8 +107,8 @@ pub fn backends(plugins: &Plugins, output: Output) -> anyhow::Result<Outcome> {
 }
 
 /// Lists the transforms.
-pub fn transforms(output: Output) -> anyhow::Result<Outcome> {
-    show(&entries(&registries::transforms()?), output)
+pub fn transforms(plugins: &Plugins, output: Output) -> anyhow::Result<Outcome> {
+    show(&entries(&registries::transforms(plugins)?), output)
 }
 
 /// Lists the sinks.

@@ -75,7 +75,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
             conformance::conformance(&args, &Plugins::find(&plugins), output)
         }
         Command::Backends => list::backends(&Plugins::find(&plugins), output),
-        Command::Transforms => list::transforms(output),
+        Command::Transforms => list::transforms(&Plugins::find(&plugins), output),
         Command::Sinks => list::sinks(output),
         Command::Statistics => list::statistics(output),
         Command::Doctor(args) => doctor::doctor(&args, &Plugins::find(&plugins), output),

@@ -118,6 +118,18 @@ impl TransformSpec {
         Ok(spec)
     }
 
+    /// Like [`resolve`](Self::resolve) for a transform whose own check of names comes later: `parameters` only name the
+    /// values without a key.
+    pub fn resolve_positional(&self, parameters: &[String]) -> Result<Map<String, Value>> {
+        let mut names: Vec<&str> = parameters.iter().map(String::as_str).collect();
+        if self.positional.len() <= names.len() {
+            let others = self.named.keys().map(String::as_str);
+            let others: Vec<_> = others.filter(|key| !names.contains(key)).collect();
+            names.extend(others);
+        }
+        self.resolve(&names)
+    }
+
     /// The parameters by name: positional values take the names of `parameters` in order; an unknown name, a
     /// surplus value or a value given twice is an error that lists `parameters`.
     pub fn resolve(&self, parameters: &[&str]) -> Result<Map<String, Value>> {

@@ -64,7 +64,8 @@ impl Plan {
     pub fn new(settings: &Settings, progress: &dyn Progress) -> Result<Self> {
         let path = models::resolve(&settings.model.path, progress)?;
         let package = ModelPackage::open(&path)?;
-        let backend = registries::backends(&Plugins::find(&settings.plugins.path))?.build(
+        let plugins = Plugins::find(&settings.plugins.path);
+        let backend = registries::backends(&plugins)?.build(
             &settings.backend.name,
             &BackendConfig {
                 device: settings.backend.device,
@@ -88,7 +89,8 @@ impl Plan {
             windows.push(Window {
                 name: window.name.clone(),
                 source: sources::open(&window.source, &decode, progress).map_err(of)?,
-                transforms: registries::build_transforms(&window.transform).map_err(of)?,
+                transforms: registries::build_transforms(&window.transform, &plugins)
+                    .map_err(of)?,
                 start: window.start,
                 days: window.days.get(),
                 per_day: window.per_day,

@@ -3,10 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use driftline_core::{
-    BackendConfig, EmbeddingBackend, Error, ErrorKind, Registration, Registry, Result,
+    BackendConfig, DriftTransform, EmbeddingBackend, Error, ErrorKind, Registration, Registry,
+    Result, TransformSpec,
 };
 use driftline_plugin_host::manifest::ManifestComponent;
-use driftline_plugin_host::{ComponentKind, Library, Manifest, PluginBackend, Search, search};
+use driftline_plugin_host::{
+    ComponentKind, Library, Manifest, PluginBackend, PluginTransform, Search, search,
+};
 
 use crate::runtimes;
 
@@ -57,6 +60,26 @@ impl Plugins {
             .filter(move |(_, component)| component.kind == kind)
     }
 
+    /// Registers the drift transforms. One whose name is taken is left out with a warning.
+    pub(crate) fn register_transforms(
+        &self,
+        registry: &mut Registry<TransformSpec, Box<dyn DriftTransform>>,
+    ) {
+        for (manifest, component) in self.components(ComponentKind::Transform) {
+            let plugin = manifest.clone();
+            let registered = registry.register(Registration {
+                name: component.name.clone(),
+                aliases: Vec::new(),
+                summary: component.summary.clone(),
+                origin: manifest.library.display().to_string(),
+                constructor: Ok(Box::new(move |spec| transform(&plugin, spec))),
+            });
+            if let Err(error) = registered {
+                log::warn!("a plugin is left out: {error}");
+            }
+        }
+    }
+
     /// Registers the embedding backends. One whose name is taken is left out with a warning.
     pub(crate) fn register_backends(
         &self,
@@ -84,6 +107,15 @@ impl Plugins {
             }
         }
     }
+}
+
+/// The transform that `spec` asks for, of `plugin`.
+fn transform(plugin: &Manifest, spec: &TransformSpec) -> Result<Box<dyn DriftTransform>> {
+    prepare(plugin, None)?;
+    Ok(Box::new(PluginTransform::new(
+        Library::open(plugin)?,
+        spec,
+    )?))
 }
 
 /// Loads the library of the engine that `plugin` is linked to, and returns its folder.

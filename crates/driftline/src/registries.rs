@@ -40,10 +40,11 @@ fn no_tch(plugins: &Plugins) -> String {
     )
 }
 
-/// All drift transforms.
-pub fn transforms() -> Result<Registry<TransformSpec, Box<dyn DriftTransform>>> {
+/// All drift transforms: those that are compiled in, and those of plugins.
+pub fn transforms(plugins: &Plugins) -> Result<Registry<TransformSpec, Box<dyn DriftTransform>>> {
     let mut registry = Registry::new("transform");
     driftline_transforms::register(&mut registry)?;
+    plugins.register_transforms(&mut registry);
     Ok(registry)
 }
 
@@ -55,8 +56,11 @@ pub fn sinks() -> Result<Registry<SinkConfig, Box<dyn MonitorSink>>> {
 }
 
 /// The transforms of an expression such as `blur(sigma=0.1..2),brightness(0.4..0.6)`, in order.
-pub fn build_transforms(expression: &str) -> Result<Vec<Box<dyn DriftTransform>>> {
-    let registry = transforms()?;
+pub fn build_transforms(
+    expression: &str,
+    plugins: &Plugins,
+) -> Result<Vec<Box<dyn DriftTransform>>> {
+    let registry = transforms(plugins)?;
     TransformSpec::parse_list(expression)?
         .iter()
         .map(|spec| registry.build(&spec.name, spec))

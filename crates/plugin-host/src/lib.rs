@@ -3,9 +3,10 @@
 //! | module | what is in it |
 //! | --- | --- |
 //! | [`manifest`] | [`Manifest`]: what a plugin says about itself, read without running it |
-//! | [`search`] | [`search()`]: the folders that are looked in, and what was there |
+//! | [`mod@search`] | [`search()`]: the folders that are looked in, and what was there |
 //! | [`library`] | [`Library`]: a loaded plugin, its metadata and components |
 //! | [`embedding`] | [`PluginBackend`]: a component as an `EmbeddingBackend` |
+//! | [`transform`] | [`PluginTransform`]: a component as a `DriftTransform` |
 //! | [`message`] | errors and texts of a plugin |
 //!
 //! A native plugin is code with all rights of the host. A library is loaded once in a process and stays loaded.
@@ -15,8 +16,10 @@ pub mod library;
 pub mod manifest;
 pub mod message;
 pub mod search;
+pub mod transform;
 
 pub use embedding::PluginBackend;
 pub use library::{Component, Library};
 pub use manifest::{ComponentKind, Manifest};
 pub use search::{Found, Search, search};
+pub use transform::PluginTransform;

@@ -34,6 +34,7 @@
 //! impl TransformPlugin for Invert {
 //!     const NAME: &'static str = "invert";
 //!     const SUMMARY: &'static str = "the negative of the image";
+//!     const PARAMETERS: &'static [&'static str] = &["amount"];
 //!     type Parameters = Parameters;
 //!
 //!     fn new(parameters: Parameters) -> Result<Self> {

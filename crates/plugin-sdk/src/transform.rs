@@ -19,8 +19,9 @@ pub trait TransformPlugin: DriftTransform + Sized + 'static {
     const NAME: &'static str;
     /// One line about it.
     const SUMMARY: &'static str;
-    /// Its parameters, in the order in which values without a name are taken. Deny unknown fields, so that a mistyped
-    /// name is an error.
+    /// Names of its parameters in the order in which values without a name are taken; none by default.
+    const PARAMETERS: &'static [&'static str] = &[];
+    /// Its parameters. Deny unknown fields, so that a mistyped name is an error.
     type Parameters: DeserializeOwned + JsonSchema;
 
     /// Checks the parameters and makes the transform.
@@ -31,6 +32,7 @@ pub trait TransformPlugin: DriftTransform + Sized + 'static {
 #[doc(hidden)]
 pub fn component<T: TransformPlugin>(version: &'static str) -> DlComponent {
     let schema = schemars::schema_for!(T::Parameters);
+    let capabilities = serde_json::json!({"parameters": T::PARAMETERS});
     DlComponent {
         struct_size: size_of::<DlComponent>() as u32,
         kind: kind::TRANSFORM,
@@ -39,7 +41,7 @@ pub fn component<T: TransformPlugin>(version: &'static str) -> DlComponent {
         summary: DlStr::new(T::SUMMARY),
         // Made once in the life of the process.
         config_schema_json: DlStr::new(String::leak(schema.as_value().to_string())),
-        capabilities_json: DlStr::new("{}"),
+        capabilities_json: DlStr::new(String::leak(capabilities.to_string())),
         capability_bits: capability::CONCURRENT | capability::DETERMINISTIC,
         vtable: std::ptr::from_ref(Table::<T>::TABLE).cast(),
     }
