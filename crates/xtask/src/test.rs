@@ -8,6 +8,9 @@ use anyhow::{Context, Result, ensure};
 
 use crate::plugin::Build;
 
+/// The plugins of this repository, each a workspace of its own.
+const PLUGINS: [&str; 2] = ["tch", "template-rust"];
+
 /// Steps for the workspace.
 const WORKSPACE: [(&str, &[&str]); 4] = [
     ("fmt", &["--all", "--check"]),
@@ -19,7 +22,7 @@ const WORKSPACE: [(&str, &[&str]); 4] = [
     ("test", &["--workspace"]),
 ];
 
-/// Steps for a plugin, which is a workspace of its own.
+/// Steps for a plugin.
 const PLUGIN: [(&str, &[&str]); 4] = [
     ("fmt", &["--check"]),
     (
@@ -46,7 +49,9 @@ pub(crate) fn run() -> Result<()> {
     println!("==> libtorch and the plugins");
     let libtorch = crate::plugin::install_libtorch(workspace, &BUILD)?;
     let plugins = target.join("test-plugins");
-    crate::plugin::install(workspace, "tch", &plugins, Some(&libtorch))?;
+    for name in PLUGINS {
+        crate::plugin::install(workspace, name, &plugins, Some(&libtorch))?;
+    }
     type Environment<'a> = &'a [(&'a str, &'a Path)];
     let cargo = |step: &str, arguments: &[&str], folder: &Path, environment: Environment| {
         let command = format!("cargo {step} {}", arguments.join(" "));
@@ -74,16 +79,14 @@ pub(crate) fn run() -> Result<()> {
     for (step, arguments) in WORKSPACE {
         cargo(step, arguments, workspace, &[])?;
     }
-    // The plugin's own tests are linked to libtorch; driftline itself finds it without the loader's help.
+    // The tests of the tch plugin are linked to libtorch; driftline itself finds it without the loader's help.
     let libraries = libtorch.join("lib");
     let environment = [("LD_LIBRARY_PATH", libraries.as_path())];
-    for (step, arguments) in PLUGIN {
-        cargo(
-            step,
-            arguments,
-            &workspace.join("plugins/tch"),
-            &environment,
-        )?;
+    for name in PLUGINS {
+        let folder = workspace.join("plugins").join(name);
+        for (step, arguments) in PLUGIN {
+            cargo(step, arguments, &folder, &environment)?;
+        }
     }
     println!("All tests passed.");
     Ok(())
