@@ -5,6 +5,7 @@
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use driftline::core::{BackendConfig, ImageView, Inference};
 use driftline::data::{Split, sample};
+use driftline::settings::PluginSettings;
 use driftline::{Plugins, models, registries};
 
 struct Silent;
@@ -19,7 +20,9 @@ impl driftline::pipeline::Progress for Silent {
 fn embed(criterion: &mut Criterion) {
     let name = std::env::var("DRIFTLINE_BENCH_MODEL").unwrap_or_else(|_| "sample".to_owned());
     let model = models::resolve(&name, &Silent).expect("the model");
-    let registry = registries::backends(&Plugins::find(&[])).expect("the registry");
+    let registry =
+        registries::backends(&Plugins::find(&PluginSettings::default()).expect("plugins.lock"))
+            .expect("the registry");
     for threads in [1, 2] {
         for batch in [1_usize, 8, 32, 256] {
             let mut group =

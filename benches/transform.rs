@@ -3,6 +3,7 @@
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use driftline::core::{ImageBatch, ImageShape, TransformContext};
 use driftline::data::{Split, sample};
+use driftline::settings::PluginSettings;
 use driftline::{Plugins, registries};
 
 const BATCH: u64 = 256;
@@ -19,8 +20,11 @@ fn transform(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("transform");
     group.throughput(Throughput::Elements(BATCH));
     for expression in ["gaussian_blur", "brightness"] {
-        let transforms =
-            registries::build_transforms(expression, &Plugins::default()).expect("the transform");
+        let transforms = registries::build_transforms(
+            expression,
+            &Plugins::find(&PluginSettings::default()).expect("plugins.lock"),
+        )
+        .expect("the transform");
         let rows: Vec<u64> = (0..BATCH).collect();
         group.bench_function(BenchmarkId::from_parameter(expression), |bencher| {
             bencher.iter_batched_ref(

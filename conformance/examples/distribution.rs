@@ -3,6 +3,7 @@
 //! `cargo run --release -p driftline-conformance --example distribution`, for every backend of this machine; with
 //! `DRIFTLINE_TEST_DATA`, real images as well.
 
+use driftline::settings::PluginSettings;
 use driftline::{Plugins, registries};
 use driftline_conformance::fault::{Fault, OracleBackend};
 use driftline_conformance::golden::{self, Golden};
@@ -16,7 +17,7 @@ use driftline_core::{
 const IMAGES: u64 = 256;
 
 fn main() -> Result<()> {
-    let plugins = Plugins::find(&[]);
+    let plugins = Plugins::find(&PluginSettings::default())?;
     let registry = registries::backends(&plugins)?;
     let runs = |name: &&str| registries::engine(name, &plugins, None).is_ok();
     let names: Vec<&str> = registry

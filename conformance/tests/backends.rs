@@ -1,12 +1,13 @@
 //! Every backend of this machine. Those that `DRIFTLINE_REQUIRE_BACKENDS` names (`candle,onnx,tch`) must be able to run.
 
+use driftline::settings::PluginSettings;
 use driftline::{Plugins, registries};
 use driftline_conformance::trials::{Candidate, main as run, ready};
 
 const REQUIRE: &str = "DRIFTLINE_REQUIRE_BACKENDS";
 
 fn main() {
-    let plugins = Plugins::find(&[]);
+    let plugins = plugins().expect("plugins.lock");
     let registry = registries::backends(&plugins).expect("the registry");
     let names = std::env::var(REQUIRE).unwrap_or_default();
     let mut required: Vec<&str> = names.split(',').map(str::trim).collect();
@@ -37,7 +38,11 @@ fn main() {
     run(backends, Vec::new());
 }
 
+fn plugins() -> driftline_core::Result<Plugins> {
+    Plugins::find(&PluginSettings::default())
+}
+
 fn open(name: &str) -> Candidate {
     let name = name.to_owned();
-    ready(move |config| registries::backends(&Plugins::find(&[]))?.build(&name, config))
+    ready(move |config| registries::backends(&plugins()?)?.build(&name, config))
 }

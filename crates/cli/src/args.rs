@@ -45,6 +45,8 @@ pub enum Command {
     Model(ModelArgs),
     /// Install or list the libraries of engines
     Runtime(RuntimeArgs),
+    /// List plugins, look into one, trust one
+    Plugin(PluginArgs),
     /// Run the conformance suite against the backends
     Conformance(ConformanceArgs),
     /// List the embedding backends
@@ -239,6 +241,33 @@ pub struct ConformanceArgs {
     /// Write the result as JUnit XML too
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub struct PluginArgs {
+    #[command(subcommand)]
+    pub command: PluginCommand,
+}
+
+#[derive(Subcommand)]
+pub enum PluginCommand {
+    /// Show the plugins that are found and what they offer; runs none of them
+    List,
+    /// Show where plugins are looked for, and what is there
+    Path,
+    /// Load a plugin in a process of its own and show what it says about itself; this runs its code
+    Inspect {
+        /// The name of a plugin that is found, or a library
+        plugin: String,
+        /// What the process of its own does
+        #[arg(long, hide = true)]
+        in_this_process: bool,
+    },
+    /// Trust the library that a plugin has now: another one of its name is then refused
+    Trust {
+        /// The name of a plugin that is found
+        plugin: String,
+    },
 }
 
 #[derive(Args)]

@@ -8,6 +8,7 @@ mod embed;
 mod list;
 mod model;
 mod output;
+mod plugin;
 mod progress;
 mod run;
 mod runtime;
@@ -16,8 +17,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
-use driftline::Plugins;
 use driftline::core::{Error, ErrorKind};
+use driftline::{Plugins, Settings};
 
 use crate::args::{Cli, Command};
 
@@ -64,21 +65,26 @@ fn absolute(folders: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
 fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
     let output = cli.output;
     let plugins = absolute(&cli.plugin_path)?;
+    let find = || -> Result<Plugins, Error> {
+        // A settings file belongs to a run; the environment and the flag count everywhere.
+        let mut settings = Settings::load(&Settings::default(), None, &[])?.plugins;
+        settings.path.splice(..0, plugins.iter().cloned());
+        Plugins::find(&settings)
+    };
     match cli.command {
         Command::Quickstart(args) => run::quickstart(&args, &plugins, output),
         Command::Run(args) => run::run(&args, &plugins, output),
-        Command::Embed(args) => embed::embed(&args, &Plugins::find(&plugins), output),
+        Command::Embed(args) => embed::embed(&args, &find()?, output),
         Command::Drift(args) => drift::drift(&args, output),
         Command::Model(args) => model::model(&args, output),
-        Command::Runtime(args) => runtime::runtime(&args, &Plugins::find(&plugins), output),
-        Command::Conformance(args) => {
-            conformance::conformance(&args, &Plugins::find(&plugins), output)
-        }
-        Command::Backends => list::backends(&Plugins::find(&plugins), output),
-        Command::Transforms => list::transforms(&Plugins::find(&plugins), output),
+        Command::Runtime(args) => runtime::runtime(&args, &find()?, output),
+        Command::Plugin(args) => plugin::plugin(&args, &find()?, output),
+        Command::Conformance(args) => conformance::conformance(&args, &find()?, output),
+        Command::Backends => list::backends(&find()?, output),
+        Command::Transforms => list::transforms(&find()?, output),
         Command::Sinks => list::sinks(output),
         Command::Statistics => list::statistics(output),
-        Command::Doctor(args) => doctor::doctor(&args, &Plugins::find(&plugins), output),
+        Command::Doctor(args) => doctor::doctor(&args, &find()?, output),
         Command::Completions { shell } => {
             clap_complete::generate(
                 shell,

@@ -9,7 +9,7 @@ mod common;
 
 use std::ffi::OsString;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::{Workspace, stderr};
@@ -199,7 +199,8 @@ fn a_device_that_is_not_there_is_refused_with_the_remedy() {
 
 #[test]
 fn a_plugin_that_is_garbage_is_named_and_hurts_nobody() {
-    let workspace = Workspace::new();
+    // Not below the folder for temporary files, which everyone may write to.
+    let workspace = Workspace::within(Path::new(env!("CARGO_TARGET_TMPDIR")));
     let folder = workspace.path("plugins");
     fs::create_dir_all(&folder).unwrap();
     let manifest = |abi: &str, sha256: &str| {

@@ -64,7 +64,7 @@ impl Plan {
     pub fn new(settings: &Settings, progress: &dyn Progress) -> Result<Self> {
         let path = models::resolve(&settings.model.path, progress)?;
         let package = ModelPackage::open(&path)?;
-        let plugins = Plugins::find(&settings.plugins.path);
+        let plugins = Plugins::find(&settings.plugins)?;
         let backend = registries::backends(&plugins)?.build(
             &settings.backend.name,
             &BackendConfig {

@@ -8,28 +8,54 @@ use driftline_core::{
 };
 use driftline_plugin_host::manifest::ManifestComponent;
 use driftline_plugin_host::{
-    ComponentKind, Library, Manifest, PluginBackend, PluginTransform, Search, search,
+    ComponentKind, Library, Lock, Manifest, PluginBackend, PluginTransform, Policy, Search, search,
 };
+use etcetera::BaseStrategy;
 
 use crate::runtimes;
+use crate::settings::PluginSettings;
 
 /// The plugins that were found.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Plugins {
     search: Search,
+    policy: Policy,
 }
 
 impl Plugins {
-    /// Looks for plugins in the folders `named`, then where they are always looked for. Runs none of them. A manifest
-    /// that cannot be read is a warning.
-    pub fn find(named: &[PathBuf]) -> Self {
-        let search = search(named);
+    /// Looks for plugins in the folders that `settings` name, then where they are always looked for. Runs none of them. A
+    /// manifest that cannot be read is a warning.
+    ///
+    /// # Errors
+    /// `InvalidConfig` for a `plugins.lock` that cannot be read.
+    pub fn find(settings: &PluginSettings) -> Result<Self> {
+        let search = search(&settings.path);
         for found in &search.found {
             if let Err(error) = &found.manifest {
                 log::warn!("a plugin is left out: {error}");
             }
         }
-        Self { search }
+        let lock = match &settings.lock {
+            Some(path) => path.clone(),
+            None => default_lock()?,
+        };
+        Ok(Self {
+            search,
+            policy: Policy {
+                lock: Lock::open(&lock)?,
+                require_lock: settings.require_lock,
+            },
+        })
+    }
+
+    /// What the search found.
+    pub fn search(&self) -> &Search {
+        &self.search
+    }
+
+    /// Which of them may be loaded.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
     }
 
     /// The plugin that offers `name`, and its component.
@@ -66,13 +92,13 @@ impl Plugins {
         registry: &mut Registry<TransformSpec, Box<dyn DriftTransform>>,
     ) {
         for (manifest, component) in self.components(ComponentKind::Transform) {
-            let plugin = manifest.clone();
+            let (plugin, policy) = (manifest.clone(), self.policy.clone());
             let registered = registry.register(Registration {
                 name: component.name.clone(),
                 aliases: Vec::new(),
                 summary: component.summary.clone(),
                 origin: manifest.library.display().to_string(),
-                constructor: Ok(Box::new(move |spec| transform(&plugin, spec))),
+                constructor: Ok(Box::new(move |spec| transform(&plugin, &policy, spec))),
             });
             if let Err(error) = registered {
                 log::warn!("a plugin is left out: {error}");
@@ -87,6 +113,7 @@ impl Plugins {
     ) {
         for (manifest, component) in self.components(ComponentKind::Embedding) {
             let (plugin, name) = (manifest.clone(), component.name.clone());
+            let policy = self.policy.clone();
             let registered = registry.register(Registration {
                 name: name.clone(),
                 aliases: Vec::new(),
@@ -98,7 +125,7 @@ impl Plugins {
                         runtime,
                         ..config.clone()
                     };
-                    let library = Library::open(&plugin)?;
+                    let library = Library::open(&plugin, &policy)?;
                     Ok(Box::new(PluginBackend::open(library, &name, &config)?) as _)
                 })),
             });
@@ -109,13 +136,29 @@ impl Plugins {
     }
 }
 
+/// Where the operator's lock file is: `driftline/plugins.lock` in the user's folder for configuration.
+fn default_lock() -> Result<PathBuf> {
+    let folders = etcetera::choose_base_strategy().map_err(|cause| {
+        Error::new(
+            ErrorKind::InvalidConfig,
+            "find plugins.lock",
+            "the user's folder for configuration is not known",
+        )
+        .because(cause)
+        .remedy("set HOME, or plugins.lock")
+    })?;
+    Ok(folders.config_dir().join("driftline/plugins.lock"))
+}
+
 /// The transform that `spec` asks for, of `plugin`.
-fn transform(plugin: &Manifest, spec: &TransformSpec) -> Result<Box<dyn DriftTransform>> {
+fn transform(
+    plugin: &Manifest,
+    policy: &Policy,
+    spec: &TransformSpec,
+) -> Result<Box<dyn DriftTransform>> {
     prepare(plugin, None)?;
-    Ok(Box::new(PluginTransform::new(
-        Library::open(plugin)?,
-        spec,
-    )?))
+    let library = Library::open(plugin, policy)?;
+    Ok(Box::new(PluginTransform::new(library, spec)?))
 }
 
 /// Loads the library of the engine that `plugin` is linked to, and returns its folder.

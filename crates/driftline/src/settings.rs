@@ -100,6 +100,10 @@ pub struct BackendSettings {
 pub struct PluginSettings {
     /// Folders that plugins are looked for in first; absolute paths.
     pub path: Vec<PathBuf>,
+    /// File with the plugins that are trusted; without it `driftline/plugins.lock` in the folder for configuration.
+    pub lock: Option<PathBuf>,
+    /// Whether a plugin must be in that file.
+    pub require_lock: bool,
 }
 
 /// `[baseline]`

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 use driftline::core::{DriftTransform, ImageBatch, ImageShape, TransformContext};
+use driftline::settings::PluginSettings;
 use driftline::{Plugins, registries};
 
 const SHAPE: ImageShape = ImageShape {
@@ -14,7 +15,7 @@ const SHAPE: ImageShape = ImageShape {
 
 /// The plugins, or nothing where `invert` is not among them.
 fn plugins() -> Option<Plugins> {
-    let plugins = Plugins::find(&[]);
+    let plugins = Plugins::find(&PluginSettings::default()).unwrap();
     let found = registries::transforms(&plugins).unwrap();
     if found.find("invert").is_ok() {
         return Some(plugins);

@@ -5,6 +5,8 @@
 //! | [`manifest`] | [`Manifest`]: what a plugin says about itself, read without running it |
 //! | [`mod@search`] | [`search()`]: the folders that are looked in, and what was there |
 //! | [`library`] | [`Library`]: a loaded plugin, its metadata and components |
+//! | [`trust`] | who can change a file |
+//! | [`lock`] | [`Lock`]: the plugins that the operator trusts |
 //! | [`embedding`] | [`PluginBackend`]: a component as an `EmbeddingBackend` |
 //! | [`transform`] | [`PluginTransform`]: a component as a `DriftTransform` |
 //! | [`message`] | errors and texts of a plugin |
@@ -13,13 +15,16 @@
 
 pub mod embedding;
 pub mod library;
+pub mod lock;
 pub mod manifest;
 pub mod message;
 pub mod search;
 pub mod transform;
+pub mod trust;
 
 pub use embedding::PluginBackend;
-pub use library::{Component, Library};
+pub use library::{Component, Library, Policy};
+pub use lock::Lock;
 pub use manifest::{ComponentKind, Manifest};
 pub use search::{Found, Search, search};
 pub use transform::PluginTransform;

@@ -1,6 +1,8 @@
 //! A plugin's library: loaded once, checked, never unloaded.
 
 use std::ffi::c_void;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -11,8 +13,10 @@ use driftline_core::{Error, ErrorKind, Result};
 use libloading::os::unix;
 use sha2::{Digest, Sha256};
 
+use crate::lock::Lock;
 use crate::manifest::{ComponentKind, Manifest};
 use crate::message::{ErrorBuffer, HOST};
+use crate::trust::check_permissions;
 
 const OPERATION: &str = "load plugin";
 
@@ -21,6 +25,9 @@ const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Most components of one plugin.
 const MAX_COMPONENTS: u32 = 4096;
+
+/// Largest library.
+const MAX_BYTES: u64 = 1 << 30;
 
 /// Libraries of this process, by sha256: one that is there is not loaded again.
 static LOADED: Mutex<Vec<&'static Library>> = Mutex::new(Vec::new());
@@ -107,21 +114,38 @@ impl Table {
     }
 }
 
+/// Which libraries may be loaded.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// The plugins that the operator trusts.
+    pub lock: Lock,
+    /// Whether a plugin must be in the lock.
+    pub require_lock: bool,
+}
+
 impl Library {
-    /// Loads the plugin that `manifest` describes, checks its hash and compares what it says with the manifest.
-    pub fn open(manifest: &Manifest) -> Result<&'static Self> {
+    /// Loads the plugin that `manifest` describes: nobody else can change its files, its hash is the one of the manifest
+    /// and of the lock, and it says of itself what the manifest says.
+    pub fn open(manifest: &Manifest, policy: &Policy) -> Result<&'static Self> {
         let path = &manifest.library;
         let refuse = |message: String| refuse(path, message);
+        check_permissions(&manifest.path)?;
         driftline_dylib::check_header(path).map_err(refuse)?;
-        let sha256 = hash(path)?;
+        check_permissions(path)?;
+        let opened = Opened::new(path)?;
         if let Some(wanted) = &manifest.sha256
-            && !wanted.eq_ignore_ascii_case(&sha256)
+            && !wanted.eq_ignore_ascii_case(&opened.sha256)
         {
             return Err(refuse(format!(
-                "it is not the library that its manifest names: expected sha256 {wanted}, found {sha256}"
+                "it is not the library that its manifest names: expected sha256 {wanted}, found {}",
+                opened.sha256
             )));
         }
-        let library = load(path, sha256)?;
+        let required = policy.require_lock;
+        policy
+            .lock
+            .check(&manifest.name, &opened.sha256, required)?;
+        let library = opened.load()?;
         let offered: Vec<_> = library
             .components
             .iter()
@@ -144,6 +168,12 @@ impl Library {
         Ok(library)
     }
 
+    /// Loads the library at `path` without a manifest and without asking whether it is trusted, to look at it.
+    pub fn inspect(path: &Path) -> Result<&'static Self> {
+        driftline_dylib::check_header(path).map_err(|reason| refuse(path, reason))?;
+        Opened::new(path)?.load()
+    }
+
     /// The component of `kind` that is called `name`.
     pub fn component(&self, kind: ComponentKind, name: &str) -> Result<&Component> {
         self.components
@@ -157,35 +187,76 @@ fn refuse(path: &Path, message: String) -> Error {
     Error::new(ErrorKind::InvalidData, OPERATION, message).with("plugin", path.display())
 }
 
-fn hash(path: &Path) -> Result<String> {
-    let bytes = std::fs::read(path).map_err(|e| Error::io(OPERATION, path, e))?;
-    Ok(Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+/// Hex sha256 of the library at `path`; nothing is loaded.
+pub fn sha256(path: &Path) -> Result<String> {
+    Ok(Opened::new(path)?.sha256)
 }
 
-fn load(path: &Path, sha256: String) -> Result<&'static Library> {
-    let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(library) = loaded.iter().find(|library| library.sha256 == sha256) {
-        return Ok(library);
+/// A library that was opened and hashed, but not loaded: what is loaded is what was hashed, whatever becomes of the path
+/// in between.
+struct Opened {
+    path: PathBuf,
+    file: File,
+    sha256: String,
+}
+
+impl Opened {
+    fn new(path: &Path) -> Result<Self> {
+        let io = |e| Error::io(OPERATION, path, e);
+        let mut options = File::options();
+        options.read(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NOFOLLOW);
+        let mut file = options.open(path).map_err(|cause| {
+            if std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink()) {
+                refuse(path, "it is a symbolic link".to_owned()).remedy("name the file itself")
+            } else {
+                io(cause)
+            }
+        })?;
+        let metadata = file.metadata().map_err(io)?;
+        if !metadata.is_file() || metadata.len() > MAX_BYTES {
+            return Err(refuse(
+                path,
+                format!("it is no regular file of at most {} MiB", MAX_BYTES >> 20),
+            ));
+        }
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(io)?;
+        let sha256 = Sha256::digest(bytes)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            sha256,
+        })
     }
-    let owned = path.to_owned();
-    let library = driftline_dylib::within(DEADLINE, move || enter(owned, sha256))
-        .unwrap_or_else(|| Err(format!("it did not load within {} s", DEADLINE.as_secs())))
-        .map_err(|message| refuse(path, message))?;
-    let library: &'static Library = Box::leak(Box::new(library));
-    loaded.push(library);
-    Ok(library)
+
+    fn load(self) -> Result<&'static Library> {
+        let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(library) = loaded.iter().find(|library| library.sha256 == self.sha256) {
+            return Ok(library);
+        }
+        let path = self.path.clone();
+        let library = driftline_dylib::within(DEADLINE, move || enter(self))
+            .unwrap_or_else(|| Err(format!("it did not load within {} s", DEADLINE.as_secs())))
+            .map_err(|message| refuse(&path, message))?;
+        let library: &'static Library = Box::leak(Box::new(library));
+        loaded.push(library);
+        Ok(library)
+    }
 }
 
 /// Loads the library, calls its entry and copies what it says.
-fn enter(path: PathBuf, sha256: String) -> Result<Library, String> {
+fn enter(opened: Opened) -> Result<Library, String> {
+    let Opened { path, file, sha256 } = opened;
     // Names that are missing are errors now and not later, its own names stay its own, and it is never unloaded: threads
     // and destructors of the library may still run.
-    let flags = unix::RTLD_NOW | unix::RTLD_LOCAL | libc_nodelete();
+    let flags = unix::RTLD_NOW | unix::RTLD_LOCAL | libc::RTLD_NODELETE;
     // SAFETY: the operator trusts this library; loading it runs its constructors.
-    let handle = unsafe { unix::Library::open(Some(&path), flags) }
+    let handle = unsafe { unix::Library::open(Some(loadable(&path, &file)), flags) }
         .map_err(|cause| format!("it does not load ({cause})"))?;
     // SAFETY: the name carries the major version, which fixes the signature.
     let entry = unsafe { handle.get::<DlEntry>(ENTRY.as_bytes()) }.map_err(|_| {
@@ -250,13 +321,16 @@ fn enter(path: PathBuf, sha256: String) -> Result<Library, String> {
     })
 }
 
-fn libc_nodelete() -> i32 {
-    // The same on Linux, Android and the BSDs; macOS keeps libraries with the value 0x80.
-    if cfg!(target_os = "macos") {
-        0x80
-    } else {
-        0x1000
-    }
+/// A path to the opened file itself where the system has one.
+#[cfg(target_os = "linux")]
+fn loadable(_: &Path, file: &File) -> PathBuf {
+    use std::os::fd::AsRawFd;
+    PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn loadable(path: &Path, _: &File) -> PathBuf {
+    path.to_owned()
 }
 
 fn text(what: &str, text: DlStr) -> Result<String, String> {

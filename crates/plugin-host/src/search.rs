@@ -3,7 +3,7 @@
 //! | order | folders |
 //! | --- | --- |
 //! | 1 | those that the user names |
-//! | 2 | `DRIFTLINE_PLUGIN_PATH`, separated as in `PATH` |
+//! | 2 | `DRIFTLINE_PLUGIN_PATH`, separated as in `PATH`; not in a program with raised rights (setuid) |
 //! | 3 | `$XDG_DATA_HOME/driftline/plugins` or `~/.local/share/driftline/plugins`; not for root |
 //! | 4 | `/usr/local/lib/driftline/plugins`, `/usr/lib/driftline/plugins` |
 //!
@@ -56,7 +56,7 @@ impl Search {
 /// The folders that are looked in, in order.
 pub fn folders(named: &[PathBuf]) -> Vec<PathBuf> {
     let mut folders = named.to_vec();
-    if let Some(path) = std::env::var_os(VARIABLE) {
+    if let Some(path) = std::env::var_os(VARIABLE).filter(|_| !is_privileged()) {
         folders
             .extend(std::env::split_paths(&path).filter(|folder| !folder.as_os_str().is_empty()));
     }
@@ -73,15 +73,25 @@ pub fn user_folder() -> Option<PathBuf> {
             .filter(|path| path.is_absolute())
     };
     let home = absolute("HOME")?;
-    // The owner of /proc/self is the user that this process acts as.
     #[cfg(unix)]
-    if std::fs::metadata("/proc/self")
-        .is_ok_and(|metadata| std::os::unix::fs::MetadataExt::uid(&metadata) == 0)
-    {
+    // SAFETY: it takes nothing, changes nothing and cannot fail.
+    if unsafe { libc::geteuid() } == 0 {
         return None;
     }
     let data = absolute("XDG_DATA_HOME").unwrap_or_else(|| home.join(".local/share"));
     Some(data.join("driftline/plugins"))
+}
+
+/// Whether this program has more rights than whoever set its environment.
+#[cfg(target_os = "linux")]
+fn is_privileged() -> bool {
+    // SAFETY: it reads a value that the system gave this process.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_privileged() -> bool {
+    false
 }
 
 /// Looks for plugins in [`folders`]. Runs none of them.

@@ -29,6 +29,13 @@ impl Workspace {
         }
     }
 
+    /// In `folder` instead of the one for temporary files.
+    pub fn within(folder: &Path) -> Self {
+        Self {
+            folder: tempfile::tempdir_in(folder).unwrap(),
+        }
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
