@@ -129,7 +129,7 @@ fn a_run_prints_its_tables_and_its_progress() {
 fn the_lists_name_what_is_built_in() {
     let workspace = Workspace::new();
     for (list, names) in [
-        ("backends", &["candle", "onnx"][..]),
+        ("backends", &["candle", "onnx", "tch"][..]),
         ("transforms", &["gaussian_blur", "brightness"]),
         ("sinks", &["local"]),
         ("statistics", &["jsd", "psi"]),

@@ -47,6 +47,9 @@ impl Workspace {
             .args(arguments)
             .current_dir(self.folder.path())
             .env("XDG_CACHE_HOME", self.path("cache"))
+            .env("XDG_CONFIG_HOME", self.path("config"))
+            .env("XDG_DATA_HOME", self.path("data"))
+            .env_remove("DRIFTLINE_PLUGIN_PATH")
             .stdin(Stdio::null());
         command
     }
