@@ -9,7 +9,7 @@ use std::ptr;
 use std::time::Duration;
 
 use driftline_core::{Device, Error, ErrorKind, Result};
-use driftline_dylib::{check_header, cuda_devices, within};
+use driftline_dylib::{check_header, cuda_devices, reason, within};
 use libloading::Library;
 use ort::sys::{ORT_API_VERSION, OrtApiBase};
 
@@ -188,8 +188,8 @@ fn check(path: &Path, deadline: Duration) -> Result<Found, Refused> {
 fn inspect(path: PathBuf) -> Result<Found, String> {
     // SAFETY: the user, the environment or the package manager names this library as ONNX Runtime; loading it runs its
     // constructors, which is what any use of it does.
-    let library =
-        unsafe { Library::new(&path) }.map_err(|cause| format!("it does not load ({cause})"))?;
+    let library = unsafe { Library::new(&path) }
+        .map_err(|cause| format!("it does not load ({})", reason(&cause)))?;
     // SAFETY: the signature of `OrtGetApiBase` in every version of ONNX Runtime.
     let base =
         unsafe { library.get::<unsafe extern "C" fn() -> *const OrtApiBase>(b"OrtGetApiBase\0") }

@@ -262,6 +262,9 @@ pub enum PluginCommand {
         /// What the process of its own does
         #[arg(long, hide = true)]
         in_this_process: bool,
+        /// The engine whose library the process of its own loads first
+        #[arg(long, hide = true)]
+        with_runtime: Option<String>,
     },
     /// Trust the library that a plugin has now: another one of its name is then refused
     Trust {

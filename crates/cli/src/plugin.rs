@@ -8,6 +8,7 @@ use driftline::Plugins;
 use driftline::core::{Error, ErrorKind};
 use driftline::plugin_host::library::{Library, sha256};
 use driftline::plugin_host::{ComponentKind, Manifest};
+use driftline::plugins::prepare_runtime;
 use driftline::rows::{create_folder, write_atomic};
 use serde::{Deserialize, Serialize};
 
@@ -25,8 +26,14 @@ pub fn plugin(args: &PluginArgs, plugins: &Plugins, output: Output) -> anyhow::R
         PluginCommand::Inspect {
             plugin,
             in_this_process: false,
-        } => inspect(&library(plugin, plugins), output),
-        PluginCommand::Inspect { plugin, .. } => {
+            ..
+        } => inspect(plugin, plugins, output),
+        PluginCommand::Inspect {
+            plugin,
+            with_runtime,
+            ..
+        } => {
+            prepare_runtime(with_runtime.as_deref(), None)?;
             output::json(&look(Path::new(plugin))?)?;
             Ok(Outcome::Done)
         }
@@ -151,14 +158,6 @@ fn manifest<'a>(name: &str, plugins: &'a Plugins) -> Result<&'a Manifest, Error>
         })
 }
 
-/// The library of the plugin `plugin`, or the file of that name.
-fn library(plugin: &str, plugins: &Plugins) -> PathBuf {
-    match manifest(plugin, plugins) {
-        Ok(manifest) => manifest.library.clone(),
-        Err(_) => PathBuf::from(plugin),
-    }
-}
-
 /// What a plugin says about itself.
 #[derive(Serialize, Deserialize)]
 struct Inside {
@@ -206,8 +205,12 @@ fn look(path: &Path) -> Result<Inside, Error> {
 }
 
 /// A crash or a hang of the plugin ends the process of its own, and becomes a message here.
-fn inspect(library: &Path, output: Output) -> anyhow::Result<Outcome> {
-    let inside = in_a_process(library)?;
+fn inspect(plugin: &str, plugins: &Plugins, output: Output) -> anyhow::Result<Outcome> {
+    let inside = match manifest(plugin, plugins) {
+        Ok(manifest) => in_a_process(&manifest.library, manifest.runtime.as_deref())?,
+        Err(_) if Path::new(plugin).exists() => in_a_process(Path::new(plugin), None)?,
+        Err(error) => return Err(error.into()),
+    };
     if output.json {
         output::json(&inside)?;
         return Ok(Outcome::Done);
@@ -223,7 +226,7 @@ fn inspect(library: &Path, output: Output) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn in_a_process(library: &Path) -> Result<Inside, Error> {
+fn in_a_process(library: &Path, runtime: Option<&str>) -> Result<Inside, Error> {
     let failed = |message: String| {
         Error::new(ErrorKind::InvalidData, "inspect plugin", message)
             .with("library", library.display())
@@ -233,6 +236,7 @@ fn in_a_process(library: &Path) -> Result<Inside, Error> {
     let mut child = Command::new(program)
         .args(["plugin", "inspect", "--in-this-process"])
         .arg(library)
+        .args(runtime.map(|runtime| format!("--with-runtime={runtime}")))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

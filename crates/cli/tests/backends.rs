@@ -136,6 +136,17 @@ fn with_plugin_and_libtorch_tch_is_there_and_without_libtorch_it_is_not() {
             .ends_with("libdriftline_tch.so"),
         "{tch}"
     );
+    let environment = [plugin.clone(), ("LIBTORCH", libtorch.clone())];
+    let output = command(
+        &workspace,
+        &["plugin", "inspect", "driftline-tch", "--json"],
+        &environment,
+    )
+    .output()
+    .unwrap();
+    let inside: Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", stderr(&output)));
+    assert_eq!(inside["components"][0]["kind"], "backend");
     // The plugin alone.
     let tch = backend(&workspace, "tch", std::slice::from_ref(&plugin));
     assert_eq!(tch["available"], false, "{tch}");

@@ -120,7 +120,8 @@ impl Plugins {
                 summary: component.summary.clone(),
                 origin: manifest.library.display().to_string(),
                 constructor: Ok(Box::new(move |config| {
-                    let runtime = prepare(&plugin, config.runtime.as_deref())?;
+                    let runtime =
+                        prepare_runtime(plugin.runtime.as_deref(), config.runtime.as_deref())?;
                     let config = BackendConfig {
                         runtime,
                         ..config.clone()
@@ -156,14 +157,16 @@ fn transform(
     policy: &Policy,
     spec: &TransformSpec,
 ) -> Result<Box<dyn DriftTransform>> {
-    prepare(plugin, None)?;
+    prepare_runtime(plugin.runtime.as_deref(), None)?;
     let library = Library::open(plugin, policy)?;
     Ok(Box::new(PluginTransform::new(library, spec)?))
 }
 
-/// Loads the library of the engine that `plugin` is linked to, and returns its folder.
-fn prepare(plugin: &Manifest, runtime: Option<&Path>) -> Result<Option<PathBuf>> {
-    match plugin.runtime.as_deref() {
+/// Loads the library of the engine that a plugin is linked to, as its manifest says, and returns its folder.
+///
+/// `runtime` names it; otherwise it is looked for. A plugin without an engine of its own gets `runtime` as it is.
+pub fn prepare_runtime(engine: Option<&str>, runtime: Option<&Path>) -> Result<Option<PathBuf>> {
+    match engine {
         None => Ok(runtime.map(Path::to_owned)),
         Some("tch") => {
             let libtorch = runtimes::tch::find(runtime)?;
@@ -174,7 +177,6 @@ fn prepare(plugin: &Manifest, runtime: Option<&Path>) -> Result<Option<PathBuf>>
             ErrorKind::Unsupported,
             "load plugin",
             format!("the plugin needs the runtime `{other}`, which is not known here"),
-        )
-        .with("plugin", plugin.path.display())),
+        )),
     }
 }

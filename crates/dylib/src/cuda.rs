@@ -29,7 +29,7 @@ pub fn cuda_devices() -> Result<usize, String> {
 fn count() -> Result<usize, String> {
     // SAFETY: the name is the driver's own, and loading it runs its constructors, as any use of CUDA does.
     let driver = unsafe { Library::new(DRIVER) }
-        .map_err(|cause| format!("there is no NVIDIA driver ({cause})"))?;
+        .map_err(|cause| format!("there is no NVIDIA driver ({})", crate::reason(&cause)))?;
     let function = |name: &str, cause| format!("the NVIDIA driver has no `{name}` ({cause})");
     // SAFETY: the signature of `cuInit` in the driver's interface.
     let init = unsafe { driver.get::<unsafe extern "C" fn(u32) -> c_int>(b"cuInit\0") }

@@ -13,3 +13,14 @@ pub mod header;
 pub use cuda::cuda_devices;
 pub use deadline::within;
 pub use header::{check_header, exports};
+
+/// Why a library does not load, with what the loader says, which is behind the error's own text.
+pub fn reason(error: &libloading::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

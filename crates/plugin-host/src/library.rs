@@ -257,7 +257,7 @@ fn enter(opened: Opened) -> Result<Library, String> {
     let flags = unix::RTLD_NOW | unix::RTLD_LOCAL | libc::RTLD_NODELETE;
     // SAFETY: the operator trusts this library; loading it runs its constructors.
     let handle = unsafe { unix::Library::open(Some(loadable(&path, &file)), flags) }
-        .map_err(|cause| format!("it does not load ({cause})"))?;
+        .map_err(|cause| format!("it does not load ({})", driftline_dylib::reason(&cause)))?;
     // SAFETY: the name carries the major version, which fixes the signature.
     let entry = unsafe { handle.get::<DlEntry>(ENTRY.as_bytes()) }.map_err(|_| {
         let exports = driftline_dylib::exports(&path).unwrap_or_default();

@@ -237,7 +237,7 @@ pub fn load(libtorch: &Libtorch) -> Result<()> {
         unsafe { Library::open(Some(&library), RTLD_NOW | RTLD_LOCAL) }
             // It is about to be used, and its threads must outlive every use.
             .map(std::mem::forget)
-            .map_err(|cause| cause.to_string())
+            .map_err(|cause| driftline_dylib::reason(&cause))
     })
     .unwrap_or_else(|| Err(format!("it took longer than {} s", DEADLINE.as_secs())))
     .map_err(|reason| {
