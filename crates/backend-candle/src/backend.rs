@@ -11,9 +11,15 @@ use rayon::prelude::*;
 use crate::ENGINE;
 use crate::network::Network;
 
-/// Images that one thread takes at a time: large enough for efficient products, small enough to stay near the caches.
-/// Fixed, so that how a batch is cut does not depend on the number of threads.
-const CHUNK: usize = 32;
+/// Most images that one thread takes at a time: large enough for efficient products, small enough to stay near the
+/// caches.
+const MAX_CHUNK: usize = 32;
+
+/// Images that one thread takes at a time, of a batch of `n`: a small batch is halved, so that it is work for two
+/// threads. The number of threads has no say, so that it does not change the result.
+fn chunk(n: usize) -> usize {
+    n.div_ceil(2).clamp(1, MAX_CHUNK)
+}
 
 /// ResNet-18 on candle, on the CPU, in fp32.
 pub struct CandleBackend {
@@ -95,16 +101,17 @@ impl EmbeddingBackend for CandleBackend {
 
     fn embed(&mut self, images: ImageView<'_>, out: &mut InferenceMut<'_>) -> Result<()> {
         out.check(&self.info, images)?;
-        let bytes = CHUNK * self.info.input.bytes();
+        let chunk = chunk(images.len());
+        let bytes = chunk * self.info.input.bytes();
         let (dim, classes) = (self.info.dim, self.info.classes.len());
         let chunks = images
             .as_bytes()
             .par_chunks(bytes)
-            .zip(out.embeddings.par_chunks_mut(CHUNK * dim));
+            .zip(out.embeddings.par_chunks_mut(chunk * dim));
         self.pool
             .install(|| match &mut out.scores {
                 Some(scores) => chunks
-                    .zip(scores.par_chunks_mut(CHUNK * classes))
+                    .zip(scores.par_chunks_mut(chunk * classes))
                     .try_for_each(|((images, embeddings), scores)| {
                         self.run(images, embeddings, Some(scores))
                     }),
