@@ -21,7 +21,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let workspace = crate::workspace()?;
     let libtorch = match (arguments.name.as_str(), std::env::var_os("LIBTORCH")) {
-        ("tch", None) => Some(install_libtorch(workspace, &FOR_USERS)?),
+        ("tch", None) => Some(install_runtime(&driftline(workspace, &FOR_USERS)?, "tch")?),
         _ => None,
     };
     let into = match &arguments.into {
@@ -56,8 +56,8 @@ const FOR_USERS: Build = Build {
     profile: "release",
 };
 
-/// Has driftline itself bring libtorch into the user's cache; its folder.
-pub(crate) fn install_libtorch(workspace: &Path, build: &Build) -> Result<PathBuf> {
+/// The command `driftline`, built.
+pub(crate) fn driftline(workspace: &Path, build: &Build) -> Result<PathBuf> {
     let status = Command::new(env!("CARGO"))
         .args(["build", "--quiet", "--bin", "driftline"])
         .args(build.flags)
@@ -65,15 +65,22 @@ pub(crate) fn install_libtorch(workspace: &Path, build: &Build) -> Result<PathBu
         .status()
         .context("cargo could not be started")?;
     ensure!(status.success(), "driftline does not build");
-    let program = target_folder(workspace)
+    Ok(target_folder(workspace)
         .join(build.profile)
-        .join("driftline");
-    let output = Command::new(&program)
-        .args(["runtime", "install", "tch"])
+        .join("driftline"))
+}
+
+/// Has `driftline` bring the library of `engine` into the user's cache; its path.
+pub(crate) fn install_runtime(driftline: &Path, engine: &str) -> Result<PathBuf> {
+    let output = Command::new(driftline)
+        .args(["runtime", "install", engine])
         .stderr(std::process::Stdio::inherit())
         .output()
-        .with_context(|| format!("{} could not be started", program.display()))?;
-    ensure!(output.status.success(), "libtorch could not be installed");
+        .with_context(|| format!("{} could not be started", driftline.display()))?;
+    ensure!(
+        output.status.success(),
+        "the library of {engine} could not be installed"
+    );
     Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim()))
 }
 

@@ -1,4 +1,4 @@
-//! The Python that tests check driftline's files with, and the libraries that come with it.
+//! The Python that tests check driftline's files with.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -38,28 +38,6 @@ pub(crate) fn environment(workspace: &Path) -> Result<PathBuf> {
     std::fs::write(&installed, wanted)
         .with_context(|| format!("cannot write {}", installed.display()))?;
     Ok(python)
-}
-
-/// libonnxruntime of the environment.
-pub(crate) fn onnxruntime(python: &Path) -> Result<PathBuf> {
-    let output = Command::new(python)
-        .args(["-c", "import onnxruntime; print(onnxruntime.__path__[0])"])
-        .output()
-        .with_context(|| format!("{} could not be started", python.display()))?;
-    ensure!(
-        output.status.success(),
-        "the package onnxruntime does not load"
-    );
-    let capi = Path::new(String::from_utf8_lossy(&output.stdout).trim()).join("capi");
-    std::fs::read_dir(&capi)
-        .with_context(|| format!("cannot read {}", capi.display()))?
-        .flatten()
-        .map(|entry| entry.path())
-        .find(|path| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            name.starts_with("libonnxruntime.")
-        })
-        .with_context(|| format!("no libonnxruntime in {}", capi.display()))
 }
 
 fn run(command: &mut Command) -> Result<()> {

@@ -45,9 +45,10 @@ pub(crate) fn run() -> Result<()> {
     let workspace = crate::workspace()?;
     let target = crate::plugin::target_folder(workspace);
     let python = crate::python::environment(workspace)?;
-    let onnxruntime = crate::python::onnxruntime(&python)?;
-    println!("==> libtorch and the plugins");
-    let libtorch = crate::plugin::install_libtorch(workspace, &BUILD)?;
+    println!("==> libonnxruntime, libtorch and the plugins");
+    let driftline = crate::plugin::driftline(workspace, &BUILD)?;
+    let onnxruntime = crate::plugin::install_runtime(&driftline, "onnx")?;
+    let libtorch = crate::plugin::install_runtime(&driftline, "tch")?;
     let plugins = target.join("test-plugins");
     for name in PLUGINS {
         crate::plugin::install(workspace, name, &plugins, Some(&libtorch))?;
@@ -88,6 +89,16 @@ pub(crate) fn run() -> Result<()> {
             cargo(step, arguments, &folder, &environment)?;
         }
     }
+    println!(
+        "==> driftline conformance --plugin-path {}",
+        plugins.display()
+    );
+    let status = Command::new(&driftline)
+        .args(["conformance", "--plugin-path"])
+        .arg(&plugins)
+        .status()
+        .with_context(|| format!("{} could not be started", driftline.display()))?;
+    ensure!(status.success(), "`driftline conformance` failed");
     println!("All tests passed.");
     Ok(())
 }
