@@ -38,7 +38,10 @@ impl EmbeddingPlugin for TchBackend {
         Ok(Self {
             info: BackendInfo {
                 name: Self::NAME.to_owned(),
-                engine: ENGINE.to_owned(),
+                engine: match config.device {
+                    Device::Cpu => ENGINE.to_owned(),
+                    Device::Cuda(_) => format!("{ENGINE} (CUDA, TF32 off)"),
+                },
                 device: config.device,
                 precision: Precision::Fp32,
                 threads: config.threads,

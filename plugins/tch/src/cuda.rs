@@ -34,6 +34,9 @@ pub fn device(index: usize, runtime: Option<&Path>) -> Result<Device> {
     // SAFETY: a part of the libtorch that is in use; it registers itself as it loads.
     let library =
         unsafe { Library::open(Some(&path), RTLD_NOW | RTLD_GLOBAL) }.map_err(|cause| {
+            // What the loader says is behind the error's own text.
+            let cause = std::error::Error::source(&cause)
+                .map_or_else(|| cause.to_string(), ToString::to_string);
             refuse("the CUDA part of libtorch does not load")
                 .with("file", path.display())
                 .because(cause)
