@@ -1,42 +1,38 @@
 //! A plugin's component as an `EmbeddingBackend`.
 
-use driftline_abi::codes::{dlpack, status};
-use driftline_abi::{DlCall, DlEmbeddingTable, DlInstance, DlStr, DlTensor, DlTensorMut};
+use driftline_abi::codes::status;
+use driftline_abi::{DlCall, DlEmbeddingTable, DlError, DlInstance, DlTensor, DlTensorMut};
 use driftline_core::{
-    BackendConfig, BackendInfo, Device, EmbeddingBackend, Error, ErrorKind, ImageShape, ImageView,
-    InferenceMut, Precision, Result,
+    BackendConfig, BackendInfo, Device, EmbeddingBackend, ImageShape, ImageView, InferenceMut,
+    Precision, Result,
 };
 use serde::Deserialize;
 
+use crate::instance::{Instance, defect, missing};
 use crate::library::Library;
 use crate::manifest::ComponentKind;
-use crate::message::{ErrorBuffer, collect};
+use crate::message::ErrorBuffer;
+use crate::tensor::Dimensions;
+
+const OPERATION: &str = "open backend";
 
 /// An embedding backend of a plugin.
 pub struct PluginBackend {
     info: BackendInfo,
-    functions: Functions,
-    instance: DlInstance,
+    embed: Embed,
+    instance: Instance,
     max_batch: usize,
     calls: u64,
 }
 
-// SAFETY: the interface allows an instance to be used from any thread, one call at a time, which `&mut self` ensures.
-unsafe impl Send for PluginBackend {}
-
-/// The table, with everything that is required.
-#[derive(Clone, Copy)]
-struct Functions {
-    destroy: driftline_abi::tables::Destroy,
-    embed: unsafe extern "C" fn(
-        DlInstance,
-        *const DlCall,
-        *const DlTensor,
-        *const DlTensorMut,
-        *const DlTensorMut,
-        *mut driftline_abi::DlError,
-    ) -> u32,
-}
+type Embed = unsafe extern "C" fn(
+    DlInstance,
+    *const DlCall,
+    *const DlTensor,
+    *const DlTensorMut,
+    *const DlTensorMut,
+    *mut DlError,
+) -> u32;
 
 /// What a backend says about itself.
 #[derive(Deserialize)]
@@ -50,27 +46,15 @@ struct Description {
     classes: Vec<String>,
 }
 
-/// Frees the instance unless it becomes a backend.
-struct Instance(DlInstance, driftline_abi::tables::Destroy);
-
-impl Drop for Instance {
-    fn drop(&mut self) {
-        // SAFETY: `create` made it, and nobody uses it any more.
-        unsafe { (self.1)(self.0) };
-    }
-}
-
 impl PluginBackend {
     /// Opens the backend `name` of `library`.
     pub fn open(library: &'static Library, name: &str, config: &BackendConfig) -> Result<Self> {
         let component = library.component(ComponentKind::Embedding, name)?;
         let defect = |message: String| defect(name, message);
+        let missing = |function: &str| missing(name, function);
         // SAFETY: the component says that it is an embedding backend.
         let table: DlEmbeddingTable = unsafe { component.table.read() }
             .ok_or_else(|| defect("its table is missing".to_owned()))?;
-        let missing = |function: &str| defect(format!("its table has no `{function}`"));
-        let create = table.create.ok_or_else(|| missing("create"))?;
-        let destroy = table.destroy.ok_or_else(|| missing("destroy"))?;
         let dim = table.dim.ok_or_else(|| missing("dim"))?;
         let classes = table.classes.ok_or_else(|| missing("classes"))?;
         let limits = table.limits.ok_or_else(|| missing("limits"))?;
@@ -78,47 +62,32 @@ impl PluginBackend {
         let describe = table.describe.ok_or_else(|| missing("describe"))?;
         let config = serde_json::to_string(config)
             .map_err(|cause| defect(format!("the configuration is no JSON: {cause}")))?;
-        let mut error = ErrorBuffer::new();
-        let mut instance: DlInstance = std::ptr::null_mut();
-        // SAFETY: the text, the place and the buffer live for the call.
-        let code = unsafe { create(DlStr::new(&config), &mut instance, error.as_mut()) };
-        if code != status::OK {
-            return Err(error.error(code, "open backend", name));
-        }
-        if instance.is_null() {
-            return Err(defect("`create` succeeded without an instance".to_owned()));
-        }
-        let instance = Instance(instance, destroy);
-        let (code, text) =
-            // SAFETY: the instance is new, the writer and the buffer live for the call.
-            collect(|writer| unsafe { describe(instance.0, writer, error.as_mut()) });
-        if code != status::OK {
-            return Err(error.error(code, "open backend", name));
-        }
-        let description: Description = serde_json::from_str(&text.map_err(defect)?)
+        let instance = Instance::create(component, OPERATION, &config)?;
+        let text = instance.describe(describe, OPERATION, name)?;
+        let description: Description = serde_json::from_str(&text)
             .map_err(|cause| defect(format!("its description is wrong: {cause}")))?;
         let (mut max_batch, mut preferred_batch) = (0, 0);
+        let mut error = ErrorBuffer::new();
         // SAFETY: the instance is new, the places and the buffer live for the call.
         let code = unsafe {
             limits(
-                instance.0,
+                instance.pointer(),
                 &mut max_batch,
                 &mut preferred_batch,
                 error.as_mut(),
             )
         };
         if code != status::OK {
-            return Err(error.error(code, "open backend", name));
+            return Err(error.error(code, OPERATION, name));
         }
         // SAFETY: the instance is new.
-        let (dim, classes) = unsafe { (dim(instance.0), classes(instance.0)) };
+        let (dim, classes) = unsafe { (dim(instance.pointer()), classes(instance.pointer())) };
         if dim == 0 || classes != description.classes.len() as u64 {
             return Err(defect(format!(
                 "it gives embeddings of {dim} values and {classes} scores for {} classes",
                 description.classes.len()
             )));
         }
-        let Instance(pointer, _) = *std::mem::ManuallyDrop::new(instance);
         Ok(Self {
             info: BackendInfo {
                 name: name.to_owned(),
@@ -133,8 +102,8 @@ impl PluginBackend {
                 dim: dim as usize,
                 classes: description.classes,
             },
-            functions: Functions { destroy, embed },
-            instance: pointer,
+            embed,
+            instance,
             max_batch: match max_batch {
                 0 => usize::MAX,
                 limit => usize::try_from(limit).unwrap_or(usize::MAX),
@@ -150,32 +119,17 @@ impl PluginBackend {
         embeddings: &mut [f32],
         mut scores: Option<&mut [f32]>,
     ) -> Result<()> {
-        let ImageShape { height, width } = self.info.input;
         let n = images.len() / self.info.input.bytes();
-        let shape = [n as i64, height as i64, width as i64, 3];
-        let strides = [shape[1] * shape[2] * 3, shape[2] * 3, 3, 1];
-        let images = DlTensor {
-            struct_size: size_of::<DlTensor>() as u32,
-            dtype_code: dlpack::UINT,
-            dtype_bits: 8,
-            dtype_lanes: 1,
-            device_type: dlpack::CPU,
-            device_id: 0,
-            ndim: 4,
-            shape: shape.as_ptr(),
-            strides: strides.as_ptr(),
-            data: images.as_ptr().cast(),
-        };
+        let dimensions = Dimensions::images(n, self.info.input);
+        let images = dimensions.input(images);
         // Written by the plugin or seen to be missing.
         embeddings.fill(f32::NAN);
-        let embedding_shape = [n as i64, self.info.dim as i64];
-        let embedding_strides = [embedding_shape[1], 1];
-        let out = matrix(&embedding_shape, &embedding_strides, embeddings);
-        let score_shape = [n as i64, self.info.classes.len() as i64];
-        let score_strides = [score_shape[1], 1];
+        let dimensions = Dimensions::rows(n, self.info.dim);
+        let out = dimensions.output_f32(embeddings);
+        let dimensions = Dimensions::rows(n, self.info.classes.len());
         let score_out = scores.as_deref_mut().map(|scores| {
             scores.fill(f32::NAN);
-            matrix(&score_shape, &score_strides, scores)
+            dimensions.output_f32(scores)
         });
         let call = DlCall {
             struct_size: size_of::<DlCall>() as u32,
@@ -190,8 +144,8 @@ impl PluginBackend {
         let mut error = ErrorBuffer::new();
         // SAFETY: the instance lives, no other call runs on it, and all tensors live for the call and do not overlap.
         let code = unsafe {
-            (self.functions.embed)(
-                self.instance,
+            (self.embed)(
+                self.instance.pointer(),
                 &call,
                 &images,
                 &out,
@@ -226,27 +180,6 @@ impl PluginBackend {
     }
 }
 
-fn matrix(shape: &[i64; 2], strides: &[i64; 2], values: &mut [f32]) -> DlTensorMut {
-    DlTensorMut {
-        struct_size: size_of::<DlTensorMut>() as u32,
-        dtype_code: dlpack::FLOAT,
-        dtype_bits: 32,
-        dtype_lanes: 1,
-        device_type: dlpack::CPU,
-        device_id: 0,
-        ndim: 2,
-        shape: shape.as_ptr(),
-        strides: strides.as_ptr(),
-        data: values.as_mut_ptr().cast(),
-    }
-}
-
-fn defect(plugin: &str, message: String) -> Error {
-    Error::new(ErrorKind::Internal, "use plugin", message)
-        .with("plugin", plugin)
-        .remedy("report it to the plugin's author")
-}
-
 impl EmbeddingBackend for PluginBackend {
     fn info(&self) -> &BackendInfo {
         &self.info
@@ -273,12 +206,5 @@ impl EmbeddingBackend for PluginBackend {
             start = end;
         }
         Ok(())
-    }
-}
-
-impl Drop for PluginBackend {
-    fn drop(&mut self) {
-        // SAFETY: `create` made it, and nobody uses it any more.
-        unsafe { (self.functions.destroy)(self.instance) };
     }
 }

@@ -9,16 +9,19 @@
 //! | [`lock`] | [`Lock`]: the plugins that the operator trusts |
 //! | [`embedding`] | [`PluginBackend`]: a component as an `EmbeddingBackend` |
 //! | [`transform`] | [`PluginTransform`]: a component as a `DriftTransform` |
+//! | `instance`, `tensor` | what all kinds share: a created component, tensors over slices |
 //! | [`message`] | errors and texts of a plugin |
 //!
 //! A native plugin is code with all rights of the host. A library is loaded once in a process and stays loaded.
 
 pub mod embedding;
+mod instance;
 pub mod library;
 pub mod lock;
 pub mod manifest;
 pub mod message;
 pub mod search;
+mod tensor;
 pub mod transform;
 pub mod trust;
 

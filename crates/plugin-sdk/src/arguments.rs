@@ -9,36 +9,27 @@ use crate::guard::refuse;
 /// Most dimensions that v1 knows.
 const MAX_DIMENSIONS: u32 = 4;
 
-/// What [`DlTensor`] and [`DlTensorMut`] say alike.
-struct Description {
-    dtype: (u8, u8, u16),
-    device: i32,
-    ndim: u32,
-    shape: *const i64,
-    strides: *const i64,
-    is_null: bool,
-}
-
 /// The lengths of a contiguous CPU tensor of `dtype`, and the number of elements.
 ///
 /// # Safety
 /// `shape` and `strides` are null or have `ndim` numbers.
 unsafe fn check(
     what: &str,
-    tensor: &Description,
+    tensor: &DlTensor,
     dtype: (u8, u8),
     dimensions: u32,
 ) -> Result<(Vec<usize>, usize)> {
-    if tensor.dtype != (dtype.0, dtype.1, 1) {
+    let found = (tensor.dtype_code, tensor.dtype_bits, tensor.dtype_lanes);
+    if found != (dtype.0, dtype.1, 1) {
         return Err(refuse(format!(
-            "{what}: dtype {:?}, expected code {}, {} bits, 1 lane",
-            tensor.dtype, dtype.0, dtype.1
+            "{what}: dtype {found:?}, expected code {}, {} bits, 1 lane",
+            dtype.0, dtype.1
         )));
     }
-    if tensor.device != dlpack::CPU {
+    if tensor.device_type != dlpack::CPU {
         return Err(refuse(format!(
             "{what}: device {}, expected CPU memory",
-            tensor.device
+            tensor.device_type
         )));
     }
     if tensor.ndim != dimensions || tensor.ndim > MAX_DIMENSIONS || tensor.shape.is_null() {
@@ -74,7 +65,7 @@ unsafe fn check(
             step *= length;
         }
     }
-    if tensor.is_null && elements > 0 {
+    if tensor.data.is_null() && elements > 0 {
         return Err(refuse(format!("{what}: the data are null")));
     }
     Ok((lengths, elements))
@@ -84,25 +75,26 @@ fn too_small(what: &str) -> driftline_core::Error {
     refuse(format!("{what}: null, or smaller than version 1.0 has it"))
 }
 
+/// The tensor, if it has all members of version 1.0.
+///
+/// # Safety
+/// `tensor` is null or a tensor as the interface has it, for `'a`.
+unsafe fn described<'a>(what: &str, tensor: *const DlTensor) -> Result<&'a DlTensor> {
+    // SAFETY: promised by the caller.
+    unsafe { tensor.as_ref() }
+        .filter(|tensor| tensor.struct_size as usize >= size_of::<DlTensor>())
+        .ok_or_else(|| too_small(what))
+}
+
 /// u8 `[N, H, W, 3]`.
 ///
 /// # Safety
 /// `tensor` is null or a tensor as the interface has it, for `'a`.
 pub(crate) unsafe fn images<'a>(what: &str, tensor: *const DlTensor) -> Result<ImageView<'a>> {
     // SAFETY: promised by the caller.
-    let tensor = unsafe { tensor.as_ref() }
-        .filter(|tensor| tensor.struct_size as usize >= size_of::<DlTensor>())
-        .ok_or_else(|| too_small(what))?;
-    let description = Description {
-        dtype: (tensor.dtype_code, tensor.dtype_bits, tensor.dtype_lanes),
-        device: tensor.device_type,
-        ndim: tensor.ndim,
-        shape: tensor.shape,
-        strides: tensor.strides,
-        is_null: tensor.data.is_null(),
-    };
+    let tensor = unsafe { described(what, tensor)? };
     // SAFETY: promised by the caller.
-    let (lengths, elements) = unsafe { check(what, &description, (dlpack::UINT, 8), 4)? };
+    let (lengths, elements) = unsafe { check(what, tensor, (dlpack::UINT, 8), 4)? };
     let bytes = if elements == 0 {
         &[]
     } else {
@@ -130,21 +122,12 @@ pub(crate) unsafe fn output<'a, T: Element>(
     tensor: *const DlTensorMut,
     dimensions: u32,
 ) -> Result<(Vec<usize>, &'a mut [T])> {
+    // SAFETY: promised by the caller; both structs have the same layout, and the data are not touched through it.
+    let described = unsafe { described(what, tensor.cast())? };
     // SAFETY: promised by the caller.
-    let tensor = unsafe { tensor.as_ref() }
-        .filter(|tensor| tensor.struct_size as usize >= size_of::<DlTensorMut>())
-        .ok_or_else(|| too_small(what))?;
-    let description = Description {
-        dtype: (tensor.dtype_code, tensor.dtype_bits, tensor.dtype_lanes),
-        device: tensor.device_type,
-        ndim: tensor.ndim,
-        shape: tensor.shape,
-        strides: tensor.strides,
-        is_null: tensor.data.is_null(),
-    };
-    // SAFETY: promised by the caller.
-    let (lengths, elements) = unsafe { check(what, &description, T::DTYPE, dimensions)? };
-    let data = tensor.data.cast::<T>();
+    let (lengths, elements) = unsafe { check(what, described, T::DTYPE, dimensions)? };
+    // SAFETY: not null and large enough, as was just checked.
+    let data = unsafe { (*tensor).data }.cast::<T>();
     if elements > 0 && !data.is_aligned() {
         return Err(refuse(format!("{what}: the data are not aligned")));
     }

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::arguments;
 use crate::guard::{guard, guard_or, refuse, text};
-use crate::instance::Instance;
+use crate::instance::{Instance, destroy, health};
 
 /// An embedding backend that a plugin offers.
 pub trait EmbeddingPlugin: EmbeddingBackend + Sized + 'static {
@@ -113,16 +113,6 @@ unsafe extern "C" fn create<T: EmbeddingPlugin>(
 ) -> u32 {
     // SAFETY: the host passes arguments as the interface has them.
     unsafe { guard(err, || Instance::put(T::open(&config(json)?)?, instance)) }
-}
-
-unsafe extern "C" fn destroy<T: EmbeddingPlugin>(instance: DlInstance) {
-    // SAFETY: the host destroys what `create` made, once.
-    guard_or((), || unsafe { Instance::<T>::free(instance) });
-}
-
-unsafe extern "C" fn health<T: EmbeddingPlugin>(instance: DlInstance, err: *mut DlError) -> u32 {
-    // SAFETY: the host passes what `create` made.
-    unsafe { guard(err, || Instance::<T>::enter(instance, |_| Ok(()))) }
 }
 
 unsafe extern "C" fn dim<T: EmbeddingPlugin>(instance: DlInstance) -> u64 {

@@ -2,10 +2,10 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use driftline_abi::DlInstance;
+use driftline_abi::{DlError, DlInstance};
 use driftline_core::{Error, ErrorKind, Result};
 
-use crate::guard::refuse;
+use crate::guard::{guard, guard_or, refuse};
 
 /// A component that was created.
 pub(crate) struct Instance<T> {
@@ -71,6 +71,18 @@ impl<T> Instance<T> {
             drop(unsafe { Box::from_raw(instance.cast::<Self>()) });
         }
     }
+}
+
+/// `destroy` of every table.
+pub(crate) unsafe extern "C" fn destroy<T>(instance: DlInstance) {
+    // SAFETY: the host destroys what `create` made, once.
+    guard_or((), || unsafe { Instance::<T>::free(instance) });
+}
+
+/// `health` of every table.
+pub(crate) unsafe extern "C" fn health<T>(instance: DlInstance, err: *mut DlError) -> u32 {
+    // SAFETY: the host passes what `create` made.
+    unsafe { guard(err, || Instance::<T>::enter(instance, |_| Ok(()))) }
 }
 
 struct PoisonOnPanic<'a>(&'a AtomicBool);

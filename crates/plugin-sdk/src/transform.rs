@@ -10,8 +10,8 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use crate::arguments;
-use crate::guard::{guard, guard_or, refuse, text};
-use crate::instance::Instance;
+use crate::guard::{guard, refuse, text};
+use crate::instance::{Instance, destroy, health};
 
 /// A drift transform that a plugin offers.
 pub trait TransformPlugin: DriftTransform + Sized + 'static {
@@ -90,16 +90,6 @@ unsafe extern "C" fn create<T: TransformPlugin>(
 ) -> u32 {
     // SAFETY: the host passes arguments as the interface has them.
     unsafe { guard(err, || Instance::put(make::<T>(json)?, instance)) }
-}
-
-unsafe extern "C" fn destroy<T: TransformPlugin>(instance: DlInstance) {
-    // SAFETY: the host destroys what `create` made, once.
-    guard_or((), || unsafe { Instance::<T>::free(instance) });
-}
-
-unsafe extern "C" fn health<T: TransformPlugin>(instance: DlInstance, err: *mut DlError) -> u32 {
-    // SAFETY: the host passes what `create` made.
-    unsafe { guard(err, || Instance::<T>::enter(instance, |_| Ok(()))) }
 }
 
 unsafe extern "C" fn apply<T: TransformPlugin>(

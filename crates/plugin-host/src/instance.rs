@@ -1,0 +1,91 @@
+//! An instance of a component: what every kind does alike.
+
+use driftline_abi::codes::status;
+use driftline_abi::{DlError, DlInstance, DlLeadingTable, DlStr, DlWriter};
+use driftline_core::{Error, ErrorKind, Result};
+
+use crate::library::Component;
+use crate::message::{ErrorBuffer, collect};
+
+/// A component's function that writes about an instance.
+pub(crate) type Describe = unsafe extern "C" fn(DlInstance, *const DlWriter, *mut DlError) -> u32;
+
+/// An instance, destroyed when it is dropped.
+pub(crate) struct Instance {
+    pointer: DlInstance,
+    destroy: driftline_abi::tables::Destroy,
+}
+
+// SAFETY: the interface allows an instance to be used from any thread.
+unsafe impl Send for Instance {}
+// SAFETY: whoever holds it calls one function at a time, unless the component declares that calls may be concurrent.
+unsafe impl Sync for Instance {}
+
+impl Instance {
+    /// Has `component` make an instance from `config`, which is JSON.
+    pub(crate) fn create(
+        component: &Component,
+        operation: &'static str,
+        config: &str,
+    ) -> Result<Self> {
+        let name = &component.name;
+        // SAFETY: every table begins with these members.
+        let table: DlLeadingTable = unsafe { component.table.read() }
+            .ok_or_else(|| defect(name, "its table is missing".to_owned()))?;
+        let create = table.create.ok_or_else(|| missing(name, "create"))?;
+        let destroy = table.destroy.ok_or_else(|| missing(name, "destroy"))?;
+        let mut error = ErrorBuffer::new();
+        let mut pointer: DlInstance = std::ptr::null_mut();
+        // SAFETY: the text, the place and the buffer live for the call.
+        let code = unsafe { create(DlStr::new(config), &mut pointer, error.as_mut()) };
+        if code != status::OK {
+            return Err(error.error(code, operation, name));
+        }
+        if pointer.is_null() {
+            let message = "`create` succeeded without an instance";
+            return Err(defect(name, message.to_owned()));
+        }
+        Ok(Self { pointer, destroy })
+    }
+
+    /// What `describe` writes about it.
+    pub(crate) fn describe(
+        &self,
+        describe: Describe,
+        operation: &'static str,
+        name: &str,
+    ) -> Result<String> {
+        let mut error = ErrorBuffer::new();
+        let (code, text) =
+            // SAFETY: the instance lives, the writer and the buffer live for the call.
+            collect(|writer| unsafe { describe(self.pointer, writer, error.as_mut()) });
+        if code != status::OK {
+            return Err(error.error(code, operation, name));
+        }
+        text.map_err(|message| defect(name, message))
+    }
+
+    /// The pointer, for functions of the component.
+    pub(crate) fn pointer(&self) -> DlInstance {
+        self.pointer
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        // SAFETY: `create` made it, and nobody uses it any more.
+        unsafe { (self.destroy)(self.pointer) };
+    }
+}
+
+/// The component `name` breaks the interface.
+pub(crate) fn defect(name: &str, message: String) -> Error {
+    Error::new(ErrorKind::Internal, "use plugin", message)
+        .with("plugin", name)
+        .remedy("report it to the plugin's author")
+}
+
+/// The table of the component `name` lacks a function that is required.
+pub(crate) fn missing(name: &str, function: &str) -> Error {
+    defect(name, format!("its table has no `{function}`"))
+}
