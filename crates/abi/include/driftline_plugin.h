@@ -38,6 +38,10 @@ extern "C" {
 #define DL_KIND_TRANSFORM 2u
 #define DL_KIND_SINK 3u
 
+/* part of DlSinkTable.publish */
+#define DL_PART_BASELINE 0u
+#define DL_PART_EVENTS 1u
+
 /* DlError.flags */
 #define DL_ERROR_RETRYABLE 1u
 #define DL_ERROR_TRUNCATED 2u
@@ -213,7 +217,7 @@ typedef struct {
   uint32_t (*health)(DlInstance instance, DlError *err);
   uint32_t (*prepare)(DlInstance instance, DlStr monitor, DlError *err);
   /* schema and array are a struct ArrowSchema and a struct ArrowArray of the Arrow C data interface, moved in.
-   * part is 0 for the baseline, 1 for events. */
+   * The columns are those of driftline's rows, in one struct array. accepted + duplicates are the rows. */
   uint32_t (*publish)(DlInstance instance, const DlCall *call, uint32_t part, void *schema, void *array,
                       uint64_t *accepted, uint64_t *duplicates, DlError *err);
   uint32_t (*flush)(DlInstance instance, const DlCall *call, DlError *err);

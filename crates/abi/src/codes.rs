@@ -34,6 +34,14 @@ pub mod kind {
     pub const SINK: u32 = 3;
 }
 
+/// What rows belong to, in `DlSinkTable::publish`.
+pub mod part {
+    /// The baseline.
+    pub const BASELINE: u32 = 0;
+    /// Events.
+    pub const EVENTS: u32 = 1;
+}
+
 /// `DlError::flags`.
 pub mod error_flags {
     /// The same call may succeed later.

@@ -25,7 +25,7 @@ pub fn doctor(args: &DoctorArgs, plugins: &Plugins, output: Output) -> anyhow::R
     let (backends, transforms, sinks) = (
         registries::backends(plugins)?,
         registries::transforms(plugins)?,
-        registries::sinks()?,
+        registries::sinks(plugins)?,
     );
     let store = match std::fs::metadata(&args.store) {
         Ok(metadata) if metadata.is_dir() && metadata.permissions().readonly() => "read-only",

@@ -112,8 +112,8 @@ pub fn transforms(plugins: &Plugins, output: Output) -> anyhow::Result<Outcome> 
 }
 
 /// Lists the sinks.
-pub fn sinks(output: Output) -> anyhow::Result<Outcome> {
-    show(&entries(&registries::sinks()?), output)
+pub fn sinks(plugins: &Plugins, output: Output) -> anyhow::Result<Outcome> {
+    show(&entries(&registries::sinks(plugins)?), output)
 }
 
 /// Lists the statistics.

@@ -82,7 +82,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Conformance(args) => conformance::conformance(&args, &find()?, output),
         Command::Backends => list::backends(&find()?, output),
         Command::Transforms => list::transforms(&find()?, output),
-        Command::Sinks => list::sinks(output),
+        Command::Sinks => list::sinks(&find()?, output),
         Command::Statistics => list::statistics(output),
         Command::Doctor(args) => doctor::doctor(&args, &find()?, output),
         Command::Completions { shell } => {

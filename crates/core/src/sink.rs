@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use arrow_array::RecordBatch;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::{Result, RowSchema};
 
@@ -12,6 +13,18 @@ use crate::{Result, RowSchema};
 pub struct SinkConfig {
     /// Folder for everything the sink keeps on this machine.
     pub store: PathBuf,
+    /// What else the sink is told, by name; a sink refuses what it does not know.
+    pub options: Map<String, Value>,
+}
+
+impl SinkConfig {
+    /// A sink without options.
+    pub fn new(store: PathBuf) -> Self {
+        Self {
+            store,
+            options: Map::new(),
+        }
+    }
 }
 
 /// What a sink is.

@@ -125,10 +125,11 @@ impl Plan {
                 windows: windows.iter().map(identity).collect(),
             })?,
         };
-        let sink = registries::sinks()?.build(
+        let sink = registries::sinks(&plugins)?.build(
             &settings.sink.name,
             &SinkConfig {
                 store: settings.sink.store.clone(),
+                options: settings.sink.options.clone(),
             },
         )?;
         let store = &settings.sink.store;

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use driftline_core::{
-    BackendConfig, DriftTransform, EmbeddingBackend, Error, ErrorKind, Registration, Registry,
-    Result, TransformSpec,
+    BackendConfig, DriftTransform, EmbeddingBackend, Error, ErrorKind, MonitorSink, Registration,
+    Registry, Result, SinkConfig, TransformSpec,
 };
 use driftline_plugin_host::manifest::ManifestComponent;
 use driftline_plugin_host::{
-    ComponentKind, Library, Lock, Manifest, PluginBackend, PluginTransform, Policy, Search, search,
+    ComponentKind, Library, Lock, Manifest, PluginBackend, PluginSink, PluginTransform, Policy,
+    Search, search,
 };
 use etcetera::BaseStrategy;
 
@@ -91,49 +92,79 @@ impl Plugins {
         &self,
         registry: &mut Registry<TransformSpec, Box<dyn DriftTransform>>,
     ) {
-        for (manifest, component) in self.components(ComponentKind::Transform) {
-            let (plugin, policy) = (manifest.clone(), self.policy.clone());
+        self.register(registry, ComponentKind::Transform, |plugin, _| {
+            move |spec: &TransformSpec| {
+                let library = plugin.open(None)?.0;
+                Ok(Box::new(PluginTransform::new(library, spec)?) as _)
+            }
+        });
+    }
+
+    /// Registers the embedding backends, in the same way.
+    pub(crate) fn register_backends(
+        &self,
+        registry: &mut Registry<BackendConfig, Box<dyn EmbeddingBackend>>,
+    ) {
+        self.register(registry, ComponentKind::Embedding, |plugin, name| {
+            move |config: &BackendConfig| {
+                let (library, runtime) = plugin.open(config.runtime.as_deref())?;
+                let config = BackendConfig {
+                    runtime,
+                    ..config.clone()
+                };
+                Ok(Box::new(PluginBackend::open(library, &name, &config)?) as _)
+            }
+        });
+    }
+
+    /// Registers the sinks, in the same way.
+    pub(crate) fn register_sinks(&self, registry: &mut Registry<SinkConfig, Box<dyn MonitorSink>>) {
+        self.register(registry, ComponentKind::Sink, |plugin, name| {
+            move |config: &SinkConfig| {
+                let library = plugin.open(None)?.0;
+                Ok(Box::new(PluginSink::open(library, &name, &config.options)?) as _)
+            }
+        });
+    }
+
+    fn register<C, T, F>(
+        &self,
+        registry: &mut Registry<C, T>,
+        kind: ComponentKind,
+        constructor: impl Fn(Plugin, String) -> F,
+    ) where
+        F: Fn(&C) -> Result<T> + Send + Sync + 'static,
+    {
+        for (manifest, component) in self.components(kind) {
+            let plugin = Plugin {
+                manifest: manifest.clone(),
+                policy: self.policy.clone(),
+            };
             let registered = registry.register(Registration {
                 name: component.name.clone(),
                 aliases: Vec::new(),
                 summary: component.summary.clone(),
                 origin: manifest.library.display().to_string(),
-                constructor: Ok(Box::new(move |spec| transform(&plugin, &policy, spec))),
+                constructor: Ok(Box::new(constructor(plugin, component.name.clone()))),
             });
             if let Err(error) = registered {
                 log::warn!("a plugin is left out: {error}");
             }
         }
     }
+}
 
-    /// Registers the embedding backends. One whose name is taken is left out with a warning.
-    pub(crate) fn register_backends(
-        &self,
-        registry: &mut Registry<BackendConfig, Box<dyn EmbeddingBackend>>,
-    ) {
-        for (manifest, component) in self.components(ComponentKind::Embedding) {
-            let (plugin, name) = (manifest.clone(), component.name.clone());
-            let policy = self.policy.clone();
-            let registered = registry.register(Registration {
-                name: name.clone(),
-                aliases: Vec::new(),
-                summary: component.summary.clone(),
-                origin: manifest.library.display().to_string(),
-                constructor: Ok(Box::new(move |config| {
-                    let runtime =
-                        prepare_runtime(plugin.runtime.as_deref(), config.runtime.as_deref())?;
-                    let config = BackendConfig {
-                        runtime,
-                        ..config.clone()
-                    };
-                    let library = Library::open(&plugin, &policy)?;
-                    Ok(Box::new(PluginBackend::open(library, &name, &config)?) as _)
-                })),
-            });
-            if let Err(error) = registered {
-                log::warn!("a plugin is left out: {error}");
-            }
-        }
+/// A plugin that is loaded when something of it is made.
+struct Plugin {
+    manifest: Manifest,
+    policy: Policy,
+}
+
+impl Plugin {
+    /// Loads it, after the library of its engine, which `runtime` may name; returns where that is.
+    fn open(&self, runtime: Option<&Path>) -> Result<(&'static Library, Option<PathBuf>)> {
+        let runtime = prepare_runtime(self.manifest.runtime.as_deref(), runtime)?;
+        Ok((Library::open(&self.manifest, &self.policy)?, runtime))
     }
 }
 
@@ -149,17 +180,6 @@ fn default_lock() -> Result<PathBuf> {
         .remedy("set HOME, or plugins.lock")
     })?;
     Ok(folders.config_dir().join("driftline/plugins.lock"))
-}
-
-/// The transform that `spec` asks for, of `plugin`.
-fn transform(
-    plugin: &Manifest,
-    policy: &Policy,
-    spec: &TransformSpec,
-) -> Result<Box<dyn DriftTransform>> {
-    prepare_runtime(plugin.runtime.as_deref(), None)?;
-    let library = Library::open(plugin, policy)?;
-    Ok(Box::new(PluginTransform::new(library, spec)?))
 }
 
 /// Loads the library of the engine that a plugin is linked to, as its manifest says, and returns its folder.

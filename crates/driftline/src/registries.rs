@@ -48,10 +48,11 @@ pub fn transforms(plugins: &Plugins) -> Result<Registry<TransformSpec, Box<dyn D
     Ok(registry)
 }
 
-/// All sinks.
-pub fn sinks() -> Result<Registry<SinkConfig, Box<dyn MonitorSink>>> {
+/// All sinks: those that are compiled in, and those of plugins.
+pub fn sinks(plugins: &Plugins) -> Result<Registry<SinkConfig, Box<dyn MonitorSink>>> {
     let mut registry = Registry::new("sink");
     driftline_sink_local::register(&mut registry)?;
+    plugins.register_sinks(&mut registry);
     Ok(registry)
 }
 

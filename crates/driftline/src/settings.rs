@@ -152,6 +152,8 @@ pub struct SinkSettings {
     pub name: String,
     /// Folder for the local store, and for what a stopped run needs to go on.
     pub store: PathBuf,
+    /// What else the sink is told; see the sink's own page, or `driftline plugin inspect`.
+    pub options: serde_json::Map<String, serde_json::Value>,
 }
 
 impl Default for Settings {
@@ -225,6 +227,7 @@ impl Default for SinkSettings {
         Self {
             name: "local".to_owned(),
             store: PathBuf::from("driftline-store"),
+            options: serde_json::Map::new(),
         }
     }
 }

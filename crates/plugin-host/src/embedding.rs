@@ -8,7 +8,7 @@ use driftline_core::{
 };
 use serde::Deserialize;
 
-use crate::instance::{Instance, defect, missing};
+use crate::instance::{Instance, call, defect, missing};
 use crate::library::Library;
 use crate::manifest::ComponentKind;
 use crate::message::ErrorBuffer;
@@ -60,7 +60,7 @@ impl PluginBackend {
         let limits = table.limits.ok_or_else(|| missing("limits"))?;
         let embed = table.embed.ok_or_else(|| missing("embed"))?;
         let describe = table.describe.ok_or_else(|| missing("describe"))?;
-        let config = serde_json::to_string(config)
+        let config = serde_json::to_value(config)
             .map_err(|cause| defect(format!("the configuration is no JSON: {cause}")))?;
         let instance = Instance::create(component, OPERATION, &config)?;
         let text = instance.describe(describe, OPERATION, name)?;
@@ -131,15 +131,7 @@ impl PluginBackend {
             scores.fill(f32::NAN);
             dimensions.output_f32(scores)
         });
-        let call = DlCall {
-            struct_size: size_of::<DlCall>() as u32,
-            flags: 0,
-            batch_id: self.calls,
-            seed: 0,
-            deadline_ns: 0,
-            rows: std::ptr::null(),
-            row_count: 0,
-        };
+        let call = call(self.calls, 0, &[]);
         self.calls += 1;
         let mut error = ErrorBuffer::new();
         // SAFETY: the instance lives, no other call runs on it, and all tensors live for the call and do not overlap.

@@ -9,7 +9,8 @@
 //! | [`lock`] | [`Lock`]: the plugins that the operator trusts |
 //! | [`embedding`] | [`PluginBackend`]: a component as an `EmbeddingBackend` |
 //! | [`transform`] | [`PluginTransform`]: a component as a `DriftTransform` |
-//! | `instance`, `tensor` | what all kinds share: a created component, tensors over slices |
+//! | [`sink`] | [`PluginSink`]: a component as a `MonitorSink` |
+//! | `instance`, `schema`, `tensor` | what kinds share: a created component, its configuration, tensors over slices |
 //! | [`message`] | errors and texts of a plugin |
 //!
 //! A native plugin is code with all rights of the host. A library is loaded once in a process and stays loaded.
@@ -20,7 +21,9 @@ pub mod library;
 pub mod lock;
 pub mod manifest;
 pub mod message;
+mod schema;
 pub mod search;
+pub mod sink;
 mod tensor;
 pub mod transform;
 pub mod trust;
@@ -30,4 +33,5 @@ pub use library::{Component, Library, Policy};
 pub use lock::Lock;
 pub use manifest::{ComponentKind, Manifest};
 pub use search::{Found, Search, search};
+pub use sink::PluginSink;
 pub use transform::PluginTransform;

@@ -9,7 +9,7 @@ use driftline_core::{
     TransformSpec,
 };
 
-use crate::instance::{Instance, defect, missing};
+use crate::instance::{Instance, call, defect, missing};
 use crate::library::{Component, Library};
 use crate::manifest::ComponentKind;
 use crate::message::ErrorBuffer;
@@ -32,6 +32,7 @@ pub struct PluginTransform {
     instance: Instance,
     /// Taken for each call where the plugin does not allow calls in parallel.
     one_at_a_time: Option<Mutex<()>>,
+    fill: u8,
 }
 
 impl PluginTransform {
@@ -47,7 +48,7 @@ impl PluginTransform {
         let apply = table.apply.ok_or_else(|| missing(name, "apply"))?;
         let describe = table.describe.ok_or_else(|| missing(name, "describe"))?;
         let parameters = spec.resolve_positional(&parameters(component)?)?;
-        let config = serde_json::Value::Object(parameters).to_string();
+        let config = serde_json::Value::Object(parameters);
         let instance = Instance::create(component, OPERATION, &config)?;
         let expression = instance.describe(describe, OPERATION, name)?;
         let concurrent = component.capability_bits & capability::CONCURRENT != 0;
@@ -59,7 +60,13 @@ impl PluginTransform {
             apply,
             instance,
             one_at_a_time: (!concurrent).then(Mutex::default),
+            fill: 0,
         })
+    }
+
+    /// Has the memory that the plugin writes to hold `fill` before each call: bytes that follow it were not written.
+    pub fn written_over(self, fill: u8) -> Self {
+        Self { fill, ..self }
     }
 }
 
@@ -95,17 +102,10 @@ impl DriftTransform for PluginTransform {
         let size = images.shape();
         let dimensions = Dimensions::images(images.len(), size);
         let input = dimensions.input(images.as_bytes());
-        let mut changed = vec![0_u8; images.as_bytes().len()];
+        let mut changed = vec![self.fill; images.as_bytes().len()];
         let output = dimensions.output_u8(&mut changed);
-        let call = DlCall {
-            struct_size: size_of::<DlCall>() as u32,
-            flags: 0,
-            batch_id: ctx.rows.first().copied().unwrap_or_default(),
-            seed: ctx.seed,
-            deadline_ns: 0,
-            rows: ctx.rows.as_ptr(),
-            row_count: ctx.rows.len() as u64,
-        };
+        let first = ctx.rows.first().copied().unwrap_or_default();
+        let call = call(first, ctx.seed, ctx.rows);
         let mut error = ErrorBuffer::new();
         let alone = self.one_at_a_time.as_ref();
         let alone = alone.map(|lock| lock.lock().unwrap_or_else(PoisonError::into_inner));

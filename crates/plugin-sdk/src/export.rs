@@ -78,8 +78,8 @@ impl Crate {
     }
 }
 
-/// Exports the types of this crate as a plugin: `export_plugin! { embeddings: [A], transforms: [B, C] }`; either list
-/// may be left out. Once in a crate of type `cdylib`.
+/// Exports the types of this crate as a plugin: `export_plugin! { embeddings: [A], transforms: [B, C], sinks: [D] }`; any
+/// list may be left out. Once in a crate of type `cdylib`.
 ///
 /// A crate whose `create` starts threads that `drop` joins says so with `spawns_threads: true,` first.
 #[macro_export]
@@ -88,6 +88,7 @@ macro_rules! export_plugin {
         $(spawns_threads: $spawns:literal,)?
         $(embeddings: [$($embedding:ty),* $(,)?])? $(,)?
         $(transforms: [$($transform:ty),* $(,)?])? $(,)?
+        $(sinks: [$($sink:ty),* $(,)?])? $(,)?
     ) => {
         /// The entry of the plugin.
         ///
@@ -109,6 +110,7 @@ macro_rules! export_plugin {
             let components = || vec![
                 $($($crate::embedding::component::<$embedding>(env!("CARGO_PKG_VERSION")),)*)?
                 $($($crate::transform::component::<$transform>(env!("CARGO_PKG_VERSION")),)*)?
+                $($($crate::sink::component::<$sink>(env!("CARGO_PKG_VERSION")),)*)?
             ];
             // SAFETY: the host passes both as the interface has them.
             unsafe { EXPORTED.enter(host, err, &about, components) }

@@ -51,6 +51,7 @@
 //! | --- | --- |
 //! | [`embedding`] | [`EmbeddingPlugin`]: an `EmbeddingBackend` as a table |
 //! | [`transform`] | [`TransformPlugin`]: a `DriftTransform` as a table |
+//! | [`sink`] | [`SinkPlugin`]: a `MonitorSink` as a table |
 //! | [`export`] | what [`export_plugin!`] expands to |
 //!
 //! A panic becomes an error that names it, and the instance in which it happened is not entered again. What is logged
@@ -62,11 +63,14 @@ pub mod export;
 mod guard;
 mod instance;
 mod logger;
+pub mod sink;
 pub mod transform;
 
+pub use arrow_array;
 pub use driftline_abi as abi;
 pub use driftline_core as core;
 pub use embedding::EmbeddingPlugin;
 pub use log;
 pub use schemars;
+pub use sink::SinkPlugin;
 pub use transform::TransformPlugin;

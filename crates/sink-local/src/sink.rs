@@ -49,6 +49,14 @@ impl LocalSink {
     /// # Errors
     /// `InvalidConfig` if the place is taken by a file.
     pub fn open(config: &SinkConfig) -> Result<Self> {
+        if let Some(option) = config.options.keys().next() {
+            return Err(Error::new(
+                ErrorKind::InvalidConfig,
+                "open the store",
+                format!("the sink `local` has no option `{option}`"),
+            )
+            .remedy("it has none; the folder is `sink.store`"));
+        }
         let store = config.store.clone();
         if store.exists() && !store.is_dir() {
             return Err(Error::new(

@@ -304,7 +304,7 @@ fn another_schema_or_other_weights_are_refused_with_both_values() {
         let mut spec = spec();
         change(&mut spec);
         let store = folder.path().to_owned();
-        let mut sink = LocalSink::open(&SinkConfig { store }).unwrap();
+        let mut sink = LocalSink::open(&SinkConfig::new(store)).unwrap();
         sink.prepare(&spec).unwrap_err()
     };
     let dim = refusal(&|s| s.schema.dim = 16);
@@ -347,7 +347,7 @@ fn a_monitor_json_that_cannot_be_used_is_named_with_a_way_out() {
     ] {
         fs::write(&path, text).unwrap();
         let store = folder.path().to_owned();
-        let mut sink = LocalSink::open(&SinkConfig { store }).unwrap();
+        let mut sink = LocalSink::open(&SinkConfig::new(store)).unwrap();
         for error in [
             sink.prepare(&spec()).unwrap_err(),
             Store::open(folder.path(), "p", "m").unwrap_err(),
@@ -368,10 +368,7 @@ fn a_monitor_json_that_cannot_be_used_is_named_with_a_way_out() {
 #[test]
 fn bad_rows_are_refused_and_nothing_is_written() {
     let folder = tempfile::tempdir().unwrap();
-    let mut unprepared = LocalSink::open(&SinkConfig {
-        store: folder.path().to_owned(),
-    })
-    .unwrap();
+    let mut unprepared = LocalSink::open(&SinkConfig::new(folder.path().to_owned())).unwrap();
     assert_eq!(
         unprepared.publish_events(&rows(0..1)).unwrap_err().kind(),
         ErrorKind::Internal
@@ -433,7 +430,7 @@ fn a_store_that_is_missing_or_no_folder_is_named() {
 
     let file = folder.path().join("file");
     fs::write(&file, b"").unwrap();
-    let error = LocalSink::open(&SinkConfig { store: file }).unwrap_err();
+    let error = LocalSink::open(&SinkConfig::new(file)).unwrap_err();
     assert!(error.to_string().contains("not a folder"), "{error}");
 }
 
@@ -443,7 +440,7 @@ fn an_entry_named_local_is_registered() {
     let mut registry = Registry::new("sink");
     register(&mut registry).unwrap();
     let store = folder.path().to_owned();
-    let mut sink = registry.build("local", &SinkConfig { store }).unwrap();
+    let mut sink = registry.build("local", &SinkConfig::new(store)).unwrap();
     sink.prepare(&spec()).unwrap();
     assert_eq!(sink.publish_events(&rows(0..5)).unwrap(), ack(5, 0));
     assert_eq!(sink.info().name, "local");
@@ -452,10 +449,8 @@ fn an_entry_named_local_is_registered() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_place_that_cannot_be_written_to_is_a_resource_error() {
-    let mut sink = LocalSink::open(&SinkConfig {
-        store: Path::new("/proc/driftline").to_owned(),
-    })
-    .unwrap();
+    let mut sink =
+        LocalSink::open(&SinkConfig::new(Path::new("/proc/driftline").to_owned())).unwrap();
     let error = sink.prepare(&spec()).unwrap_err();
     assert!(error.to_string().contains("/proc/driftline"), "{error}");
     assert!(
@@ -541,9 +536,7 @@ mod mounted {
         prepared.publish_events(&rows(0..120)).unwrap();
         assert!(mount("remount,ro", store));
         assert_events(store, 0..120);
-        let config = SinkConfig {
-            store: store.to_owned(),
-        };
+        let config = SinkConfig::new(store.to_owned());
         for error in [
             prepared.publish_events(&rows(0..130)).unwrap_err(),
             LocalSink::open(&config)

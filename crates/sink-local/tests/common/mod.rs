@@ -38,10 +38,7 @@ pub fn spec() -> MonitorSpec {
 }
 
 pub fn sink(store: &Path) -> LocalSink {
-    let mut sink = LocalSink::open(&SinkConfig {
-        store: store.to_owned(),
-    })
-    .unwrap();
+    let mut sink = LocalSink::open(&SinkConfig::new(store.to_owned())).unwrap();
     sink.prepare(&spec()).unwrap();
     sink
 }

@@ -1,0 +1,178 @@
+//! A sink that appends rows to files of JSON lines, one object for each row:
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `FOLDER/PROJECT/MODEL/monitor.json` | what is monitored |
+//! | `FOLDER/PROJECT/MODEL/baseline.jsonl` | rows of the baseline |
+//! | `FOLDER/PROJECT/MODEL/events.jsonl` | events |
+
+mod appended;
+
+use std::path::{Component, Path, PathBuf};
+
+use driftline_plugin_sdk::arrow_array::RecordBatch;
+use driftline_plugin_sdk::core::{
+    Ack, Error, ErrorKind, MonitorSink, MonitorSpec, Result, SinkInfo,
+};
+use driftline_plugin_sdk::{SinkPlugin, export_plugin};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::appended::Appended;
+
+/// What a user writes below `[sink.options]`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Options {
+    /// Folder for the files; made where it is not there.
+    #[serde(default = "folder")]
+    folder: PathBuf,
+}
+
+fn folder() -> PathBuf {
+    PathBuf::from("driftline-json-lines")
+}
+
+/// Appends rows; an `event_id` that is in the file counts as a duplicate.
+///
+/// # Behavior
+/// - When a publish call returns, its rows survive a crash of the machine.
+/// - A line that a crash left half-written is cut off when the file is opened next: its row was never acknowledged.
+/// - One process at a time has a file open; another one waits.
+struct JsonLines {
+    info: SinkInfo,
+    folder: PathBuf,
+    files: Option<Files>,
+}
+
+struct Files {
+    baseline: Appended,
+    events: Appended,
+}
+
+impl SinkPlugin for JsonLines {
+    const NAME: &'static str = "json_lines";
+    const SUMMARY: &'static str = "JSON lines in a folder; options: folder";
+    type Options = Options;
+
+    fn open(Options { folder }: Options) -> Result<Self> {
+        if folder.exists() && !folder.is_dir() {
+            return Err(
+                refuse("the place of the rows is not a folder").with("file", folder.display())
+            );
+        }
+        Ok(Self {
+            info: SinkInfo {
+                name: Self::NAME.to_owned(),
+                location: folder.display().to_string(),
+            },
+            folder,
+            files: None,
+        })
+    }
+}
+
+fn refuse(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::InvalidConfig, "open sink", message)
+}
+
+/// `name` as a folder, if it is plain.
+fn plain<'a>(what: &str, name: &'a str) -> Result<&'a Path> {
+    let path = Path::new(name);
+    let mut parts = path.components();
+    match (parts.next(), parts.next()) {
+        (Some(Component::Normal(part)), None) if part == path.as_os_str() => Ok(path),
+        _ => Err(refuse(format!(
+            "the {what} `{name}` cannot be the name of a folder"
+        ))),
+    }
+}
+
+/// Keeps `monitor` in `path`; refuses one that differs in its schema from the one that is there.
+fn keep_monitor(path: &Path, monitor: &MonitorSpec) -> Result<()> {
+    let io = |cause| Error::io("prepare sink", path, cause);
+    match std::fs::read(path) {
+        Ok(known) => {
+            let known: MonitorSpec = serde_json::from_slice(&known).map_err(|cause| {
+                Error::new(
+                    ErrorKind::InvalidData,
+                    "prepare sink",
+                    "the file is damaged",
+                )
+                .with("file", path.display())
+                .because(cause)
+            })?;
+            if known.schema == monitor.schema {
+                return Ok(());
+            }
+            Err(refuse(format!(
+                "the rows that are there have {} values and {} classes, the new ones have {} and {}",
+                known.schema.dim,
+                known.schema.classes.len(),
+                monitor.schema.dim,
+                monitor.schema.classes.len()
+            ))
+            .with("file", path.display())
+            .remedy("use another project, model or folder"))
+        }
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
+            let text = serde_json::to_vec_pretty(monitor).map_err(|cause| {
+                Error::new(
+                    ErrorKind::Internal,
+                    "prepare sink",
+                    "the monitor is no JSON",
+                )
+                .because(cause)
+            })?;
+            // Whole or not at all.
+            let new = path.with_extension("new");
+            std::fs::write(&new, text).map_err(io)?;
+            std::fs::rename(&new, path).map_err(io)
+        }
+        Err(cause) => Err(io(cause)),
+    }
+}
+
+impl MonitorSink for JsonLines {
+    fn info(&self) -> &SinkInfo {
+        &self.info
+    }
+
+    fn prepare(&mut self, monitor: &MonitorSpec) -> Result<()> {
+        let folder = self
+            .folder
+            .join(plain("project", &monitor.project)?)
+            .join(plain("model", &monitor.model)?);
+        std::fs::create_dir_all(&folder)
+            .map_err(|cause| Error::io("prepare sink", &folder, cause))?;
+        keep_monitor(&folder.join("monitor.json"), monitor)?;
+        self.files = Some(Files {
+            baseline: Appended::open(&folder.join("baseline.jsonl"))?,
+            events: Appended::open(&folder.join("events.jsonl"))?,
+        });
+        Ok(())
+    }
+
+    fn publish_baseline(&mut self, rows: &RecordBatch) -> Result<Ack> {
+        self.files()?.baseline.append(rows)
+    }
+
+    fn publish_events(&mut self, rows: &RecordBatch) -> Result<Ack> {
+        self.files()?.events.append(rows)
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        // Every row is on the disk when its call returns.
+        Ok(())
+    }
+}
+
+impl JsonLines {
+    fn files(&mut self) -> Result<&mut Files> {
+        self.files
+            .as_mut()
+            .ok_or_else(|| Error::new(ErrorKind::Internal, "publish", "prepare comes before rows"))
+    }
+}
+
+export_plugin! { sinks: [JsonLines] }

@@ -1,0 +1,13 @@
+/work/main/plugins/json-lines/target/release/deps/arrow_ord-c3e332ba7833eebb.d: /root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/arrow-ord-59.3.2/src/lib.rs /root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/arrow-ord-59.3.2/src/cmp.rs /root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/arrow-ord-59.3.2/src/comparison.rs /root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/arrow-ord-59.3.2/src/ord.rs /root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/arrow-ord-59.3.2/src/partition.rs /root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/arrow-ord-59.3.2/src/rank.rs /root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/arrow-ord-59.3.2/src/sort.rs
+
+/work/main/plugins/json-lines/target/release/deps/libarrow_ord-c3e332ba7833eebb.rlib: /root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/arrow-ord-59.3.2/src/lib.rs /root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/arrow-ord-59.3.2/src/cmp.rs /root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/arrow-ord-59.3.2/src/comparison.rs /root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/arrow-ord-59.3.2/src/ord.rs /root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/arrow-ord-59.3.2/src/partition.rs /root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/arrow-ord-59.3.2/src/rank.rs /root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/arrow-ord-59.3.2/src/sort.rs
+
+/work/main/plugins/json-lines/target/release/deps/libarrow_ord-c3e332ba7833eebb.rmeta: /root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/arrow-ord-59.3.2/src/lib.rs /root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/arrow-ord-59.3.2/src/cmp.rs /root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/arrow-ord-59.3.2/src/comparison.rs /root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/arrow-ord-59.3.2/src/ord.rs /root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/arrow-ord-59.3.2/src/partition.rs /root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/arrow-ord-59.3.2/src/rank.rs /root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/arrow-ord-59.3.2/src/sort.rs
+
+/root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/arrow-ord-59.3.2/src/lib.rs:
+/root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/arrow-ord-59.3.2/src/cmp.rs:
+/root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/arrow-ord-59.3.2/src/comparison.rs:
+/root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/arrow-ord-59.3.2/src/ord.rs:
+/root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/arrow-ord-59.3.2/src/partition.rs:
+/root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/arrow-ord-59.3.2/src/rank.rs:
+/root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/arrow-ord-59.3.2/src/sort.rs:
