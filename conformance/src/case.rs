@@ -1,28 +1,46 @@
 //! The cases, as data. A case without a need is mandatory; one with a need that is not met is skipped with the reason.
 
-use crate::suite::{Context, Stop};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::report::Outcome;
+use crate::suite::{Context, ExpectedFailure};
 
 mod agreement;
 mod batches;
 mod refusals;
 
-/// One requirement.
-pub struct Case {
+/// Why a case ends before it passes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Stop {
+    /// What was found is not what is required.
+    Failed(String),
+    /// What the case needs is not there.
+    Skipped(String),
+}
+
+impl From<String> for Stop {
+    fn from(message: String) -> Self {
+        Self::Failed(message)
+    }
+}
+
+/// One requirement; `F` is the function that checks it.
+pub struct Case<F> {
     /// Its name.
     pub name: &'static str,
     /// What is required, in a sentence.
     pub requirement: &'static str,
-    /// What must be there besides a backend, or what the backend must be able to do; without it the case is skipped.
+    /// What must be there besides the component, or what the component must be able to do; without it the case is
+    /// skipped.
     pub needs: Option<&'static str>,
-    pub(crate) run: fn(&mut Context<'_>) -> Result<(), Stop>,
+    pub(crate) run: F,
 }
 
-impl Case {
-    const fn new(
-        name: &'static str,
-        requirement: &'static str,
-        run: fn(&mut Context<'_>) -> Result<(), Stop>,
-    ) -> Self {
+/// A requirement on embedding backends.
+pub type EmbeddingCase = Case<fn(&mut Context<'_>) -> Result<(), Stop>>;
+
+impl<F> Case<F> {
+    pub(crate) const fn new(name: &'static str, requirement: &'static str, run: F) -> Self {
         Self {
             name,
             requirement,
@@ -32,8 +50,41 @@ impl Case {
     }
 }
 
-/// Every case, in the order they run.
-pub const CASES: [Case; 23] = [
+/// How a case ends whose function is `run`; a panic is a failure.
+pub(crate) fn outcome(
+    needs: Option<&'static str>,
+    expected: Option<&ExpectedFailure>,
+    run: impl FnOnce() -> Result<(), Stop>,
+) -> Outcome {
+    let result = catch_unwind(AssertUnwindSafe(run))
+        .unwrap_or_else(|panic| Err(format!("it panicked: {}", text(panic.as_ref())).into()));
+    match (result, expected, needs) {
+        (Err(Stop::Skipped(why)), _, Some(needs)) => Outcome::Skipped {
+            reason: format!("it needs {needs}: {why}"),
+        },
+        (Err(Stop::Failed(message) | Stop::Skipped(message)), None, _) => {
+            Outcome::Failed { message }
+        }
+        (Err(_), Some(failure), _) => Outcome::FailedAsExpected {
+            reason: failure.reason.clone(),
+        },
+        (Ok(()), None, _) => Outcome::Passed,
+        (Ok(()), Some(failure), _) => Outcome::Failed {
+            message: format!("it passed, but was expected to fail: {}", failure.reason),
+        },
+    }
+}
+
+fn text(panic: &(dyn std::any::Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without a message")
+}
+
+/// Every case for embedding backends, in the order they run.
+pub const CASES: [EmbeddingCase; 23] = [
     Case::new(
         "info_is_filled_in",
         "name, engine, device, input, dim, classes and threads are those of the model and the configuration",
@@ -156,6 +207,6 @@ pub const CASES: [Case; 23] = [
     },
 ];
 
-fn require(condition: bool, message: impl FnOnce() -> String) -> Result<(), String> {
+pub(crate) fn require(condition: bool, message: impl FnOnce() -> String) -> Result<(), String> {
     if condition { Ok(()) } else { Err(message()) }
 }

@@ -1,4 +1,4 @@
-//! What every embedding backend must do, checked against a float64 oracle.
+//! What every embedding backend, drift transform and sink must do; backends are checked against a float64 oracle.
 //!
 //! | module | what is in it |
 //! | --- | --- |
@@ -6,8 +6,10 @@
 //! | [`synthetic`] | seeded models and images, so that nothing has to be downloaded |
 //! | [`golden`] | PyTorch's answers for real images, where they are at hand |
 //! | [`tolerance`] | the named precision classes, and the four measures of a difference |
-//! | [`case`] | the cases, as data |
-//! | [`suite`] | runs the cases against a backend |
+//! | [`case`] | the cases for backends, as data |
+//! | [`suite`] | runs them against a backend |
+//! | [`transform`] | the cases for drift transforms |
+//! | [`sink`] | the cases for sinks |
 //! | [`report`] | the result as text, JSON and JUnit |
 //! | [`trials`] | the cases as trials of a test without harness |
 //! | [`fault`] | backends with one fault each, which the suite must catch |
@@ -30,12 +32,14 @@ pub mod fault;
 pub mod golden;
 pub mod oracle;
 pub mod report;
+pub mod sink;
 pub mod suite;
 pub mod synthetic;
 pub mod tolerance;
+pub mod transform;
 pub mod trials;
 
-pub use report::{BackendReport, Outcome, Report};
+pub use report::{ComponentReport, Kind, Outcome, Report};
 pub use suite::{ExpectedFailure, Suite};
 
 /// A `main` for a test with `harness = false`: one trial for each case, named `embedding::<package>::<case>`, of the

@@ -62,10 +62,35 @@ pub struct Remark {
     pub reason: String,
 }
 
-/// The result for one backend.
+/// What a component is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// An embedding backend.
+    Embedding,
+    /// A drift transform.
+    Transform,
+    /// A sink.
+    Sink,
+}
+
+impl Kind {
+    /// In one word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Embedding => "embedding",
+            Self::Transform => "transform",
+            Self::Sink => "sink",
+        }
+    }
+}
+
+/// The result for one component.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct BackendReport {
-    /// Name of the backend.
+pub struct ComponentReport {
+    /// What it is.
+    pub kind: Kind,
+    /// Its name.
     pub name: String,
     /// Cases there are.
     pub cases: usize,
@@ -81,9 +106,9 @@ pub struct BackendReport {
     /// Cases that failed as is known.
     #[serde(skip)]
     pub expected_failures: Vec<Remark>,
-    /// The worst differences from the oracle.
+    /// The worst differences of an embedding backend from the oracle.
     #[serde(flatten)]
-    pub measured: Difference,
+    pub measured: Option<Difference>,
     /// Whether it was asked for, so that its absence is a failure.
     #[serde(skip)]
     wanted: bool,
@@ -91,8 +116,13 @@ pub struct BackendReport {
     results: Vec<CaseReport>,
 }
 
-impl BackendReport {
-    pub(crate) fn new(name: &str, results: Vec<CaseReport>, measured: Difference) -> Self {
+impl ComponentReport {
+    pub(crate) fn new(
+        kind: Kind,
+        name: &str,
+        results: Vec<CaseReport>,
+        measured: Option<Difference>,
+    ) -> Self {
         let counts = tally(&results);
         let count = |name: &str| counts.get(name).copied().unwrap_or_default();
         let remarks = |wanted: &str| {
@@ -111,6 +141,7 @@ impl BackendReport {
             .collect()
         };
         Self {
+            kind,
             name: name.to_owned(),
             cases: results.len(),
             passed: count("passed"),
@@ -127,7 +158,12 @@ impl BackendReport {
     /// What is reported of a backend that cannot run here: no case, and the reason. It is a failure where the backend
     /// is `wanted`.
     pub fn absent(name: &str, reason: &str, wanted: bool) -> Self {
-        let mut report = Self::new(name, Vec::new(), Difference::default());
+        let mut report = Self::new(
+            Kind::Embedding,
+            name,
+            Vec::new(),
+            Some(Difference::default()),
+        );
         report.skipped.push(Remark {
             case: "all",
             reason: reason.to_owned(),
@@ -157,47 +193,53 @@ impl BackendReport {
     }
 }
 
-/// The result for every backend.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+/// The result for every component.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Report {
     /// In the order they ran.
-    pub backends: Vec<BackendReport>,
+    pub components: Vec<ComponentReport>,
 }
 
 impl Report {
-    /// Whether a backend [is conformant](BackendReport::is_conformant) and none [is a failure](BackendReport::is_failure).
+    /// Whether a component [is conformant](ComponentReport::is_conformant) and none
+    /// [is a failure](ComponentReport::is_failure).
     pub fn is_conformant(&self) -> bool {
-        self.backends.iter().any(BackendReport::is_conformant)
-            && !self.backends.iter().any(BackendReport::is_failure)
+        self.components.iter().any(ComponentReport::is_conformant)
+            && !self.components.iter().any(ComponentReport::is_failure)
     }
 
-    /// The seed, and a few lines for each backend.
+    /// The seed, and a few lines for each component.
     pub fn text(&self) -> String {
         let mut text = format!("seed {SEED}\n");
-        for backend in &self.backends {
-            if let Some(remark) = backend.skipped.first().filter(|_| backend.is_absent()) {
-                let _ = writeln!(text, "{}: absent: {}", backend.name, remark.reason);
+        for component in &self.components {
+            if let Some(remark) = component.skipped.first().filter(|_| component.is_absent()) {
+                let _ = writeln!(text, "{}: absent: {}", component.name, remark.reason);
                 continue;
             }
-            let measured = &backend.measured;
-            let _ = writeln!(
+            let _ = write!(
                 text,
-                "{}: {} of {} cases passed, {} failed, {} skipped; from the oracle: max abs {:.2e}, relative L2 {:.2e}, \
-                 1 - cosine {:.1e}, norm ratio {:.8}",
-                backend.name,
-                backend.passed,
-                backend.cases,
-                backend.failed,
-                backend.skipped.len(),
-                measured.max_abs,
-                measured.relative_l2,
-                1.0 - measured.min_cosine,
-                measured.norm_ratio
+                "{}: {} of {} cases passed, {} failed, {} skipped",
+                component.name,
+                component.passed,
+                component.cases,
+                component.failed,
+                component.skipped.len(),
             );
+            if let Some(measured) = &component.measured {
+                let _ = write!(
+                    text,
+                    "; from the oracle: max abs {:.2e}, relative L2 {:.2e}, 1 - cosine {:.1e}, norm ratio {:.8}",
+                    measured.max_abs,
+                    measured.relative_l2,
+                    1.0 - measured.min_cosine,
+                    measured.norm_ratio
+                );
+            }
+            text.push('\n');
             let sorts = [
-                ("failed", &backend.failures),
-                ("skipped", &backend.skipped),
-                ("failed as expected", &backend.expected_failures),
+                ("failed", &component.failures),
+                ("skipped", &component.skipped),
+                ("failed as expected", &component.expected_failures),
             ];
             for (sort, remarks) in sorts {
                 for remark in remarks {
@@ -214,9 +256,10 @@ impl Report {
     /// The XML cannot be written; never for the text that cases make.
     pub fn junit(&self) -> Result<String, quick_junit::SerializeError> {
         let mut report = quick_junit::Report::new("driftline-conformance");
-        for backend in &self.backends {
-            let mut suite = TestSuite::new(format!("embedding::{}", backend.name));
-            for result in &backend.results {
+        for component in &self.components {
+            let mut suite =
+                TestSuite::new(format!("{}::{}", component.kind.name(), component.name));
+            for result in &component.results {
                 let mut case = TestCase::new(result.case, TestCaseStatus::success());
                 match &result.outcome {
                     Outcome::Passed => {}
@@ -228,8 +271,8 @@ impl Report {
                 }
                 suite.add_test_case(case);
             }
-            if let Some(remark) = backend.skipped.first().filter(|_| backend.is_absent()) {
-                let status = if backend.is_failure() {
+            if let Some(remark) = component.skipped.first().filter(|_| component.is_absent()) {
+                let status = if component.is_failure() {
                     failure(&remark.reason)
                 } else {
                     skip(&remark.reason)

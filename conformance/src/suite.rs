@@ -1,7 +1,6 @@
 //! Runs the cases against a backend.
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
@@ -11,9 +10,9 @@ use driftline_core::{
 };
 use tempfile::TempDir;
 
-use crate::case::{CASES, Case};
+use crate::case::{self, CASES, EmbeddingCase, Stop};
 use crate::oracle::{self, Answer};
-use crate::report::{BackendReport, CaseReport, Outcome};
+use crate::report::{CaseReport, ComponentReport, Kind, Outcome};
 use crate::synthetic::{Image, SyntheticModel, images};
 use crate::tolerance::{self, Class, Difference};
 
@@ -22,21 +21,6 @@ pub(crate) const IMAGES: usize = 16;
 
 /// A backend's constructor.
 pub type Make<'a> = dyn Fn(&BackendConfig) -> Result<Box<dyn EmbeddingBackend>> + 'a;
-
-/// Why a case ends before it passes.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Stop {
-    /// What was found is not what is required.
-    Failed(String),
-    /// What the case needs is not there.
-    Skipped(String),
-}
-
-impl From<String> for Stop {
-    fn from(message: String) -> Self {
-        Self::Failed(message)
-    }
-}
 
 /// A failure that is known, with the reason; a pass is then a failure.
 #[derive(Debug, Clone, PartialEq)]
@@ -129,12 +113,19 @@ impl Suite {
         Ok(self)
     }
 
-    /// Runs every case against the backend `name` that `make` opens.
-    pub fn run(&self, name: &str, make: &Make<'_>) -> BackendReport {
+    /// Runs every case against the backend `name` that `make` opens; `started` is told the name of each case before it
+    /// runs.
+    pub fn run(
+        &self,
+        name: &str,
+        make: &Make<'_>,
+        started: &dyn Fn(&'static str),
+    ) -> ComponentReport {
         let mut measured = Difference::default();
         let cases = CASES
             .iter()
             .map(|case| {
+                started(case.name);
                 let (outcome, difference) = self.run_case(case, name, make);
                 measured = measured.worst(difference);
                 CaseReport {
@@ -143,47 +134,28 @@ impl Suite {
                 }
             })
             .collect();
-        BackendReport::new(name, cases, measured)
+        ComponentReport::new(Kind::Embedding, name, cases, Some(measured))
     }
 
     /// Runs one case; a panic in the backend is a failure.
-    pub fn run_case(&self, case: &Case, name: &str, make: &Make<'_>) -> (Outcome, Difference) {
+    pub fn run_case(
+        &self,
+        case: &EmbeddingCase,
+        name: &str,
+        make: &Make<'_>,
+    ) -> (Outcome, Difference) {
         let mut context = Context {
             suite: self,
             make,
             measured: Difference::default(),
         };
-        let result = catch_unwind(AssertUnwindSafe(|| (case.run)(&mut context)))
-            .unwrap_or_else(|panic| Err(format!("it panicked: {}", text(panic.as_ref())).into()));
         let expected = self
             .expected_failures
             .iter()
             .find(|failure| failure.backend == name && failure.case == case.name);
-        let outcome = match (result, expected, case.needs) {
-            (Err(Stop::Skipped(why)), _, Some(needs)) => Outcome::Skipped {
-                reason: format!("it needs {needs}: {why}"),
-            },
-            (Err(Stop::Failed(message) | Stop::Skipped(message)), None, _) => {
-                Outcome::Failed { message }
-            }
-            (Err(_), Some(failure), _) => Outcome::FailedAsExpected {
-                reason: failure.reason.clone(),
-            },
-            (Ok(()), None, _) => Outcome::Passed,
-            (Ok(()), Some(failure), _) => Outcome::Failed {
-                message: format!("it passed, but was expected to fail: {}", failure.reason),
-            },
-        };
+        let outcome = case::outcome(case.needs, expected, || (case.run)(&mut context));
         (outcome, context.measured)
     }
-}
-
-fn text(panic: &(dyn std::any::Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("without a message")
 }
 
 /// What a case works with.

@@ -5,7 +5,7 @@ use driftline_conformance::fault::{Fault, OracleBackend};
 use driftline_conformance::oracle;
 use driftline_conformance::synthetic::{CLASSES, DIM, SyntheticModel, images};
 use driftline_conformance::tolerance::{EXACT, FP32, TF32};
-use driftline_conformance::{BackendReport, ExpectedFailure, Outcome, Report, Suite};
+use driftline_conformance::{ComponentReport, ExpectedFailure, Outcome, Report, Suite};
 use driftline_core::{ImageShape, Precision};
 
 /// Where the real weights are at hand: the oracle as a backend reads synthetic models only.
@@ -23,9 +23,11 @@ fn suite() -> Suite {
 #[test]
 fn the_oracle_passes_and_every_planted_fault_is_caught_by_name() {
     let suite = suite();
-    let clean = suite.run("oracle", &|config| {
-        Ok(Box::new(OracleBackend::open(config, None)?))
-    });
+    let clean = suite.run(
+        "oracle",
+        &|config| Ok(Box::new(OracleBackend::open(config, None)?)),
+        &|_| {},
+    );
     assert!(clean.is_conformant(), "{:?}", clean.failures);
     for (fault, name) in Fault::ALL {
         let case = CASES.iter().find(|case| case.name == name).unwrap();
@@ -98,7 +100,7 @@ fn an_expected_failure_is_no_failure_and_an_unexpected_pass_is_one() {
 #[test]
 fn a_panic_is_a_failure_and_a_backend_that_does_not_open_is_not_conformant() {
     let suite = Suite::new().unwrap();
-    let panics = suite.run("panics", &|_| panic!("on purpose"));
+    let panics = suite.run("panics", &|_| panic!("on purpose"), &|_| {});
     assert_eq!(panics.passed, 0);
     assert!(!panics.is_conformant());
     assert!(
@@ -107,14 +109,14 @@ fn a_panic_is_a_failure_and_a_backend_that_does_not_open_is_not_conformant() {
         panics.failures[0]
     );
     let report = Report {
-        backends: vec![panics],
+        components: vec![panics],
     };
     let junit = report.junit().unwrap();
     assert!(
         junit.contains("embedding::panics") && junit.contains("on purpose"),
         "{junit}"
     );
-    let json = serde_json::to_value(&report).unwrap();
+    let json = serde_json::json!({"backends": report.components});
     let backend = &json["backends"][0];
     let keys: Vec<_> = backend.as_object().unwrap().keys().collect();
     assert_eq!(
@@ -140,13 +142,13 @@ fn a_panic_is_a_failure_and_a_backend_that_does_not_open_is_not_conformant() {
 #[test]
 fn an_absent_backend_is_reported_with_the_reason_and_fails_only_where_it_is_wanted() {
     let suite = suite();
-    let of = |backends| Report { backends };
-    let absent = |wanted| BackendReport::absent("absent", "no library", wanted);
+    let of = |components| Report { components };
+    let absent = |wanted| ComponentReport::absent("absent", "no library", wanted);
     assert!(!of(vec![absent(false)]).is_conformant(), "nothing was run");
     assert!(!Report::default().is_conformant(), "no backend at all");
     let open: &driftline_conformance::suite::Make<'_> =
         &|config| Ok(Box::new(OracleBackend::open(config, None)?));
-    let passes = suite.run("oracle", open);
+    let passes = suite.run("oracle", open, &|_| {});
     assert!(of(vec![passes.clone(), absent(false)]).is_conformant());
     let wanted = of(vec![passes, absent(true)]);
     assert!(!wanted.is_conformant());
@@ -164,7 +166,7 @@ fn an_absent_backend_is_reported_with_the_reason_and_fails_only_where_it_is_want
             .unwrap()
             .contains("<skipped message=\"no library\"")
     );
-    let json = serde_json::to_value(&report).unwrap();
+    let json = serde_json::json!({"backends": report.components});
     let backend = &json["backends"][0];
     assert_eq!(backend["cases"], 0);
     let skipped = serde_json::json!([{"case": "all", "reason": "no library"}]);

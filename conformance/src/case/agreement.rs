@@ -3,10 +3,10 @@
 use driftline_core::{BackendConfig, Device, ImageShape};
 use driftline_stats::{Baseline, Statistic, noise_floor};
 
-use super::require;
+use super::{Stop, require};
 use crate::golden::{self, Golden};
 use crate::oracle;
-use crate::suite::{Context, Stop, Subject, embed};
+use crate::suite::{Context, Subject, embed};
 use crate::synthetic::{DIM, Image, images};
 
 /// Rows of the drift case.

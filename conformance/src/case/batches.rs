@@ -2,8 +2,8 @@
 
 use driftline_core::{BackendInfo, Inference};
 
-use super::require;
-use crate::suite::{Context, IMAGES, Stop, embed, embed_only};
+use super::{Stop, require};
+use crate::suite::{Context, IMAGES, embed, embed_only};
 use crate::synthetic::Image;
 use crate::tolerance::{Class, EXACT};
 pub(super) fn row_order(context: &mut Context<'_>) -> Result<(), Stop> {

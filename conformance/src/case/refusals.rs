@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use driftline_core::{BackendConfig, ErrorKind, ImageShape, ImageView, Inference, InferenceMut};
 
 use super::batches::same;
-use super::require;
-use crate::suite::{Context, Stop, embed};
+use super::{Stop, require};
+use crate::suite::{Context, embed};
 use crate::synthetic::SyntheticModel;
 pub(super) fn info(context: &mut Context<'_>) -> Result<(), Stop> {
     for subject in [&context.suite.narrow, &context.suite.wide] {

@@ -45,7 +45,7 @@ pub enum Command {
     Model(ModelArgs),
     /// Install or list the libraries of engines
     Runtime(RuntimeArgs),
-    /// List plugins, look into one, trust one
+    /// List plugins, look into one, trust one, make one, test one
     Plugin(PluginArgs),
     /// Run the conformance suite against the backends
     Conformance(ConformanceArgs),
@@ -232,6 +232,9 @@ pub struct ConformanceArgs {
     /// Only this backend [default: every one that this machine can run]
     #[arg(long)]
     pub backend: Option<String>,
+    /// What this plugin offers, as `driftline plugin test` does
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["backend", "device", "runtime"])]
+    pub plugin: Option<String>,
     /// Where to compute: `cpu`, `cuda` or `cuda:N`
     #[arg(long, default_value_t)]
     pub device: Device,
@@ -271,6 +274,51 @@ pub enum PluginCommand {
         /// The name of a plugin that is found
         plugin: String,
     },
+    /// Make a new plugin to begin from: a transform that builds, passes its tests and is found
+    New(NewArgs),
+    /// Run the conformance cases of everything that a plugin offers, in a process of its own
+    Test(TestArgs),
+}
+
+#[derive(Args)]
+pub struct NewArgs {
+    /// Name of the plugin: small letters, digits and `-`
+    pub name: String,
+    /// Language it is written in
+    #[arg(long, value_enum, default_value_t = Language::Rust)]
+    pub lang: Language,
+    /// Folder to make [default: the name, in the working directory]
+    #[arg(long, value_name = "DIR")]
+    pub into: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Language {
+    /// With the SDK; built with cargo
+    Rust,
+    /// With the C header; built with make
+    C,
+}
+
+#[derive(Args)]
+pub struct TestArgs {
+    /// A manifest, a library, or the name of a plugin that is found
+    pub plugin: String,
+    /// Only this component [default: all]
+    #[arg(long, value_name = "NAME")]
+    pub component: Option<String>,
+    /// Parameters of a transform or options of a sink, as a JSON object
+    #[arg(long, value_name = "JSON", default_value = "{}")]
+    pub config: String,
+    /// Seconds in which each case must end
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    pub deadline: u64,
+    /// Write the result as JUnit XML too
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// What the process of its own does
+    #[arg(long, hide = true)]
+    pub in_this_process: bool,
 }
 
 #[derive(Args)]

@@ -146,7 +146,13 @@ impl Library {
             .lock
             .check(&manifest.name, &opened.sha256, required)?;
         let library = opened.load()?;
-        let offered: Vec<_> = library
+        library.agrees_with(manifest)?;
+        Ok(library)
+    }
+
+    /// Refuses a library that says something else of itself than its manifest.
+    pub fn agrees_with(&self, manifest: &Manifest) -> Result<()> {
+        let offered: Vec<_> = self
             .components
             .iter()
             .filter_map(|component| Some((component.kind?, component.name.as_str())))
@@ -156,16 +162,19 @@ impl Library {
             .iter()
             .map(|component| (component.kind, component.name.as_str()))
             .collect();
-        let same = library.name == manifest.name
+        let same = self.name == manifest.name
             && offered.len() == promised.len()
             && promised.iter().all(|component| offered.contains(component));
-        if !same {
-            return Err(refuse(format!(
-                "it is `{}` with {offered:?}, but its manifest says `{}` with {promised:?}",
-                library.name, manifest.name
-            )));
+        if same {
+            return Ok(());
         }
-        Ok(library)
+        Err(refuse(
+            &self.path,
+            format!(
+                "it is `{}` with {offered:?}, but its manifest says `{}` with {promised:?}",
+                self.name, manifest.name
+            ),
+        ))
     }
 
     /// Loads the library at `path` without a manifest and without asking whether it is trusted, to look at it.

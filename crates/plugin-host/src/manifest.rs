@@ -98,6 +98,17 @@ pub fn machine() -> String {
     format!("{}_{architecture}", std::env::consts::OS)
 }
 
+impl ComponentKind {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Embedding => "backend",
+            Self::Transform => "transform",
+            Self::Sink => "sink",
+        }
+    }
+}
+
 impl Manifest {
     /// Reads and checks the manifest at `path`.
     ///

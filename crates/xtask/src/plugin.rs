@@ -99,23 +99,16 @@ pub(crate) fn install(
             source.display()
         )
     })?;
-    let target = target_folder(workspace);
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo
-        .args(["build", "--release", "--locked", "--manifest-path"])
-        .arg(folder.join("Cargo.toml"))
-        .arg("--target-dir")
-        .arg(&target);
-    if let Some(libtorch) = libtorch {
-        cargo.env("LIBTORCH", libtorch);
-    }
-    let status = cargo.status().context("cargo could not be started")?;
-    ensure!(status.success(), "the plugin `{name}` does not build");
+    let built = if folder.join("Cargo.toml").is_file() {
+        cargo(&folder, name, libtorch)?
+    } else {
+        make(&folder, name)?
+    };
     let (line, library) = text
         .lines()
         .find_map(|line| Some((line, line.strip_prefix("path = \"")?.strip_suffix('"')?)))
         .with_context(|| format!("{} names no library", source.display()))?;
-    let built = target.join("release").join(library);
+    let built = built.join(library);
     let bytes =
         std::fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
     let digest: String = Sha256::digest(&bytes)
@@ -136,4 +129,34 @@ pub(crate) fn install(
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(manifest)
+}
+
+/// Builds a plugin in Rust; the folder with its library.
+fn cargo(folder: &Path, name: &str, libtorch: Option<&Path>) -> Result<PathBuf> {
+    let target = target_folder(crate::workspace()?);
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo
+        .args(["build", "--release", "--locked", "--manifest-path"])
+        .arg(folder.join("Cargo.toml"))
+        .arg("--target-dir")
+        .arg(&target);
+    if let Some(libtorch) = libtorch {
+        cargo.env("LIBTORCH", libtorch);
+    }
+    let status = cargo.status().context("cargo could not be started")?;
+    ensure!(status.success(), "the plugin `{name}` does not build");
+    Ok(target.join("release"))
+}
+
+/// Builds a plugin in C; the folder with its library.
+fn make(folder: &Path, name: &str) -> Result<PathBuf> {
+    let build = target_folder(crate::workspace()?).join("plugins-in-c");
+    let status = Command::new("make")
+        .arg("-C")
+        .arg(folder)
+        .arg(format!("BUILD={}", build.display()))
+        .status()
+        .context("make could not be started")?;
+    ensure!(status.success(), "the plugin `{name}` does not build");
+    Ok(build)
 }

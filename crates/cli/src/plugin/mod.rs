@@ -1,0 +1,232 @@
+//! `plugin`: what is there, and the lock file.
+//!
+//! | module | what is in it |
+//! | --- | --- |
+//! | [`inspect`] | a look inside |
+//! | [`new`] | a plugin to begin from |
+//! | [`test`] | the conformance cases of a plugin |
+//! | [`child`] | driftline as a process of its own, which a plugin may crash |
+
+mod child;
+mod inspect;
+mod new;
+pub mod test;
+
+use std::path::{Path, PathBuf};
+
+use driftline::Plugins;
+use driftline::core::{Error, ErrorKind};
+use driftline::plugin_host::Manifest;
+use driftline::plugin_host::library::sha256;
+use driftline::plugin_host::manifest::SUFFIX;
+use driftline::rows::{create_folder, write_atomic};
+use serde::Serialize;
+
+use crate::args::{Output, PluginArgs, PluginCommand};
+use crate::{Outcome, output};
+
+/// Does what was asked for.
+pub fn plugin(args: &PluginArgs, plugins: &Plugins, output: Output) -> anyhow::Result<Outcome> {
+    match &args.command {
+        PluginCommand::List => list(plugins, output),
+        PluginCommand::Path => path(plugins, output),
+        PluginCommand::Inspect {
+            plugin,
+            in_this_process: false,
+            ..
+        } => inspect::inspect(plugin, plugins, output),
+        PluginCommand::Inspect {
+            plugin,
+            with_runtime,
+            ..
+        } => inspect::in_this_process(Path::new(plugin), with_runtime.as_deref()),
+        PluginCommand::Trust { plugin } => trust(plugin, plugins, output),
+        PluginCommand::New(args) => new::new(args, output),
+        PluginCommand::Test(args) => test::test(args, plugins, output),
+    }
+}
+
+#[derive(Serialize)]
+struct Listed {
+    name: Option<String>,
+    version: Option<String>,
+    manifest: PathBuf,
+    library: Option<PathBuf>,
+    components: Vec<String>,
+    /// Whether the lock has the library that is there now.
+    trusted: bool,
+    reason: Option<String>,
+}
+
+fn list(plugins: &Plugins, output: Output) -> anyhow::Result<Outcome> {
+    let listed: Vec<Listed> = plugins
+        .search()
+        .found
+        .iter()
+        .map(|found| match &found.manifest {
+            Ok(manifest) => describe(manifest, plugins),
+            Err(error) => Listed {
+                name: None,
+                version: None,
+                manifest: found.path.clone(),
+                library: None,
+                components: Vec::new(),
+                trusted: false,
+                reason: Some(error.to_string()),
+            },
+        })
+        .collect();
+    if output.json {
+        output::json(&listed)?;
+        return Ok(Outcome::Done);
+    }
+    let mut table = output::table(["name", "version", "offers", "trusted", "library"]);
+    for plugin in &listed {
+        let library = plugin.library.as_ref().unwrap_or(&plugin.manifest);
+        table.add_row([
+            plugin.name.clone().unwrap_or_else(|| "-".to_owned()),
+            plugin.version.clone().unwrap_or_else(|| "-".to_owned()),
+            plugin.components.join(", "),
+            if plugin.trusted { "yes" } else { "no" }.to_owned(),
+            library.display().to_string(),
+        ]);
+    }
+    output::text(&table.to_string())?;
+    for plugin in &listed {
+        if let Some(reason) = &plugin.reason {
+            output::text(&format!("{}: {reason}", plugin.manifest.display()))?;
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+fn describe(manifest: &Manifest, plugins: &Plugins) -> Listed {
+    let components = manifest
+        .components
+        .iter()
+        .map(|component| format!("{} {}", component.kind.name(), component.name));
+    let checked = sha256(&manifest.library).and_then(|sha256| {
+        let lock = &plugins.policy().lock;
+        let known = lock.check(&manifest.name, &sha256, true).is_ok();
+        // One that is not the trusted one is worth a line; one that was never trusted is not.
+        lock.check(&manifest.name, &sha256, false).map(|()| known)
+    });
+    Listed {
+        name: Some(manifest.name.clone()),
+        version: Some(manifest.version.clone()),
+        manifest: manifest.path.clone(),
+        library: Some(manifest.library.clone()),
+        components: components.collect(),
+        trusted: checked.as_ref().is_ok_and(|trusted| *trusted),
+        reason: checked.err().map(|error| error.to_string()),
+    }
+}
+
+#[derive(Serialize)]
+struct Looked<'a> {
+    path: &'a Path,
+    found: &'a str,
+}
+
+fn path(plugins: &Plugins, output: Output) -> anyhow::Result<Outcome> {
+    let trace = plugins.search().trace.iter();
+    let looked: Vec<Looked> = trace.map(|(path, found)| Looked { path, found }).collect();
+    if output.json {
+        output::json(&looked)?;
+        return Ok(Outcome::Done);
+    }
+    let mut table = output::table(["folder", "what is there"]);
+    for looked in looked {
+        table.add_row([looked.path.display().to_string(), looked.found.to_owned()]);
+    }
+    output::text(&table.to_string())?;
+    Ok(Outcome::Done)
+}
+
+/// The manifest of the plugin `name`.
+fn find<'a>(name: &str, plugins: &'a Plugins) -> Result<&'a Manifest, Error> {
+    let found = plugins.search().found.iter();
+    let mut manifests = found.filter_map(|found| found.manifest.as_ref().ok());
+    manifests
+        .find(|manifest| manifest.name == name)
+        .ok_or_else(|| {
+            Error::new(
+                ErrorKind::NotFound,
+                "look up",
+                format!("there is no plugin named `{name}`"),
+            )
+            .remedy(format!("looked in {}", plugins.trace()))
+        })
+}
+
+fn trust(name: &str, plugins: &Plugins, output: Output) -> anyhow::Result<Outcome> {
+    let manifest = find(name, plugins)?;
+    let sha256 = sha256(&manifest.library)?;
+    let mut lock = plugins.policy().lock.clone();
+    lock.trust(name, &sha256);
+    if let Some(folder) = lock.path().parent() {
+        create_folder(folder)?;
+    }
+    write_atomic(lock.path(), lock.to_toml()?.as_bytes())?;
+    if output.json {
+        output::json(&serde_json::json!({
+            "name": name, "sha256": sha256, "lock": lock.path(),
+        }))?;
+    } else {
+        output::text(&format!(
+            "{name} is trusted as {sha256} ({})",
+            lock.path().display()
+        ))?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// A plugin as a user names it.
+enum Target {
+    /// With its manifest.
+    Manifest(Box<Manifest>),
+    /// A library without one.
+    Library(PathBuf),
+}
+
+/// The plugin that `plugin` names: a manifest, a library, whose manifest is looked for beside it, or the name of one that
+/// is found.
+fn target(plugin: &str, plugins: &Plugins) -> Result<Target, Error> {
+    let path = Path::new(plugin);
+    if !path.is_file() {
+        return Ok(Target::Manifest(Box::new(find(plugin, plugins)?.clone())));
+    }
+    let path = std::path::absolute(path).map_err(|e| Error::io("look up", path, e))?;
+    if plugin.ends_with(SUFFIX) {
+        return Ok(Target::Manifest(Box::new(Manifest::open(&path)?)));
+    }
+    let beside = path.parent().into_iter().flat_map(std::fs::read_dir);
+    let manifest = beside
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|other| other.to_string_lossy().ends_with(SUFFIX))
+        .filter_map(|other| Manifest::open(&other).ok())
+        .find(|manifest| manifest.library == path);
+    Ok(match manifest {
+        Some(manifest) => Target::Manifest(Box::new(manifest)),
+        None => Target::Library(path),
+    })
+}
+
+impl Target {
+    fn library(&self) -> &Path {
+        match self {
+            Self::Manifest(manifest) => &manifest.library,
+            Self::Library(path) => path,
+        }
+    }
+
+    /// The engine whose library must be loaded first.
+    fn runtime(&self) -> Option<&str> {
+        match self {
+            Self::Manifest(manifest) => manifest.runtime.as_deref(),
+            Self::Library(_) => None,
+        }
+    }
+}
