@@ -139,6 +139,9 @@ pub struct RunArgs {
     /// The settings file
     #[arg(long, short, default_value = "driftline.toml")]
     pub config: PathBuf,
+    /// Drift to inject into every window, in the place of its own, as in "fog(severity=3)"
+    #[arg(long, value_name = "TRANSFORM")]
+    pub transform: Option<String>,
     #[command(flatten)]
     pub settings: SettingsArgs,
 }

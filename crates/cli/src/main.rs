@@ -64,6 +64,7 @@ fn absolute(folders: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
 
 fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
     let output = cli.output;
+    driftline::plugins::probe_with(plugin::inspect::probe);
     let plugins = absolute(&cli.plugin_path)?;
     let find = || -> Result<Plugins, Error> {
         // A settings file belongs to a run; the environment and the flag count everywhere.

@@ -48,6 +48,11 @@ pub fn run(args: &RunArgs, plugins: &[PathBuf], output: Output) -> anyhow::Resul
     let overrides = overrides(&args.settings)?;
     let mut settings = Settings::load(&Settings::default(), Some(&args.config), &overrides)?;
     settings.plugins.path.splice(..0, plugins.iter().cloned());
+    if let Some(transform) = &args.transform {
+        for window in &mut settings.windows {
+            window.transform.clone_from(transform);
+        }
+    }
     execute(&settings, output)
 }
 

@@ -1,6 +1,7 @@
 //! Plugins of this machine in the registries.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use driftline_core::{
     BackendConfig, DriftTransform, EmbeddingBackend, Error, ErrorKind, MonitorSink, Registration,
@@ -9,12 +10,21 @@ use driftline_core::{
 use driftline_plugin_host::manifest::ManifestComponent;
 use driftline_plugin_host::{
     ComponentKind, Library, Lock, Manifest, PluginBackend, PluginSink, PluginTransform, Policy,
-    Search, search,
+    Probe, Search, search,
 };
 use etcetera::BaseStrategy;
 
 use crate::runtimes;
 use crate::settings::PluginSettings;
+
+/// See [`probe_with`].
+static PROBE: OnceLock<Probe> = OnceLock::new();
+
+/// Has every plugin that is not in the lock loaded by `probe` first, in a process of its own; a program says so once,
+/// before it looks for plugins.
+pub fn probe_with(probe: Probe) {
+    PROBE.get_or_init(|| probe);
+}
 
 /// The plugins that were found.
 #[derive(Debug)]
@@ -45,6 +55,7 @@ impl Plugins {
             policy: Policy {
                 lock: Lock::open(&lock)?,
                 require_lock: settings.require_lock,
+                probe: PROBE.get().copied(),
             },
         })
     }

@@ -29,7 +29,7 @@ pub mod transform;
 pub mod trust;
 
 pub use embedding::PluginBackend;
-pub use library::{Component, Library, Policy};
+pub use library::{Component, Library, Policy, Probe};
 pub use lock::Lock;
 pub use manifest::{ComponentKind, Manifest};
 pub use search::{Found, Search, search};

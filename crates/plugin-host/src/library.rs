@@ -121,7 +121,13 @@ pub struct Policy {
     pub lock: Lock,
     /// Whether a plugin must be in the lock.
     pub require_lock: bool,
+    /// Loads a library in a process of its own first, where that can be done: a crash or a hang is then an error. One that
+    /// is in the lock was looked at before it was trusted.
+    pub probe: Option<Probe>,
 }
+
+/// Loads a library, and before it that of the engine that its manifest names, in a process of its own.
+pub type Probe = fn(library: &Path, runtime: Option<&str>) -> Result<()>;
 
 impl Library {
     /// Loads the plugin that `manifest` describes: nobody else can change its files, its hash is the one of the manifest
@@ -145,6 +151,16 @@ impl Library {
         policy
             .lock
             .check(&manifest.name, &opened.sha256, required)?;
+        let trusted = policy
+            .lock
+            .check(&manifest.name, &opened.sha256, true)
+            .is_ok();
+        if let Some(probe) = policy.probe
+            && !trusted
+            && !opened.is_loaded()
+        {
+            probe(path, manifest.runtime.as_deref())?;
+        }
         let library = opened.load()?;
         library.agrees_with(manifest)?;
         Ok(library)
@@ -241,6 +257,11 @@ impl Opened {
             file,
             sha256,
         })
+    }
+
+    fn is_loaded(&self) -> bool {
+        let loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+        loaded.iter().any(|library| library.sha256 == self.sha256)
     }
 
     fn load(self) -> Result<&'static Library> {

@@ -8,8 +8,14 @@ use anyhow::{Context, Result, ensure};
 
 use crate::plugin::Build;
 
-/// The plugins of this repository, each a workspace of its own.
-const PLUGINS: [&str; 2] = ["tch", "template-rust"];
+/// The plugins of this repository; those in Rust are each a workspace of their own.
+const PLUGINS: [&str; 5] = [
+    "json-lines",
+    "misbehaving",
+    "tch",
+    "template-c",
+    "template-rust",
+];
 
 /// Steps for the workspace.
 const WORKSPACE: [(&str, &[&str]); 4] = [
@@ -85,6 +91,9 @@ pub(crate) fn run() -> Result<()> {
     let environment = [("LD_LIBRARY_PATH", libraries.as_path())];
     for name in PLUGINS {
         let folder = workspace.join("plugins").join(name);
+        if !folder.join("Cargo.toml").is_file() {
+            continue;
+        }
         for (step, arguments) in PLUGIN {
             cargo(step, arguments, &folder, &environment)?;
         }

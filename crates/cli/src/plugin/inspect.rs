@@ -78,6 +78,11 @@ pub(super) fn inspect(plugin: &str, plugins: &Plugins, output: Output) -> anyhow
     Ok(Outcome::Done)
 }
 
+/// Loads a plugin in a process of its own before driftline loads it.
+pub fn probe(library: &Path, runtime: Option<&str>) -> Result<(), Error> {
+    in_a_process(library, runtime).map(drop)
+}
+
 /// What the process of its own does.
 pub(super) fn in_this_process(library: &Path, runtime: Option<&str>) -> anyhow::Result<Outcome> {
     prepare_runtime(runtime, None)?;

@@ -8,7 +8,7 @@
 //! | [`child`] | driftline as a process of its own, which a plugin may crash |
 
 mod child;
-mod inspect;
+pub mod inspect;
 mod new;
 pub mod test;
 
@@ -161,6 +161,8 @@ fn find<'a>(name: &str, plugins: &'a Plugins) -> Result<&'a Manifest, Error> {
 
 fn trust(name: &str, plugins: &Plugins, output: Output) -> anyhow::Result<Outcome> {
     let manifest = find(name, plugins)?;
+    // One that cannot be loaded is not to be trusted; from now on it is not tried in a process of its own any more.
+    inspect::probe(&manifest.library, manifest.runtime.as_deref())?;
     let sha256 = sha256(&manifest.library)?;
     let mut lock = plugins.policy().lock.clone();
     lock.trust(name, &sha256);

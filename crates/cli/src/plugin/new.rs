@@ -165,7 +165,10 @@ impl Name {
 
 fn rust(name: &Name) -> Result<Vec<File>> {
     let of = |path: &str, text: &str| (PathBuf::from(path), name.put_into(text));
-    let cargo = template!("template-rust/Cargo.toml").replace("../../crates", "sdk");
+    let cargo = template!("template-rust/Cargo.toml")
+        .replace("../../crates", "sdk")
+        // The SDK is a workspace of its own.
+        .replace("[workspace]", "[workspace]\nexclude = [\"sdk\"]");
     let mut files = vec![
         of("Cargo.toml", &cargo),
         of("Cargo.lock", template!("template-rust/Cargo.lock")),

@@ -1,0 +1,67 @@
+//! A sink that forgets every row, and misbehaves on request.
+
+use driftline_plugin_sdk::SinkPlugin;
+use driftline_plugin_sdk::arrow_array::RecordBatch;
+use driftline_plugin_sdk::core::{Ack, MonitorSink, MonitorSpec, Result, SinkInfo};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// Its options.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Options {
+    how: String,
+}
+
+pub(crate) struct Misbehaving {
+    info: SinkInfo,
+    how: String,
+}
+
+impl MonitorSink for Misbehaving {
+    fn info(&self) -> &SinkInfo {
+        &self.info
+    }
+
+    fn prepare(&mut self, _: &MonitorSpec) -> Result<()> {
+        assert!(self.how != "panic_in_prepare", "prepare panics on request");
+        Ok(())
+    }
+
+    fn publish_baseline(&mut self, rows: &RecordBatch) -> Result<Ack> {
+        self.publish_events(rows)
+    }
+
+    fn publish_events(&mut self, rows: &RecordBatch) -> Result<Ack> {
+        assert!(self.how != "panic_in_publish", "publish panics on request");
+        Ok(Ack {
+            accepted: match self.how.as_str() {
+                "miscount" => u64::MAX,
+                _ => rows.num_rows() as u64,
+            },
+            duplicates: 0,
+        })
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        assert!(self.how != "panic_in_flush", "flush panics on request");
+        Ok(())
+    }
+}
+
+impl SinkPlugin for Misbehaving {
+    const NAME: &'static str = "misbehaving";
+    const SUMMARY: &'static str = "a sink that misbehaves on request; options: how";
+    type Options = Options;
+
+    fn open(Options { how }: Options) -> Result<Self> {
+        assert!(how != "panic_in_open", "open panics on request");
+        Ok(Self {
+            info: SinkInfo {
+                name: Self::NAME.to_owned(),
+                location: "nowhere".to_owned(),
+            },
+            how,
+        })
+    }
+}
