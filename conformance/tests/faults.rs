@@ -124,6 +124,7 @@ fn a_panic_is_a_failure_and_a_backend_that_does_not_open_is_not_conformant() {
         [
             "cases",
             "failed",
+            "kind",
             "max_abs",
             "min_cosine",
             "name",

@@ -1,4 +1,4 @@
-/* A drift transform as a plugin: invert(amount=0.5). */
+/* A drift transform as a plugin: invert_c(amount=0.5). */
 
 #include <math.h>
 #include <stdio.h>
@@ -86,7 +86,7 @@ static uint32_t describe(DlInstance instance, const DlWriter *text, DlError *err
   int length = 0;
   for (int digits = 1; digits <= 17; digits++) {
     const double amount = ((const Invert *)instance)->amount;
-    length = snprintf(expression, sizeof(expression), "invert(amount=%.*g)", digits, amount);
+    length = snprintf(expression, sizeof(expression), "invert_c(amount=%.*g)", digits, amount);
     if (strtod(strchr(expression, '=') + 1, NULL) == amount) break;
   }
   DlStr piece = {(const uint8_t *)expression, (size_t)length};
@@ -106,7 +106,7 @@ static const DlTransformTable TABLE = {
 static const DlComponent COMPONENTS[] = {{
     .struct_size = sizeof(DlComponent),
     .kind = DL_KIND_TRANSFORM,
-    .name = TEXT("invert"),
+    .name = TEXT("invert_c"),
     .version = TEXT("0.1.0"),
     .summary = TEXT("towards the negative of the image; amount=1"),
     .config_schema_json = TEXT("{\"type\": \"object\", \"additionalProperties\": false, \"properties\": {"

@@ -73,7 +73,9 @@ fn a_panic_is_an_error_and_the_instance_is_not_entered_again() {
     // Another instance knows nothing of it.
     let sound = transform("misbehaving(well)", &plugins).unwrap();
     assert_eq!(apply(sound.as_ref()).unwrap(), vec![7; 3 * SHAPE.bytes()]);
-    drop(transform("misbehaving(panic_in_destroy)", &plugins).unwrap());
+    let last = transform("misbehaving(panic_in_destroy)", &plugins).unwrap();
+    apply(last.as_ref()).unwrap();
+    drop(last);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! A transform that panics on request.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use driftline_plugin_sdk::TransformPlugin;
 use driftline_plugin_sdk::core::{
     DriftTransform, ImageBatch, Result, TransformContext, TransformInfo,
@@ -21,6 +23,8 @@ pub(crate) struct Parameters {
 pub(crate) struct Misbehaving {
     info: TransformInfo,
     how: String,
+    /// Whether it was used, so that an instance made by `validate` does not panic already.
+    used: AtomicBool,
 }
 
 impl DriftTransform for Misbehaving {
@@ -33,6 +37,7 @@ impl DriftTransform for Misbehaving {
     }
 
     fn apply(&self, images: &mut ImageBatch, _: &TransformContext<'_>) -> Result<()> {
+        self.used.store(true, Ordering::Relaxed);
         match self.how.as_str() {
             "panic_in_apply" => panic!("apply panics on request"),
             "panic_with_a_number" => std::panic::panic_any(42),
@@ -49,7 +54,11 @@ impl DriftTransform for Misbehaving {
 
 impl Drop for Misbehaving {
     fn drop(&mut self) {
-        assert!(self.how != "panic_in_destroy", "destroy panics on request");
+        let used = self.used.load(Ordering::Relaxed);
+        assert!(
+            !(used && self.how == "panic_in_destroy"),
+            "destroy panics on request"
+        );
     }
 }
 
@@ -67,6 +76,7 @@ impl TransformPlugin for Misbehaving {
                 expression: format!("misbehaving(how={how})"),
             },
             how,
+            used: AtomicBool::new(false),
         })
     }
 }

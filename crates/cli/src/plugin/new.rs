@@ -132,6 +132,8 @@ impl Name {
                 "A driftline plugin",
             ),
             ("linux_amd64", &machine()),
+            ("invert_c(", &format!("{}(", self.component)),
+            ("\"invert_c\"", &format!("\"{}\"", self.component)),
             ("invert(", &format!("{}(", self.component)),
             ("\"invert\"", &format!("\"{}\"", self.component)),
             ("Invert", &self.type_name),
