@@ -52,7 +52,8 @@ fn author(folder: &Path, language: &str, build: &mut Command) -> Vec<f32> {
     let settings = workspace.path("driftline.toml");
     let arguments = ["run", "-c", settings.to_str().unwrap(), "--plugin-path", at];
     let summary = workspace.json(&[&arguments[..], &["--transform", &expression]].concat());
-    assert_eq!(summary["windows"][0]["transform"], expression.as_str());
+    let whole = format!("{component}(amount=0.5)");
+    assert_eq!(summary["windows"][0]["transform"], whole.as_str());
     let rows = workspace.path("rows.parquet");
     let arguments = [
         "embed",
