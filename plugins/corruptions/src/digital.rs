@@ -2,7 +2,7 @@
 
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
-use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
+use jpeg_encoder::{Encoder, ImageBuffer, JpegColorType, SamplingFactor, rgb_to_ycbcr};
 use rand_chacha::ChaCha8Rng;
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
@@ -122,9 +122,61 @@ pub(crate) fn jpeg(image: &Picture, level: Level, _: &mut ChaCha8Rng) -> Picture
         let mut file = Vec::new();
         let mut encoder = Encoder::new(&mut file, quality);
         encoder.set_sampling_factor(SamplingFactor::F_2_2);
-        encoder.encode(&bytes, width, height, ColorType::Rgb).ok()?;
+        encoder
+            .encode_image(Halved {
+                bytes: &bytes,
+                width,
+                height,
+            })
+            .ok()?;
         JpegDecoder::new(ZCursor::new(file)).decode().ok()
     };
     // A JPEG has at most 65,535 pixels a side: a larger image stays as it is.
     through().map_or_else(|| image.clone(), |bytes| from_u8(image, &bytes))
+}
+
+/// RGB whose colours are already the means of 2 x 2 pixels: the encoder itself takes every second one.
+struct Halved<'a> {
+    bytes: &'a [u8],
+    width: u16,
+    height: u16,
+}
+
+impl Halved<'_> {
+    fn pixel(&self, y: u16, x: u16) -> (u8, u8, u8) {
+        let (y, x) = (y.min(self.height - 1), x.min(self.width - 1));
+        let at = (usize::from(y) * usize::from(self.width) + usize::from(x)) * 3;
+        rgb_to_ycbcr(self.bytes[at], self.bytes[at + 1], self.bytes[at + 2])
+    }
+}
+
+impl ImageBuffer for Halved<'_> {
+    fn get_jpeg_color_type(&self) -> JpegColorType {
+        JpegColorType::Ycbcr
+    }
+
+    fn width(&self) -> u16 {
+        self.width
+    }
+
+    fn height(&self) -> u16 {
+        self.height
+    }
+
+    fn fill_buffers(&self, y: u16, buffers: &mut [Vec<u8>; 4]) {
+        let first = y & !1;
+        for x in 0..self.width {
+            buffers[0].push(self.pixel(y, x).0);
+            let left = x & !1;
+            // Half of the sums are rounded up and half down, as libjpeg does it.
+            let (mut blue, mut red) = (1 + left / 2 % 2, 1 + left / 2 % 2);
+            for (dy, dx) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+                let (_, cb, cr) = self.pixel(first + dy, left + dx);
+                blue += u16::from(cb);
+                red += u16::from(cr);
+            }
+            buffers[1].push((blue / 4) as u8);
+            buffers[2].push((red / 4) as u8);
+        }
+    }
 }

@@ -59,10 +59,10 @@ impl Picture {
 
     /// As u8: cut off at 0 and 1, and the rest after the point cut off.
     pub(crate) fn bytes(&self) -> impl Iterator<Item = u8> {
-        // A whole number that was divided by 255 and multiplied again must not lose its last unit.
+        // Dividing by 255 and multiplying again gives every whole number back.
         self.values
             .iter()
-            .map(|value| (value.clamp(0.0, 1.0) * 255.0 + 1e-6) as u8)
+            .map(|value| (value.clamp(0.0, 1.0) * 255.0) as u8)
     }
 
     /// As u8 into `image`.
@@ -81,19 +81,6 @@ impl Picture {
     /// The value at a place.
     pub(crate) fn at(&self, y: usize, x: usize, channel: usize) -> f64 {
         self.values[(y * self.width + x) * self.channels + channel]
-    }
-
-    /// A picture of the same size whose pixel at (y, x) is that of `place(y, x)`.
-    pub(crate) fn moved(&self, place: impl Fn(usize, usize) -> (usize, usize)) -> Self {
-        let mut values = Vec::with_capacity(self.values.len());
-        for y in 0..self.height {
-            for x in 0..self.width {
-                let (y, x) = place(y, x);
-                let start = (y * self.width + x) * self.channels;
-                values.extend_from_slice(&self.values[start..start + self.channels]);
-            }
-        }
-        Self { values, ..*self }
     }
 
     /// Between four pixels, linearly, at (y, x).

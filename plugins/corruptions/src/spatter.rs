@@ -79,7 +79,7 @@ fn mixed(
 fn shine(drops: &Picture) -> Picture {
     let grey = drops.map(|value| (value.clamp(0.0, 1.0) * 255.0).floor());
     let distance = distances(&edges(&grey), grey.height, grey.width);
-    let even = equalized(&box_blur(&distance).map(f64::round));
+    let even = equalized(&box_blur(&distance).map(f64::floor));
     const LIGHT: [(isize, isize, f64); 7] = [
         (-1, -1, -2.0),
         (-1, 0, -1.0),
@@ -90,7 +90,7 @@ fn shine(drops: &Picture) -> Picture {
         (1, 1, 2.0),
     ];
     let lit = even.correlate(&LIGHT, Border::Reflect);
-    box_blur(&lit.map(|value| value.clamp(0.0, 255.0)))
+    box_blur(&lit.map(|value| value.clamp(0.0, 255.0))).map(f64::round)
 }
 
 fn box_blur(image: &Picture) -> Picture {
@@ -139,7 +139,9 @@ fn edges(grey: &Picture) -> Vec<bool> {
         };
         let (y, x) = (y as isize, x as isize);
         let here = strength(y, x);
-        here > strength(y - dy, x - dx) && here >= strength(y + dy, x + dx)
+        let (before, after) = (strength(y - dy, x - dx), strength(y + dy, x + dx));
+        // Of two equal neighbours along an axis the first is the peak; along a diagonal neither.
+        here > before && (here > after || (here == after && dy * dx == 0))
     };
     let places = (0..height).flat_map(|y| (0..width).map(move |x| (y, x)));
     let weak: Vec<bool> = places
