@@ -2,11 +2,13 @@
 //!
 //! | module | task |
 //! | --- | --- |
+//! | [`mod@memory`] | the tests of plugins under Valgrind, and with other layouts |
 //! | [`mod@plugin`] | build a plugin of this repository and install it |
 //! | [`mod@python`] | the Python environment of the tests |
 //! | [`mod@test`] | set up what the tests need, and run all of them |
 //! | [`mod@train`] | train the sample model |
 
+mod memory;
 mod plugin;
 mod python;
 mod test;
@@ -22,6 +24,8 @@ use clap::Parser;
 enum Task {
     /// Set up what the tests need and run all of them: format, lints, tests, documentation.
     Test,
+    /// Run the tests of plugins under Valgrind, and with structs laid out by other seeds.
+    Memory,
     /// Build a plugin of this repository and put it where driftline finds it.
     Plugin(plugin::Arguments),
     /// Train the sample model and write it to crates/driftline/models/sample.
@@ -31,6 +35,7 @@ enum Task {
 fn main() -> Result<()> {
     match Task::parse() {
         Task::Test => test::run(),
+        Task::Memory => memory::run(),
         Task::Plugin(arguments) => plugin::run(&arguments),
         Task::TrainSampleModel(arguments) => train::run(&arguments),
     }

@@ -9,7 +9,8 @@ use anyhow::{Context, Result, ensure};
 use crate::plugin::Build;
 
 /// The plugins of this repository; those in Rust are each a workspace of their own.
-const PLUGINS: [&str; 5] = [
+const PLUGINS: [&str; 6] = [
+    "corruptions",
     "json-lines",
     "misbehaving",
     "tch",
