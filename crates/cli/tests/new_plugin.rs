@@ -6,67 +6,67 @@
 mod common;
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use common::{Workspace, stderr};
 use driftline::core::Rows;
 
-/// Makes, builds and uses a plugin in `folder` as its README and the guide say; the embeddings that it leads to.
-fn author(folder: &Path, language: &str, build: &mut Command) -> Vec<f32> {
-    let name = format!("film-{language}");
-    let component = format!("film_{language}");
-    let workspace = Workspace::within(Path::new(env!("CARGO_TARGET_TMPDIR")));
-    workspace.small_run();
-    let at = folder.to_str().unwrap();
-    let made = workspace.json(&["plugin", "new", &name, "--lang", language, "--into", at]);
-    assert_eq!(made["component"], component.as_str());
-    let built = build
+/// Runs the commands of a page of the guide in `folder`; what was built there before is used again. Returns the
+/// embeddings that the last ones lead to, and the summary of the run.
+fn follow(page: &str, folder: &Path) -> Vec<f32> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../docs/src/guide")
+        .join(page);
+    let text = fs::read_to_string(&page).unwrap();
+    let blocks = text
+        .split("```sh\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap());
+    let script = blocks.collect::<String>();
+    for step in ["plugin new", "plugin test", "transforms", "embed", "run"] {
+        assert!(
+            script.contains(&format!("driftline {step}")),
+            "the guide has no `{step}`"
+        );
+    }
+    let made = folder.join("film-grain");
+    let kept = folder.join("kept");
+    if made.join("target").is_dir() {
+        fs::rename(made.join("target"), &kept).unwrap();
+    }
+    let _ = fs::remove_dir_all(&made);
+    let _ = fs::remove_dir_all(folder.join("driftline-store"));
+    let _ = fs::remove_file(folder.join("rows.parquet"));
+    let into = "cd film-grain\nif [ -d ../kept ]; then mv ../kept target; fi\n";
+    let script = script.replace("cd film-grain\n", into);
+    let images = Workspace::within(folder);
+    images.small_run();
+    for name in ["train", "test", "driftline.toml"] {
+        let _ = fs::remove_dir_all(folder.join(name));
+        fs::rename(images.path(name), folder.join(name)).unwrap();
+    }
+    let driftline = Path::new(env!("CARGO_BIN_EXE_driftline"))
+        .parent()
+        .unwrap()
+        .to_owned();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = [driftline].into_iter().chain(std::env::split_paths(&path));
+    let output = images
+        .program("sh")
+        .args(["-e", "-x", "-c", &script])
         .current_dir(folder)
+        .env("PATH", std::env::join_paths(path).unwrap())
         .env_remove("CARGO_TARGET_DIR")
         .output()
         .unwrap();
-    assert!(built.status.success(), "{}", stderr(&built));
-    let manifest = made["manifest"].as_str().unwrap();
-    let tested = workspace.json(&["plugin", "test", manifest]);
-    assert_eq!(tested["components"][0]["name"], component.as_str());
-    assert_eq!(tested["components"][0]["failed"], 0);
-    assert_eq!(
-        tested["components"][0]["passed"],
-        tested["components"][0]["cases"]
+    let shown = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{shown}{}", stderr(&output));
+    assert!(
+        shown.contains("film_grain: 12 of 12 cases passed"),
+        "{shown}"
     );
-    let again = workspace.json(&["conformance", "--plugin", manifest]);
-    assert_eq!(
-        again["components"][0]["passed"],
-        tested["components"][0]["passed"]
-    );
-    let found = workspace.json(&["transforms", "--plugin-path", at]);
-    let names: Vec<_> = found
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|entry| &entry["name"])
-        .collect();
-    assert!(names.contains(&&component.as_str().into()), "{found}");
-    let expression = format!("{component}(0.5)");
-    let settings = workspace.path("driftline.toml");
-    let arguments = ["run", "-c", settings.to_str().unwrap(), "--plugin-path", at];
-    let summary = workspace.json(&[&arguments[..], &["--transform", &expression]].concat());
-    let whole = format!("{component}(amount=0.5)");
-    assert_eq!(summary["windows"][0]["transform"], whole.as_str());
-    let rows = workspace.path("rows.parquet");
-    let arguments = [
-        "embed",
-        "test",
-        "-o",
-        rows.to_str().unwrap(),
-        "--plugin-path",
-        at,
-    ];
-    let transform = ["--transform", &expression, "--quiet"];
-    let output = workspace.run([&arguments[..], &transform].concat());
-    assert!(output.status.success(), "{}", stderr(&output));
-    embeddings(&rows)
+    assert!(shown.contains("film_grain(amount=0.5)"), "{shown}");
+    embeddings(&folder.join("rows.parquet"))
 }
 
 fn embeddings(path: &Path) -> Vec<f32> {
@@ -78,28 +78,17 @@ fn embeddings(path: &Path) -> Vec<f32> {
         .collect()
 }
 
-/// A folder for a plugin; what was built there before is kept.
-fn folder(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    fs::create_dir_all(&folder).unwrap();
-    folder
-}
-
 #[test]
-fn a_new_plugin_in_rust_and_one_in_c_are_built_tested_found_and_used_and_agree() {
-    let place = folder("new-plugins");
-    let (rust, c) = (place.join("film-rust"), place.join("film-c"));
-    let _ = fs::remove_dir_all(&c);
-    // Cargo builds beside it, and the target folder is moved in, so that dependencies are built once.
-    let kept = place.join("target");
-    if rust.join("target").is_dir() {
-        fs::rename(rust.join("target"), &kept).unwrap();
-    }
-    let _ = fs::remove_dir_all(&rust);
-    let mut build = Command::new("sh");
-    build.args(["-c", "if [ -d ../target ]; then mv ../target target; fi; cargo test --release && cargo build --release"]);
-    let from_rust = author(&rust, "rust", &mut build);
-    let from_c = author(&c, "c", &mut Command::new("make"));
+fn a_plugin_in_rust_and_one_in_c_are_made_tested_found_and_used_as_the_guide_says_and_agree() {
+    let place = |name: &str| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
+            .join("guide")
+            .join(name);
+        fs::create_dir_all(&folder).unwrap();
+        folder
+    };
+    let from_rust = follow("plugin-in-rust.md", &place("rust"));
+    let from_c = follow("plugin-in-c.md", &place("c"));
     assert!(!from_rust.is_empty());
     assert_eq!(from_rust, from_c);
 }

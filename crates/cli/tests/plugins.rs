@@ -19,17 +19,21 @@ const NAME: &str = "driftline-template";
 const LIBRARY: &str = "libdriftline_template.so";
 const MANIFEST: &str = "template-rust.plugin.toml";
 
-/// A folder `plugins` with the plugin in it, that nobody else can write to.
+/// A folder `plugins` with the plugin template-rust in it, that nobody else can write to.
 fn workspace() -> Option<Workspace> {
+    workspace_with([LIBRARY, MANIFEST])
+}
+
+fn workspace_with([library, manifest]: [&str; 2]) -> Option<Workspace> {
     let source = std::env::var_os("DRIFTLINE_PLUGIN_PATH").map(PathBuf::from);
-    let Some(source) = source.filter(|folder| folder.join(LIBRARY).is_file()) else {
-        println!("skipped: DRIFTLINE_PLUGIN_PATH names no folder with the plugin template-rust");
+    let Some(source) = source.filter(|folder| folder.join(library).is_file()) else {
+        println!("skipped: DRIFTLINE_PLUGIN_PATH names no folder with {library}");
         return None;
     };
     // Not below the folder for temporary files, which everyone may write to.
     let workspace = Workspace::within(Path::new(env!("CARGO_TARGET_TMPDIR")));
     fs::create_dir(workspace.path("plugins")).unwrap();
-    for file in [LIBRARY, MANIFEST] {
+    for file in [library, manifest] {
         fs::copy(source.join(file), workspace.path("plugins").join(file)).unwrap();
     }
     Some(workspace)
@@ -209,4 +213,63 @@ fn of_two_plugins_with_one_name_the_first_is_taken_and_both_are_named() {
         "{}",
         stderr(&output)
     );
+}
+
+#[test]
+fn a_run_publishes_into_the_sink_of_a_plugin_and_again_adds_nothing() {
+    let files = ["libdriftline_json_lines.so", "json-lines.plugin.toml"];
+    let Some(workspace) = workspace_with(files) else {
+        return;
+    };
+    workspace.small_run();
+    let arguments = [
+        "run",
+        "--sink",
+        "json_lines",
+        "--set",
+        "sink.options={folder=\"rows\"}",
+        "--now",
+        common::NOW,
+        "--quiet",
+    ];
+    let first = json(&workspace, &arguments);
+    assert_eq!(first["sink"]["name"], "json_lines");
+    assert_eq!(first["sink"]["location"], "rows");
+    let published = first["sink"]["rows_published"].as_u64().unwrap();
+    let folder = workspace.path("rows/image_monitoring");
+    let model = fs::read_dir(folder)
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    let lines = |file: &str| {
+        let text = fs::read_to_string(model.join(file)).unwrap();
+        let rows = text.lines().map(|line| serde_json::from_str(line).unwrap());
+        rows.collect::<Vec<Value>>()
+    };
+    assert_eq!(lines("baseline.jsonl").len(), 300);
+    let events = lines("events.jsonl");
+    assert_eq!(events.len() as u64, published);
+    assert_eq!(events[0]["embeddings"].as_array().unwrap().len(), 128);
+    assert!(events[0]["event_id"].is_string());
+    // The sink remembers every row, also for a run that starts again from nothing.
+    fs::remove_dir_all(workspace.path("driftline-store")).unwrap();
+    let again = json(&workspace, &arguments);
+    assert_eq!(again["sink"]["rows_published"], 0);
+    assert_eq!(again["sink"]["rows_duplicate"], published);
+    assert_eq!(lines("events.jsonl").len() as u64, published);
+    let output = run(
+        &workspace,
+        &[
+            "run",
+            "--sink",
+            "json_lines",
+            "--set",
+            "sink.options={colour=1}",
+        ],
+    );
+    assert!(stderr(&output).contains("colour"), "{}", stderr(&output));
+    let sinks = json(&workspace, &["sinks"]);
+    assert!(sinks.to_string().contains("json_lines"), "{sinks}");
 }

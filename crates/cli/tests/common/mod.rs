@@ -42,9 +42,15 @@ impl Workspace {
 
     /// `driftline` with these arguments, in this folder, not started yet.
     pub fn command<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_driftline"));
+        let mut command = self.program(env!("CARGO_BIN_EXE_driftline"));
+        command.args(arguments);
         command
-            .args(arguments)
+    }
+
+    /// Another program, in the same surroundings.
+    pub fn program(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command
             .current_dir(self.folder.path())
             .env("XDG_CACHE_HOME", self.path("cache"))
             .env("XDG_CONFIG_HOME", self.path("config"))
