@@ -401,3 +401,31 @@ fn read_component(component: &DlComponent) -> Result<Component, String> {
         name,
     })
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_loaded_is_what_was_hashed_when_the_path_is_exchanged_in_between() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("frozen.so");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/frozen/plugin.c");
+        let mut compiler = std::process::Command::new("cc");
+        compiler.args(["-shared", "-fPIC", "-o"]).arg(&path);
+        assert!(compiler.arg(source).status().unwrap().success());
+        let opened = Opened::new(&path).unwrap();
+        let hashed = opened.sha256.clone();
+        let other = folder.path().join("other.so");
+        std::fs::write(&other, "another library").unwrap();
+        std::fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink(&other, &path).unwrap();
+        let library = opened.load().unwrap();
+        assert_eq!(
+            (library.name.as_str(), &library.sha256),
+            ("frozen", &hashed)
+        );
+        let error = Opened::new(&path).err().unwrap().to_string();
+        assert!(error.contains("symbolic link"), "{error}");
+    }
+}
