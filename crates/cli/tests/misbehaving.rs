@@ -1,6 +1,6 @@
 //! Plugins that crash, hang or lie: driftline says which and why, and goes on without them where they are not asked for.
 //!
-//! `DRIFTLINE_PLUGIN_PATH` names the folder with the plugin `misbehaving`.
+//! `DRIFTLINE_TEST_MISBEHAVING` names the folder with the plugin `misbehaving`.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
@@ -17,9 +17,9 @@ const LIBRARY: &str = "libdriftline_misbehaving.so";
 const MANIFEST: &str = "misbehaving.plugin.toml";
 
 fn workspace() -> Option<Workspace> {
-    let source = std::env::var_os("DRIFTLINE_PLUGIN_PATH").map(PathBuf::from);
+    let source = std::env::var_os("DRIFTLINE_TEST_MISBEHAVING").map(PathBuf::from);
     let Some(source) = source.filter(|folder| folder.join(LIBRARY).is_file()) else {
-        println!("skipped: DRIFTLINE_PLUGIN_PATH names no folder with the plugin misbehaving");
+        println!("skipped: DRIFTLINE_TEST_MISBEHAVING names no folder with the plugin misbehaving");
         return None;
     };
     let workspace = Workspace::within(Path::new(env!("CARGO_TARGET_TMPDIR")));

@@ -288,6 +288,9 @@ fn enter(opened: Opened) -> Result<Library, String> {
     // SAFETY: the operator trusts this library; loading it runs its constructors.
     let handle = unsafe { unix::Library::open(Some(loadable(&path, &file)), flags) }
         .map_err(|cause| format!("it does not load ({})", driftline_dylib::reason(&cause)))?;
+    // The loader knows a library by the path it was opened at: were the descriptor closed and its number given to another
+    // plugin, that one would be taken for this one.
+    std::mem::forget(file);
     // SAFETY: the name carries the major version, which fixes the signature.
     let entry = unsafe { handle.get::<DlEntry>(ENTRY.as_bytes()) }.map_err(|_| {
         let exports = driftline_dylib::exports(&path).unwrap_or_default();

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 const HEADER: &[u8] = include_bytes!("frozen/driftline_plugin_1_0.h");
 
 /// Compiles the frozen plugin with `flags`, loads it by its manifest and applies its transform.
-fn works(name: &str, flags: &[&str]) {
+fn works(name: &str, flags: &[&str]) -> usize {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/frozen/plugin.c");
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let library = folder.path().join("frozen.so");
@@ -51,16 +51,15 @@ fn works(name: &str, flags: &[&str]) {
     transform.apply(&mut images, &context).unwrap();
     let expected: Vec<u8> = bytes.iter().map(|value| 255 - value).collect();
     assert_eq!(images.as_bytes(), expected, "{name}");
+    library.components.len()
 }
 
 #[test]
-fn a_plugin_of_the_first_header_works() {
-    works("old", &[]);
-}
-
-#[test]
-fn a_plugin_of_a_later_minor_version_works() {
-    works("newer", &["-DNEWER"]);
+fn plugins_of_the_first_header_and_of_a_later_minor_version_work_beside_each_other() {
+    // One after the other: neither is taken for the other.
+    assert_eq!(works("old", &[]), 1);
+    assert_eq!(works("newer", &["-DNEWER"]), 2);
+    assert_eq!(works("old, built again", &["-DAGAIN", "-g"]), 1);
 }
 
 #[test]

@@ -24,7 +24,7 @@ const TESTS: [&[&str]; 4] = [
 const SEEDS: [u32; 3] = [1, 7, 2026];
 
 /// Plugins that the tests load.
-const PLUGINS: [&str; 3] = ["misbehaving", "template-c", "template-rust"];
+const PLUGINS: [&str; 2] = ["template-c", "template-rust"];
 
 /// Runs them; the first finding ends it.
 pub(crate) fn run() -> Result<()> {
@@ -33,6 +33,8 @@ pub(crate) fn run() -> Result<()> {
     for name in PLUGINS {
         crate::plugin::install(workspace, name, &plugins, None)?;
     }
+    let misbehaving = plugins.with_file_name("test-plugins-misbehaving");
+    crate::plugin::install(workspace, "misbehaving", &misbehaving, None)?;
     println!("==> Valgrind");
     for arguments in TESTS {
         test(workspace, &plugins, arguments, |cargo| {
@@ -73,6 +75,10 @@ fn test(
         .arg("test")
         .args(arguments)
         .env("DRIFTLINE_PLUGIN_PATH", plugins)
+        .env(
+            "DRIFTLINE_TEST_MISBEHAVING",
+            plugins.with_file_name("test-plugins-misbehaving"),
+        )
         .current_dir(workspace);
     describe(&mut cargo);
     let status = cargo.status().context("cargo could not be started")?;

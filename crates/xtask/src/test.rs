@@ -10,13 +10,16 @@ use crate::plugin::Build;
 
 /// The plugins of this repository; those in Rust are each a workspace of their own.
 const PLUGINS: [&str; 6] = [
+    MISBEHAVING,
     "corruptions",
     "json-lines",
-    "misbehaving",
     "tch",
     "template-c",
     "template-rust",
 ];
+
+/// The one that must be found by nobody but its own tests.
+const MISBEHAVING: &str = "misbehaving";
 
 /// Steps for the workspace.
 const WORKSPACE: [(&str, &[&str]); 4] = [
@@ -57,8 +60,13 @@ pub(crate) fn run() -> Result<()> {
     let onnxruntime = crate::plugin::install_runtime(&driftline, "onnx")?;
     let libtorch = crate::plugin::install_runtime(&driftline, "tch")?;
     let plugins = target.join("test-plugins");
+    let misbehaving = target.join("test-plugins-misbehaving");
     for name in PLUGINS {
-        crate::plugin::install(workspace, name, &plugins, Some(&libtorch))?;
+        let into = match name {
+            MISBEHAVING => &misbehaving,
+            _ => &plugins,
+        };
+        crate::plugin::install(workspace, name, into, Some(&libtorch))?;
     }
     type Environment<'a> = &'a [(&'a str, &'a Path)];
     let cargo = |step: &str, arguments: &[&str], folder: &Path, environment: Environment| {
@@ -72,6 +80,7 @@ pub(crate) fn run() -> Result<()> {
             .env("RUSTDOCFLAGS", "-D warnings")
             .env("DRIFTLINE_PYTHON", &python)
             .env("DRIFTLINE_PLUGIN_PATH", &plugins)
+            .env("DRIFTLINE_TEST_MISBEHAVING", &misbehaving)
             .env("ORT_DYLIB_PATH", &onnxruntime)
             .env("LIBTORCH", &libtorch)
             // None of these may be missing silently.
