@@ -7,14 +7,14 @@
 //!
 //! | module | families |
 //! | --- | --- |
-//! | [`noise`] | gaussian, shot, impulse, speckle |
-//! | [`blur`] | gaussian, defocus, glass, motion, zoom |
-//! | [`weather`] | snow, frost, fog |
-//! | [`spatter`] | spatter |
-//! | [`digital`] | brightness, contrast, saturate, pixelate, jpeg |
-//! | [`elastic`] | elastic |
-//! | [`corruption`] | what all have in common |
-//! | [`picture`], [`plasma`] | filters and samples of an image; fractal noise |
+//! | `noise` | gaussian, shot, impulse, speckle |
+//! | `blur` | gaussian, defocus, glass, motion, zoom |
+//! | `weather` | snow, frost, fog |
+//! | `spatter` | spatter |
+//! | `digital` | brightness, contrast, saturate, pixelate, jpeg |
+//! | `elastic` | elastic |
+//! | `corruption` | what all have in common |
+//! | `picture`, `plasma` | filters and samples of an image; fractal noise |
 
 mod blur;
 mod corruption;

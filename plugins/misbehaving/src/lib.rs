@@ -2,10 +2,10 @@
 //!
 //! | module | what is in it |
 //! | --- | --- |
-//! | [`backend`] | panics, NaN and unwritten rows, by the variable [`VARIABLE`] |
-//! | [`transform`] | panics, by the parameter `how` |
-//! | [`raw`] | breaks the C interface itself, by the parameter `how` |
-//! | [`sink`] | panics and miscounts, by the option `how` |
+//! | `backend` | panics, NaN and unwritten rows, by the variable `VARIABLE` |
+//! | `transform` | panics, by the parameter `how` |
+//! | `raw` | breaks the C interface itself, by the parameter `how` |
+//! | `sink` | panics and miscounts, by the option `how` |
 //!
 //! What happens while it is loaded is chosen by the variable too: `crash`, `hang`, `panic`, `null`, `small`,
 //! `panic_abort`, `bad_utf8`, `null_table`, `null_member`, `many_components`, `other_name`. A component of an unknown
