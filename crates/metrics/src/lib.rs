@@ -1,0 +1,1 @@
+//! Numbers of a stored model by time bin.

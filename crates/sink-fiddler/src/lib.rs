@@ -1,0 +1,1 @@
+//! Publishes baseline and events to Fiddler through a durable outbox.
