@@ -9,7 +9,7 @@ use driftline_core::{
     Ack, DriftTransform, EmbeddingBackend, Error, ErrorKind, ImageSource, MonitorSink, MonitorSpec,
     Result, Row, RowSchema, Rows, RowsBuilder,
 };
-use driftline_stats::{Histogram, Statistic, noise_floor};
+use driftline_stats::{DRIFT_FACTOR, Histogram, Statistic, noise_floor};
 use jiff::Timestamp;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -18,8 +18,8 @@ use crate::embed::bad_image;
 use crate::part::{PART_ROWS, Part, PartBuilder, RowNames};
 use crate::schedule::{DAY_MS, Event};
 use crate::summary::{
-    BackendSummary, BaselineSummary, BinSummary, DRIFT_FACTOR, LISTED_SKIPS, ModelSummary,
-    SinkSummary, Skipped, Summary, Timing, WindowSummary,
+    BackendSummary, BaselineSummary, BinSummary, LISTED_SKIPS, ModelSummary, SinkSummary, Skipped,
+    Summary, Timing, WindowSummary,
 };
 use crate::{Cancel, EmbedOptions, OnError, Progress, RunFolder, Schedule, embed};
 

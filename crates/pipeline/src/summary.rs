@@ -91,15 +91,11 @@ pub struct WindowSummary {
     pub statistics: BTreeMap<Statistic, f64>,
     /// Expected Jensen-Shannon distance of a window of this size without any drift.
     pub noise_floor: f64,
-    /// Whether the distance is above [`DRIFT_FACTOR`] times the noise floor.
+    /// Whether the distance is above [`driftline_stats::DRIFT_FACTOR`] times the noise floor.
     pub drifted: bool,
     /// The days that have events.
     pub bins: Vec<BinSummary>,
 }
-
-/// A window has drifted when its Jensen-Shannon distance is above this many noise floors: far more than chance
-/// explains, and more than the small difference between training images and unseen ones.
-pub const DRIFT_FACTOR: f64 = 3.0;
 
 /// One day of a window.
 #[derive(Debug, Clone, Serialize)]

@@ -1,7 +1,7 @@
 //! The page of a run.
 
-use driftline_pipeline::summary::{DRIFT_FACTOR, Summary};
-use driftline_stats::Statistic;
+use driftline_pipeline::summary::Summary;
+use driftline_stats::{DRIFT_FACTOR, Statistic};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::chart::{chart, day};

@@ -147,6 +147,10 @@ pub fn noise_floor(bins: usize, window_rows: u64, baseline_rows: u64) -> f64 {
     (bins.saturating_sub(1) as f64 / 8.0 * inverse).sqrt()
 }
 
+/// A window has drifted when its Jensen-Shannon distance is above this many noise floors: far more than chance
+/// explains, and more than the small difference between training images and unseen ones.
+pub const DRIFT_FACTOR: f64 = 3.0;
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | [`kmeans`] | [`KMeans`]: clusters of the baseline's embeddings |
 //! | [`baseline`] | [`Baseline`] and [`Histogram`]: shares of the clusters, mergeable |
-//! | [`distance`] | [`jsd`], [`psi`] and [`noise_floor`] over two histograms |
+//! | [`distance`] | [`jsd`], [`psi`] and [`noise_floor`] over two histograms, and when a window has drifted |
 //!
 //! All of it is cluster-based drift, on which a vendor holds a patent (US 11,836,163): whoever ships it decides.
 
@@ -13,5 +13,5 @@ pub mod distance;
 pub mod kmeans;
 
 pub use baseline::{Baseline, Histogram};
-pub use distance::{Statistic, jsd, noise_floor, psi};
+pub use distance::{DRIFT_FACTOR, Statistic, jsd, noise_floor, psi};
 pub use kmeans::{KMeans, KMeansConfig};
