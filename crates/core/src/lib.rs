@@ -32,6 +32,6 @@ pub use image::{ImageBatch, ImageShape, ImageView, Resize};
 pub use parts::Parts;
 pub use registry::{Registration, Registry};
 pub use rows::{Row, RowSchema, Rows, RowsBuilder};
-pub use sink::{Ack, MonitorSink, MonitorSpec, SinkConfig, SinkInfo};
+pub use sink::{Ack, EventLabel, MonitorSink, MonitorSpec, SinkConfig, SinkInfo};
 pub use source::{ImageSource, Label, SkippedImage, SourceBatch, SourceInfo, SourceRow};
 pub use transform::{DriftTransform, TransformContext, TransformInfo, TransformSpec};

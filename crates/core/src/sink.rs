@@ -6,7 +6,7 @@ use arrow_array::RecordBatch;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Result, RowSchema};
+use crate::{Error, ErrorKind, Result, RowSchema};
 
 /// What a sink is made from.
 #[derive(Debug, Clone)]
@@ -82,6 +82,15 @@ impl std::ops::AddAssign for Ack {
     }
 }
 
+/// The true class of an event that was published before, learnt later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventLabel {
+    /// Which event.
+    pub event_id: String,
+    /// Its true class.
+    pub target: String,
+}
+
 /// A place that keeps rows.
 ///
 /// # Behavior
@@ -101,6 +110,21 @@ pub trait MonitorSink: Send {
 
     /// Keeps events.
     fn publish_events(&mut self, rows: &RecordBatch) -> Result<Ack>;
+
+    /// Gives events their true class. `accepted` counts labels that changed an event, or that were handed on where this
+    /// machine cannot know; `duplicates` counts those that changed nothing: the event has the label, or is not there.
+    ///
+    /// # Errors
+    /// `Unsupported` where events cannot be changed any more.
+    fn publish_labels(&mut self, labels: &[EventLabel]) -> Result<Ack> {
+        let _ = labels;
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            "publish labels",
+            format!("the sink `{}` cannot change events", self.info().name),
+        )
+        .remedy("publish the events again with their labels, or use another sink"))
+    }
 
     /// Waits until everything that was accepted is where it should be.
     fn flush(&mut self) -> Result<()>;

@@ -59,7 +59,7 @@ pub fn create_folder(path: &Path) -> Result<()> {
 }
 
 /// Has the names in a folder survive a crash.
-pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
+pub fn sync_folder(path: &Path) -> io::Result<()> {
     // Only Unix lets a folder be opened; elsewhere the file system orders renames itself.
     if cfg!(unix) {
         File::open(path)?.sync_all()

@@ -60,6 +60,18 @@ impl Catalog {
         Ok(damaged)
     }
 
+    /// Whether the last look at a file found rows of this monitor.
+    pub(crate) fn is_usable(&self, part: &Part) -> bool {
+        self.known.contains_key(&part.path)
+    }
+
+    /// Whether a file may hold one of `sorted`, `event_id`s in byte order.
+    pub(crate) fn may_hold_any(&self, part: &Part, sorted: &[&str]) -> bool {
+        self.known
+            .get(&part.path)
+            .is_some_and(|known| may_contain_any(&known.footer, sorted))
+    }
+
     /// Removes from `ids` those that `parts` already hold. A file that turns out to be damaged holds nothing; it is set
     /// aside and returned. The caller holds the lock and has refreshed.
     pub(crate) fn remove_known(

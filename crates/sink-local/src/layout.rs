@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use driftline_core::{Error, ErrorKind, Result};
 use jiff::civil::Date;
 
+use crate::rewrite::{Journal, is_staged};
 use crate::store::{Part, Section};
 
 const PREFIX: &str = "part-";
@@ -29,12 +30,31 @@ impl Layout {
         })
     }
 
+    /// The layout of a model that is there.
+    pub(crate) fn of_model(store: &Path, project: &str, model: &str) -> Result<Self> {
+        let layout = Self::new(store, project, model)?;
+        if layout.monitor().is_file() {
+            return Ok(layout);
+        }
+        let message = format!("the store has no model `{model}` in a project `{project}`");
+        Err(Error::new(ErrorKind::NotFound, "open the store", message)
+            .with("store", store.display()))
+    }
+
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
     pub(crate) fn monitor(&self) -> PathBuf {
         self.folder.join("monitor.json")
+    }
+
+    pub(crate) fn clusters(&self) -> PathBuf {
+        self.folder.join("clusters.json")
+    }
+
+    pub(crate) fn journal(&self) -> PathBuf {
+        self.folder.join("rewrite.json")
     }
 
     pub(crate) fn lock(&self) -> PathBuf {
@@ -80,6 +100,7 @@ impl Layout {
                 section,
             }));
         }
+        Journal::read(self)?.apply(self, &mut parts);
         Ok(parts)
     }
 
@@ -92,7 +113,7 @@ impl Layout {
             let names = names_in(&folder)?;
             let leftover = names
                 .iter()
-                .filter(|n| driftline_rows::durable::is_temporary(n));
+                .filter(|n| driftline_rows::durable::is_temporary(n) || is_staged(n));
             found.extend(leftover.map(|name| folder.join(name)));
         }
         Ok(found)

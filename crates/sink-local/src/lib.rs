@@ -3,6 +3,7 @@
 //! ```text
 //! <store>/<project>/<model>/
 //!   monitor.json                          what is monitored
+//!   clusters.json                         its clusters, if they were found elsewhere
 //!   baseline/part-….parquet
 //!   events/date=2026-11-01/part-….parquet
 //!   damaged/part-….parquet.damaged        files that were set aside
@@ -12,6 +13,8 @@
 //! | --- | --- |
 //! | [`sink`] | [`LocalSink`]: the writing side, a `MonitorSink` |
 //! | [`store`] | [`Store`]: the reading side |
+//! | [`change`] | [`EventUpdate`] and [`Deletion`]: events that change after they were published |
+//! | [`clusters`] | [`Centroids`]: clusters that belong to a model |
 //! | [`damage`] | [`Damage`]: a file that could not be used, and where it is now |
 //!
 //! # Guarantees
@@ -20,6 +23,8 @@
 //! - A damaged file is named and never hides the others; publishing its rows again brings them back.
 //! - The same calls make the same files, byte by byte.
 
+pub mod change;
+pub mod clusters;
 pub mod damage;
 pub mod sink;
 pub mod store;
@@ -28,10 +33,13 @@ mod catalog;
 mod layout;
 mod lock;
 mod monitor;
+mod rewrite;
 
+pub use change::{Deletion, EventUpdate};
+pub use clusters::{Centroids, write_clusters};
 pub use damage::Damage;
 pub use sink::LocalSink;
-pub use store::{Part, PartRows, Section, Store, monitors};
+pub use store::{Part, PartRows, Section, Store, monitors, remove_model};
 
 use driftline_core::{MonitorSink, Registration, Registry, Result, SinkConfig};
 

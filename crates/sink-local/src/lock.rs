@@ -5,6 +5,7 @@ use std::fs::{File, OpenOptions};
 use driftline_core::{Error, Result};
 
 use crate::layout::Layout;
+use crate::rewrite;
 
 /// The exclusive lock on a model's folder. The kernel releases it when the process ends, however it ends.
 #[derive(Debug)]
@@ -13,7 +14,7 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
-    /// Waits until no other process writes here.
+    /// Waits until no other process writes here, and completes what a killed one had begun to replace.
     pub(crate) fn acquire(layout: &Layout) -> Result<Self> {
         let path = layout.lock();
         let failed = |e| Error::io("lock the store for writing", &path, e);
@@ -24,6 +25,7 @@ impl Lock {
             .open(&path)
             .map_err(failed)?;
         file.lock().map_err(failed)?;
+        rewrite::complete(layout)?;
         Ok(Self { _file: file })
     }
 }

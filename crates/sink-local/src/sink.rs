@@ -1,24 +1,27 @@
 //! The writing side of the store.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::path::PathBuf;
 
 use arrow_array::{RecordBatch, UInt32Array};
 use arrow_select::take::take_record_batch;
 use driftline_core::{
-    Ack, Error, ErrorKind, MonitorSink, MonitorSpec, Result, RowSchema, Rows, SinkConfig, SinkInfo,
+    Ack, Error, ErrorKind, EventLabel, MonitorSink, MonitorSpec, Result, RowSchema, Rows,
+    SinkConfig, SinkInfo,
 };
 use driftline_rows::{create_folder, write_named};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::catalog::Catalog;
+use crate::change::{self, Deletion, EventUpdate};
 use crate::damage::Damage;
 use crate::layout::{Layout, part_name};
 use crate::lock::Lock;
 use crate::monitor;
-use crate::store::Section;
+use crate::rewrite::rewrite;
+use crate::store::{Part, Section};
 
 /// A [`MonitorSink`] that appends to a store on this machine.
 ///
@@ -90,8 +93,7 @@ impl LocalSink {
             catalog,
         }) = &mut self.prepared
         else {
-            let message = "rows were published before the sink was prepared";
-            return Err(Error::new(ErrorKind::Internal, "publish rows", message));
+            return Err(unprepared());
         };
         let rows = checked(batch, schema)?;
         let sections = if by_date {
@@ -128,6 +130,91 @@ impl LocalSink {
     }
 }
 
+impl LocalSink {
+    /// Changes events that are there. `accepted` counts the events that changed; `duplicates` the updates that changed
+    /// nothing. Rows of the baseline stay as they are.
+    ///
+    /// # Errors
+    /// Those of the file system; all events have changed then, or none.
+    pub fn update_events(&mut self, updates: &[EventUpdate]) -> Result<Ack> {
+        // Of several updates of one event the last one counts.
+        let updates_of: HashMap<&str, &EventUpdate> = updates
+            .iter()
+            .map(|update| (update.event_id.as_str(), update))
+            .collect();
+        let mut ids: Vec<&str> = updates_of.keys().copied().collect();
+        ids.sort_unstable();
+        let mut accepted = 0;
+        self.change_events(
+            |catalog, part| catalog.may_hold_any(part, &ids),
+            |rows| {
+                let changed = change::updated(rows, &updates_of)?;
+                Ok(changed.map(|(batch, count)| {
+                    accepted += count;
+                    batch
+                }))
+            },
+        )?;
+        Ok(Ack {
+            accepted,
+            duplicates: updates.len() as u64 - accepted,
+        })
+    }
+
+    /// Deletes events and returns how many there were; what is deleted may be published again.
+    ///
+    /// # Errors
+    /// Those of the file system; all events are deleted then, or none.
+    pub fn delete_events(&mut self, which: &Deletion) -> Result<u64> {
+        let mut ids: Vec<&str> = match which {
+            Deletion::Ids(ids) => ids.iter().map(String::as_str).collect(),
+            Deletion::Times(_) => Vec::new(),
+        };
+        ids.sort_unstable();
+        let mut deleted = 0;
+        self.change_events(
+            |catalog, part| match which {
+                Deletion::Ids(_) => catalog.may_hold_any(part, &ids),
+                Deletion::Times(_) => true,
+            },
+            |rows| {
+                let left = which.applied(rows)?;
+                if let Some(left) = &left {
+                    deleted += (rows.len() - left.num_rows()) as u64;
+                }
+                Ok(left)
+            },
+        )?;
+        Ok(deleted)
+    }
+
+    fn change_events(
+        &mut self,
+        concerned: impl Fn(&Catalog, &Part) -> bool,
+        change: impl FnMut(&Rows) -> Result<Option<RecordBatch>>,
+    ) -> Result<()> {
+        let Some(Prepared {
+            layout,
+            schema,
+            catalog,
+        }) = &mut self.prepared
+        else {
+            return Err(unprepared());
+        };
+        let _lock = Lock::acquire(layout)?;
+        let mut parts = layout.parts(|section| section != Section::Baseline)?;
+        self.damaged
+            .extend(catalog.refresh(layout, schema, &parts)?);
+        parts.retain(|part| catalog.is_usable(part) && concerned(catalog, part));
+        rewrite(layout, schema, &parts, change)
+    }
+}
+
+fn unprepared() -> Error {
+    let message = "rows were published before the sink was prepared";
+    Error::new(ErrorKind::Internal, "publish rows", message)
+}
+
 impl MonitorSink for LocalSink {
     fn info(&self) -> &SinkInfo {
         &self.info
@@ -160,6 +247,15 @@ impl MonitorSink for LocalSink {
 
     fn publish_events(&mut self, rows: &RecordBatch) -> Result<Ack> {
         self.publish(rows, true)
+    }
+
+    fn publish_labels(&mut self, labels: &[EventLabel]) -> Result<Ack> {
+        let update = |label: &EventLabel| EventUpdate {
+            event_id: label.event_id.clone(),
+            target: Some(label.target.clone()),
+            image_url: None,
+        };
+        self.update_events(&labels.iter().map(update).collect::<Vec<_>>())
     }
 
     /// Nothing is left to do: a publish call returns when its rows are on disk.

@@ -1,5 +1,7 @@
 //! The reading side of the store.
 
+use std::fs;
+use std::io;
 use std::ops::RangeBounds;
 use std::path::{Path, PathBuf};
 use std::vec;
@@ -8,6 +10,7 @@ use driftline_core::{Error, ErrorKind, MonitorSpec, Result, RowSchema, Rows};
 use driftline_rows::RowsReader;
 use jiff::civil::Date;
 
+use crate::clusters::{self, Centroids};
 use crate::damage::{Damage, Fault, check, record};
 use crate::layout::{Layout, names_in};
 use crate::monitor;
@@ -40,7 +43,8 @@ pub struct Store {
 /// Project and model of everything in the store at `store`, in order of names.
 pub fn monitors(store: &Path) -> Result<Vec<(String, String)>> {
     let mut found = Vec::new();
-    for project in names_in(store)? {
+    let hidden = |name: &String| name.starts_with('.');
+    for project in names_in(store)?.into_iter().filter(|name| !hidden(name)) {
         let folder = store.join(&project);
         if !folder.is_dir() {
             continue;
@@ -53,6 +57,24 @@ pub fn monitors(store: &Path) -> Result<Vec<(String, String)>> {
     }
     found.sort_unstable();
     Ok(found)
+}
+
+/// Removes a model and all its rows; one that is not there is no error.
+pub fn remove_model(store: &Path, project: &str, model: &str) -> Result<()> {
+    let layout = Layout::new(store, project, model)?;
+    let failed = |e| Error::io("remove a model", layout.folder(), e);
+    // Without its description a model is not there any more, however far the removal of its rows gets.
+    for gone in [
+        fs::remove_file(layout.monitor()),
+        fs::remove_dir_all(layout.folder()),
+    ] {
+        match gone {
+            Ok(()) => {}
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(failed(e)),
+        }
+    }
+    Ok(())
 }
 
 impl Store {
@@ -78,6 +100,11 @@ impl Store {
         Err(Error::new(ErrorKind::NotFound, "open the store", message)
             .with("store", store.display())
             .remedy(remedy))
+    }
+
+    /// Clusters that were found elsewhere, if the model has such.
+    pub fn clusters(&self) -> Result<Option<Centroids>> {
+        clusters::read(&self.layout)
     }
 
     /// What is monitored, as `monitor.json` says.

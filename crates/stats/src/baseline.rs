@@ -30,6 +30,28 @@ impl Baseline {
         Ok(Self { clusters, counts })
     }
 
+    /// A baseline whose rows were counted before: `counts` in each of `clusters`.
+    ///
+    /// # Errors
+    /// `InvalidData` if there is not one count for each cluster.
+    pub fn with_counts(clusters: KMeans, counts: Vec<u64>) -> Result<Self> {
+        if counts.len() != clusters.clusters() {
+            return Err(Error::new(
+                ErrorKind::InvalidData,
+                "read baseline",
+                format!(
+                    "there are {} counts for {} clusters",
+                    counts.len(),
+                    clusters.clusters()
+                ),
+            ));
+        }
+        Ok(Self {
+            clusters: Arc::new(clusters),
+            counts,
+        })
+    }
+
     /// Number of clusters, which are the bins of every histogram.
     pub fn clusters(&self) -> usize {
         self.counts.len()
@@ -93,8 +115,33 @@ impl Histogram {
         Ok(())
     }
 
+    /// Rows in each cluster.
+    pub fn counts(&self) -> &[u64] {
+        &self.counts
+    }
+
     /// Rows counted.
     pub fn total(&self) -> u64 {
         self.counts.iter().sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clusters_kept_as_centroids_count_as_they_did() {
+        let rows: Vec<f32> = (0..400).map(|i| ((i * 37) % 101) as f32).collect();
+        let fitted = Baseline::fit(&rows, 2, 5, 42).unwrap();
+        let kept = KMeans::from_centroids(fitted.clusters.centroids().to_vec(), 2).unwrap();
+        let again = Baseline::with_counts(kept, fitted.counts().to_vec()).unwrap();
+        let mut histogram = again.histogram();
+        histogram.add(&rows).unwrap();
+        assert_eq!(histogram.counts(), fitted.counts());
+        assert!(KMeans::from_centroids(vec![f32::NAN; 2], 2).is_err());
+        assert!(KMeans::from_centroids(vec![], 2).is_err());
+        let kept = KMeans::from_centroids(vec![0.0; 4], 2).unwrap();
+        assert!(Baseline::with_counts(kept, vec![1]).is_err());
     }
 }

@@ -93,6 +93,25 @@ impl KMeans {
         fitted.canonical(rows)
     }
 
+    /// Clusters that were found before, from their centroids, f32 `[k, dim]`, `k >= 1`, all finite. Their inertia is not
+    /// known: it is infinite.
+    pub fn from_centroids(centroids: Vec<f32>, dim: usize) -> Result<Self> {
+        let k = check(&centroids, dim)?;
+        if k == 0 || centroids.iter().any(|value| !value.is_finite()) {
+            return Err(Error::new(
+                ErrorKind::InvalidData,
+                "read clusters",
+                format!("{k} centroids of {dim} values that are not all finite are no clusters"),
+            ));
+        }
+        Ok(Self::new(dim, centroids))
+    }
+
+    /// Number of clusters.
+    pub fn clusters(&self) -> usize {
+        self.half_norms.len()
+    }
+
     fn new(dim: usize, centroids: Vec<f32>) -> Self {
         let half_norms = centroids
             .chunks_exact(dim)

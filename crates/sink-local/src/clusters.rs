@@ -1,0 +1,72 @@
+//! `clusters.json`: clusters that were found elsewhere and belong to a model.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use driftline_core::{Error, ErrorKind, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::layout::Layout;
+use crate::lock::Lock;
+
+/// Centroids of the clusters over which a model's drift is measured. A model without them is clustered on its baseline.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Centroids {
+    /// Length of a centroid.
+    pub dim: usize,
+    /// f32 `[k, dim]`, row-major.
+    pub values: Vec<f32>,
+}
+
+/// Keeps the clusters of a model that the store has.
+///
+/// # Errors
+/// `NotFound` if the store has no such model, otherwise the failure of the file system.
+pub fn write_clusters(
+    store: &Path,
+    project: &str,
+    model: &str,
+    centroids: &Centroids,
+) -> Result<()> {
+    let layout = Layout::of_model(store, project, model)?;
+    let text = serde_json::to_vec(centroids).map_err(|cause| {
+        Error::new(
+            ErrorKind::Internal,
+            "write clusters.json",
+            "it cannot be written as JSON",
+        )
+        .because(cause)
+    })?;
+    let _lock = Lock::acquire(&layout)?;
+    driftline_rows::write_atomic(&layout.clusters(), &text)
+}
+
+/// Reads `clusters.json`; `None` if there is none.
+pub(crate) fn read(layout: &Layout) -> Result<Option<Centroids>> {
+    let path = layout.clusters();
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(Error::io("read clusters.json", &path, e)),
+    };
+    let damaged = || {
+        Error::new(
+            ErrorKind::InvalidData,
+            "read clusters.json",
+            "the clusters of the model are damaged",
+        )
+        .with("file", path.display())
+        .remedy("remove it; the clusters are then found on the baseline")
+    };
+    let centroids: Centroids =
+        serde_json::from_slice(&bytes).map_err(|cause| damaged().because(cause))?;
+    let whole = centroids.dim > 0
+        && !centroids.values.is_empty()
+        && centroids.values.len().is_multiple_of(centroids.dim);
+    if whole {
+        Ok(Some(centroids))
+    } else {
+        Err(damaged())
+    }
+}
