@@ -54,7 +54,8 @@ const BUILD: Build = Build {
 pub(crate) fn run() -> Result<()> {
     let workspace = crate::workspace()?;
     let target = crate::plugin::target_folder(workspace);
-    let python = crate::python::environment(workspace)?;
+    let python = crate::python::readers(workspace)?;
+    let clients = crate::python::clients(workspace)?;
     println!("==> libonnxruntime, libtorch and the plugins");
     let driftline = crate::plugin::driftline(workspace, &BUILD)?;
     let onnxruntime = crate::plugin::install_runtime(&driftline, "onnx")?;
@@ -79,6 +80,7 @@ pub(crate) fn run() -> Result<()> {
             .env("CARGO_TARGET_DIR", &target)
             .env("RUSTDOCFLAGS", "-D warnings")
             .env("DRIFTLINE_PYTHON", &python)
+            .env("DRIFTLINE_FIDDLER_CLIENTS", &clients)
             .env("DRIFTLINE_PLUGIN_PATH", &plugins)
             .env("DRIFTLINE_TEST_MISBEHAVING", &misbehaving)
             .env("ORT_DYLIB_PATH", &onnxruntime)
