@@ -22,37 +22,9 @@ pub struct DecodeOptions {
 }
 
 impl DecodeOptions {
-    /// A JPEG, PNG or WebP file as u8 `[H, W, 3]` RGB of [`DecodeOptions::shape`], or what is wrong with it.
-    ///
-    /// As Pillow's `convert("RGB")`: grey is repeated, alpha is dropped, a palette is looked up. 16-bit channels are
-    /// scaled to 8. An orientation in the metadata is not applied.
+    /// A JPEG, PNG or WebP file as u8 `[H, W, 3]` RGB of [`DecodeOptions::shape`], or what is wrong with it; see [`rgb`].
     pub(crate) fn encoded(&self, bytes: &[u8]) -> Result<Vec<u8>, String> {
-        let broken = |e: ImageError| match e {
-            ImageError::Unsupported(_) => format!("not a JPEG, PNG or WebP image: {e}"),
-            ImageError::Limits(_) => format!("the image is too large: {e}"),
-            _ => format!("the image is broken: {e}"),
-        };
-        if bytes.is_empty() {
-            return Err("the image is empty".to_owned());
-        }
-        let reader = ImageReader::new(Cursor::new(bytes))
-            .with_guessed_format()
-            .map_err(|e| e.to_string())?;
-        let format = reader.format();
-        if format.is_none() {
-            return Err("not a JPEG, PNG or WebP image".to_owned());
-        }
-        // The decoder would fill the missing part of a JPEG with grey.
-        if format == Some(ImageFormat::Jpeg) && !jpeg_is_whole(bytes) {
-            return Err("the JPEG ends early".to_owned());
-        }
-        let decoder = reader.into_decoder().map_err(broken)?;
-        let (width, height) = decoder.dimensions();
-        check_size(height.into(), width.into())?;
-        let pixels = DynamicImage::from_decoder(decoder)
-            .map_err(broken)?
-            .into_rgb8()
-            .into_raw();
+        let (height, width, pixels) = rgb(bytes)?;
         self.resized(height, width, pixels)
     }
 
@@ -61,15 +33,7 @@ impl DecodeOptions {
         check_size(from.height as u64, from.width as u64)?;
         let size = |n: usize| u32::try_from(n).map_err(|e| e.to_string());
         let (height, width) = (size(from.height)?, size(from.width)?);
-        let rgb = if pixels.len() * CHANNELS == from.bytes() {
-            pixels.iter().flat_map(|&grey| [grey; CHANNELS]).collect()
-        } else {
-            pixels
-        };
-        if rgb.len() != from.bytes() {
-            return Err(format!("{} bytes are no {from} image", rgb.len()));
-        }
-        self.resized(height, width, rgb)
+        self.resized(height, width, coloured(from, pixels)?)
     }
 
     fn resized(&self, height: u32, width: u32, rgb: Vec<u8>) -> Result<Vec<u8>, String> {
@@ -94,6 +58,19 @@ impl DecodeOptions {
     }
 }
 
+/// Grey (1 channel) or RGB (3) pixels as RGB.
+pub(crate) fn coloured(from: ImageShape, pixels: Vec<u8>) -> Result<Vec<u8>, String> {
+    let rgb = if pixels.len() * CHANNELS == from.bytes() {
+        pixels.iter().flat_map(|&grey| [grey; CHANNELS]).collect()
+    } else {
+        pixels
+    };
+    if rgb.len() != from.bytes() {
+        return Err(format!("{} bytes are no {from} image", rgb.len()));
+    }
+    Ok(rgb)
+}
+
 /// The part of a source image (left, top, width, height, in pixels) that is seen when it is scaled until it just
 /// covers `to`, to whole pixels, and the centre is cut out. Resizing this part alone gives the same result without
 /// making the whole scaled image, which could be huge for a very flat source.
@@ -115,6 +92,40 @@ fn centre(height: u32, width: u32, to: ImageShape) -> (f64, f64, f64, f64) {
     let (top, box_height) = cut(height, tall, to_height);
     let (left, box_width) = cut(width, wide, to_width);
     (left, top, box_width, box_height)
+}
+
+/// A JPEG, PNG or WebP file as height, width and u8 `[H, W, 3]` RGB, or what is wrong with it.
+///
+/// As Pillow's `convert("RGB")`: grey is repeated, alpha is dropped, a palette is looked up. 16-bit channels are
+/// scaled to 8. An orientation in the metadata is not applied.
+pub(crate) fn rgb(bytes: &[u8]) -> Result<(u32, u32, Vec<u8>), String> {
+    let broken = |e: ImageError| match e {
+        ImageError::Unsupported(_) => format!("not a JPEG, PNG or WebP image: {e}"),
+        ImageError::Limits(_) => format!("the image is too large: {e}"),
+        _ => format!("the image is broken: {e}"),
+    };
+    if bytes.is_empty() {
+        return Err("the image is empty".to_owned());
+    }
+    let reader = ImageReader::new(Cursor::new(bytes))
+        .with_guessed_format()
+        .map_err(|e| e.to_string())?;
+    let format = reader.format();
+    if format.is_none() {
+        return Err("not a JPEG, PNG or WebP image".to_owned());
+    }
+    // The decoder would fill the missing part of a JPEG with grey.
+    if format == Some(ImageFormat::Jpeg) && !jpeg_is_whole(bytes) {
+        return Err("the JPEG ends early".to_owned());
+    }
+    let decoder = reader.into_decoder().map_err(broken)?;
+    let (width, height) = decoder.dimensions();
+    check_size(height.into(), width.into())?;
+    let pixels = DynamicImage::from_decoder(decoder)
+        .map_err(broken)?
+        .into_rgb8()
+        .into_raw();
+    Ok((height, width, pixels))
 }
 
 fn check_size(height: u64, width: u64) -> Result<(), String> {

@@ -11,7 +11,7 @@
 //!
 //! CIFAR-10 and `sample` have two splits: `#train` or `#test` after the location picks one, `#train` is the default.
 //! Each kind has a module of its own that yields rows as they are stored; decoding, resizing and batching happen in
-//! one place, in parallel, for all of them.
+//! one place, in parallel, for all of them. An [`Album`] leads from the url of a row back to its image.
 //!
 //! ```no_run
 //! use driftline_core::{ImageShape, Resize};
@@ -26,6 +26,7 @@
 //! # Ok::<(), driftline_core::Error>(())
 //! ```
 
+mod album;
 mod cifar;
 mod decode;
 mod fingerprint;
@@ -37,6 +38,7 @@ mod rows;
 pub mod sample;
 mod split;
 
+pub use album::{Album, Picture};
 pub use cifar::open_cifar10;
 pub use decode::DecodeOptions;
 pub use open::{SAMPLE_TEST_ROWS, SAMPLE_TRAIN_ROWS, open};

@@ -23,6 +23,23 @@ const MAX_IMAGE: u64 = 192 << 20;
 /// `arr_0`: u8 `[N, H, W, 3]`, `[N, H, W, 1]` or `[N, H, W]`; `arr_1`, if it is there: integers `[N]` or `[N, 1]`.
 pub(crate) fn open(path: &Path, location: &str, options: &DecodeOptions) -> Result<Rows> {
     let fingerprint = fingerprint::of_file(path)?;
+    let (rows, images) = images(path)?;
+    let info = SourceInfo {
+        location: location.to_owned(),
+        rows,
+        fingerprint,
+    };
+    Ok(Rows::new(info, options, images))
+}
+
+/// How many rows there are, and the rows from `row` on.
+pub(crate) fn rows_from(path: &Path, row: u64) -> Result<(u64, impl RawRows + use<>)> {
+    let (rows, mut images) = images(path)?;
+    images.skip(row.min(rows))?;
+    Ok((rows, images))
+}
+
+fn images(path: &Path) -> Result<(u64, Images)> {
     let file = Npz(path.to_owned());
     file.check()?;
     let (header, mut data) = file.array(IMAGES)?.ok_or_else(|| {
@@ -42,11 +59,6 @@ pub(crate) fn open(path: &Path, location: &str, options: &DecodeOptions) -> Resu
     }
     data.start = data.at;
     let labels = file.labels(rows)?;
-    let info = SourceInfo {
-        location: location.to_owned(),
-        rows,
-        fingerprint,
-    };
     let name = path.file_name().unwrap_or(path.as_os_str());
     let images = Images {
         name: name.to_string_lossy().into_owned(),
@@ -57,7 +69,7 @@ pub(crate) fn open(path: &Path, location: &str, options: &DecodeOptions) -> Resu
         labels,
         next: 0,
     };
-    Ok(Rows::new(info, options, images))
+    Ok((rows, images))
 }
 
 /// Rows, shape and bytes of one image.

@@ -53,14 +53,44 @@ pub(crate) fn open(files: &[PathBuf], location: &str, options: &DecodeOptions) -
             .fold(0, |sum, shard| sum.saturating_add(shard.rows)),
         fingerprint,
     };
-    let shards = Shards {
-        shards,
-        at: 0,
-        row: 0,
-        reader: None,
-        unpacked: Vec::new().into_iter(),
+    Ok(Rows::new(info, options, Shards::new(shards)))
+}
+
+/// The url of every row of one file, without reading an image.
+pub(crate) fn urls(file: &Path) -> Result<Vec<String>> {
+    let shard = Shard::open(file)?;
+    let builder = builder(file)?;
+    let image = builder.schema().field(shard.image);
+    let stored = match image.data_type() {
+        DataType::Struct(parts) if parts.iter().any(|part| part.name() == "path") => {
+            format!("{}.path", image.name())
+        }
+        _ => return Ok((0..shard.rows).map(|row| shard.url(row)).collect()),
     };
-    Ok(Rows::new(info, options, shards))
+    let mask = ProjectionMask::columns(builder.parquet_schema(), [stored.as_str()]);
+    let reader = builder.with_projection(mask);
+    contained(|| -> Result<_, Cause> {
+        let mut urls = Vec::new();
+        for batch in reader.build()? {
+            let batch = batch?;
+            for row in 0..batch.num_rows() {
+                let path = batch
+                    .columns()
+                    .first()
+                    .and_then(|image| path_at(image, row));
+                urls.push(path.unwrap_or_else(|| shard.url(urls.len() as u64)));
+            }
+        }
+        Ok(urls)
+    })
+    .map_err(|e| damaged(file, e))
+}
+
+/// The rows of one file from `row` on.
+pub(crate) fn rows_from(file: &Path, row: u64) -> Result<impl RawRows + use<>> {
+    let mut shards = Shards::new(vec![Shard::open(file)?]);
+    shards.enter(0, row);
+    Ok(shards)
 }
 
 /// One file and what its columns mean.
@@ -119,6 +149,11 @@ impl Shard {
         })
     }
 
+    /// The url of a row without a path.
+    fn url(&self, row: u64) -> String {
+        format!("{}#{row}", self.name)
+    }
+
     /// The rows from `first` on; row groups before it are not touched.
     fn read_from(&self, first: u64) -> Result<ParquetRecordBatchReader> {
         let builder = builder(&self.path)?;
@@ -161,7 +196,7 @@ impl Shard {
                     Ok(label) => (image, label),
                     Err(reason) => (RawImage::Defect(reason), None),
                 };
-                let url = path.unwrap_or_else(|| format!("{}#{row}", self.name));
+                let url = path.unwrap_or_else(|| self.url(row));
                 RawRow { image, label, url }
             })
             .collect())
@@ -282,6 +317,16 @@ impl RawRows for Shards {
 }
 
 impl Shards {
+    fn new(shards: Vec<Shard>) -> Self {
+        Self {
+            shards,
+            at: 0,
+            row: 0,
+            reader: None,
+            unpacked: Vec::new().into_iter(),
+        }
+    }
+
     fn enter(&mut self, shard: usize, row: u64) {
         self.at = shard;
         self.row = row;
@@ -367,22 +412,24 @@ fn image_at(column: &dyn Array, row: usize) -> (RawImage, Option<String>) {
     if column.is_null(row) {
         return (RawImage::Defect("the image is null".to_owned()), None);
     }
-    let (bytes, path) = match column.as_struct_opt() {
-        None => (bytes_at(column, row), None),
-        Some(parts) => (
-            parts
-                .column_by_name("bytes")
-                .and_then(|part| bytes_at(part, row)),
-            parts
-                .column_by_name("path")
-                .and_then(|part| text_at(part, row)),
-        ),
+    let bytes = match column.as_struct_opt() {
+        None => bytes_at(column, row),
+        Some(parts) => parts
+            .column_by_name("bytes")
+            .and_then(|part| bytes_at(part, row)),
     };
     let image = match bytes {
         Some(bytes) => RawImage::Encoded(bytes),
         None => RawImage::Defect("the image is null: it has no bytes".to_owned()),
     };
-    (image, path.filter(|path| !path.is_empty()))
+    (image, path_at(column, row))
+}
+
+/// The path of an image, if there is one.
+fn path_at(column: &dyn Array, row: usize) -> Option<String> {
+    let parts = column.as_struct_opt()?;
+    let path = text_at(parts.column_by_name("path")?, row)?;
+    (!path.is_empty() && !column.is_null(row)).then_some(path)
 }
 
 fn bytes_at(column: &dyn Array, row: usize) -> Option<Vec<u8>> {

@@ -133,7 +133,7 @@ fn decode(image: RawImage, options: &DecodeOptions) -> Result<Vec<u8>, String> {
     }
 }
 
-fn read_image_file(path: &Path) -> Result<Vec<u8>, String> {
+pub(crate) fn read_image_file(path: &Path) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|file| file.take(MAX_ENCODED + 1).read_to_end(&mut bytes))

@@ -1,0 +1,142 @@
+//! Single images, found by the url that rows carry.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use driftline_core::{Error, ErrorKind, ImageShape, Result};
+
+use crate::decode::{coloured, rgb};
+use crate::rows::{RawImage, RawRows, read_image_file};
+use crate::{npz, parquet};
+
+/// One image at the size that it has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// Height and width.
+    pub shape: ImageShape,
+    /// u8 `[H, W, 3]` RGB.
+    pub pixels: Vec<u8>,
+}
+
+impl Picture {
+    /// A JPEG, PNG or WebP file.
+    ///
+    /// # Errors
+    /// `InvalidData` if it is none, is broken or has too many pixels.
+    pub fn open(path: &Path) -> Result<Self> {
+        decoded(RawImage::File(path.to_owned())).map_err(|reason| unusable(path, reason))
+    }
+}
+
+/// The Parquet and .npz files directly in a folder, as an album: a url leads to an image.
+#[derive(Debug, Default)]
+pub struct Album {
+    /// Urls that the files say themselves, with file and row.
+    stored: HashMap<String, (usize, u64)>,
+    /// The files, sorted.
+    files: Vec<PathBuf>,
+}
+
+impl Album {
+    /// Reads the urls of all rows, no images. A file that holds no images is passed over.
+    ///
+    /// # Errors
+    /// Those of reading the folder.
+    pub fn open(folder: &Path) -> Result<Self> {
+        let io = |e| Error::io("open images", folder, e);
+        let mut album = Self::default();
+        for entry in fs::read_dir(folder).map_err(io)? {
+            let entry = entry.map_err(io)?;
+            // A link could lead out of the folder.
+            if entry.file_type().map_err(io)?.is_file() && kind(&entry.path()).is_some() {
+                album.files.push(entry.path());
+            }
+        }
+        album.files.sort();
+        for (at, file) in album.files.iter().enumerate() {
+            if kind(file) == Some(Kind::Parquet) {
+                let urls = parquet::urls(file).unwrap_or_default();
+                album
+                    .stored
+                    .extend(urls.into_iter().zip((0..).map(|row| (at, row))));
+            }
+        }
+        Ok(album)
+    }
+
+    /// Whether [`picture`](Self::picture) would look for an image.
+    pub fn knows(&self, url: &str) -> bool {
+        self.place(url).is_some()
+    }
+
+    /// The image of a url, `None` if no file has it.
+    ///
+    /// # Errors
+    /// `InvalidData` if the file is damaged or the image is.
+    pub fn picture(&self, url: &str) -> Result<Option<Picture>> {
+        let Some((file, row)) = self.place(url) else {
+            return Ok(None);
+        };
+        let row = match kind(file) {
+            Some(Kind::Npz) => {
+                let (rows, mut from) = npz::rows_from(file, row)?;
+                if row < rows { from.next_row()? } else { None }
+            }
+            _ => parquet::rows_from(file, row)?.next_row()?,
+        };
+        row.map(|row| decoded(row.image).map_err(|reason| unusable(file, reason)))
+            .transpose()
+    }
+
+    fn place(&self, url: &str) -> Option<(&Path, u64)> {
+        if let Some((file, row)) = self.stored.get(url) {
+            return Some((self.files.get(*file)?, *row));
+        }
+        let (name, row) = url.rsplit_once('#')?;
+        let row = row.parse().ok()?;
+        let named = |file: &&PathBuf| file.file_name().is_some_and(|found| found == name);
+        let file = self.files.iter().find(named)?;
+        (kind(file) == Some(Kind::Npz)).then_some((file, row))
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Parquet,
+    Npz,
+}
+
+fn kind(path: &Path) -> Option<Kind> {
+    let extension = path.extension()?;
+    [("parquet", Kind::Parquet), ("npz", Kind::Npz)]
+        .into_iter()
+        .find_map(|(name, kind)| extension.eq_ignore_ascii_case(name).then_some(kind))
+}
+
+fn decoded(image: RawImage) -> Result<Picture, String> {
+    match image {
+        RawImage::Encoded(bytes) => picture(&bytes),
+        RawImage::File(path) => picture(&read_image_file(&path)?),
+        RawImage::Pixels(shape, pixels) => Ok(Picture {
+            shape,
+            pixels: coloured(shape, pixels)?,
+        }),
+        RawImage::Defect(reason) => Err(reason),
+    }
+}
+
+fn picture(bytes: &[u8]) -> Result<Picture, String> {
+    let (height, width, pixels) = rgb(bytes)?;
+    Ok(Picture {
+        shape: ImageShape {
+            height: height as usize,
+            width: width as usize,
+        },
+        pixels,
+    })
+}
+
+fn unusable(path: &Path, reason: String) -> Error {
+    Error::new(ErrorKind::InvalidData, "show an image", reason).with("file", path.display())
+}
