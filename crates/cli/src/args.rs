@@ -45,6 +45,10 @@ pub enum Command {
     Model(ModelArgs),
     /// Install or list the libraries of engines
     Runtime(RuntimeArgs),
+    /// Give published events the true classes that came later
+    Labels(LabelsArgs),
+    /// Deliver what a sink could not deliver yet
+    Sink(SinkArgs),
     /// List plugins, look into one, trust one, make one, test one
     Plugin(PluginArgs),
     /// Run the conformance suite against the backends
@@ -322,6 +326,58 @@ pub struct TestArgs {
     /// What the process of its own does
     #[arg(long, hide = true)]
     pub in_this_process: bool,
+}
+
+/// Which sink of which store, for commands that come after a run.
+#[derive(Args)]
+pub struct StoredArgs {
+    /// A settings file, for its `[sink]`, `[monitor]` and `[plugins]`
+    #[arg(long, short, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Sink that the run published to [default: local]
+    #[arg(long)]
+    pub sink: Option<String>,
+    /// Folder of the store that the run was given [default: driftline-store]
+    #[arg(long)]
+    pub store: Option<PathBuf>,
+    /// Any setting, as in `--set sink.options.url=http://127.0.0.1:8080`
+    #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+#[derive(Args)]
+pub struct LabelsArgs {
+    #[command(subcommand)]
+    pub command: LabelsCommand,
+}
+
+#[derive(Subcommand)]
+pub enum LabelsCommand {
+    /// Publish a label file: Parquet or CSV with the columns `event_id` and `target`
+    Publish {
+        /// The label file
+        file: PathBuf,
+        /// Project of the events [default: the only one that was run into the store]
+        #[arg(long)]
+        project: Option<String>,
+        /// Name that the model was published under [default: the only one that was run into the store]
+        #[arg(long, value_name = "NAME")]
+        model_name: Option<String>,
+        #[command(flatten)]
+        stored: StoredArgs,
+    },
+}
+
+#[derive(Args)]
+pub struct SinkArgs {
+    #[command(subcommand)]
+    pub command: SinkCommand,
+}
+
+#[derive(Subcommand)]
+pub enum SinkCommand {
+    /// Deliver everything that runs into this store have left, and wait until it has arrived
+    Flush(StoredArgs),
 }
 
 #[derive(Args)]

@@ -12,6 +12,7 @@ mod plugin;
 mod progress;
 mod run;
 mod runtime;
+mod stored;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -79,6 +80,8 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Drift(args) => drift::drift(&args, output),
         Command::Model(args) => model::model(&args, output),
         Command::Runtime(args) => runtime::runtime(&args, &find()?, output),
+        Command::Labels(args) => stored::labels(&args, &plugins, output),
+        Command::Sink(args) => stored::sink(&args, &plugins, output),
         Command::Plugin(args) => plugin::plugin(&args, &find()?, output),
         Command::Conformance(args) => conformance::conformance(&args, &find()?, output),
         Command::Backends => list::backends(&find()?, output),

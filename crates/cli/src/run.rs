@@ -73,15 +73,20 @@ fn sources(args: &QuickstartArgs) -> Result<(String, String), Error> {
     }
 }
 
-fn overrides(args: &SettingsArgs) -> Result<Vec<(String, String)>, Error> {
-    let mut overrides = Vec::new();
-    for pair in &args.set {
-        let (key, value) = pair.split_once('=').ok_or_else(|| {
-            refuse(&format!("`--set {pair}` has no value"))
+/// The settings of `--set`.
+pub fn pairs(set: &[String]) -> Result<Vec<(String, String)>, Error> {
+    let pair = |text: &String| {
+        let (key, value) = text.split_once('=').ok_or_else(|| {
+            refuse(&format!("`--set {text}` has no value"))
                 .remedy("write it as in `--set backend.name=candle`")
         })?;
-        overrides.push((key.to_owned(), value.to_owned()));
-    }
+        Ok((key.to_owned(), value.to_owned()))
+    };
+    set.iter().map(pair).collect()
+}
+
+fn overrides(args: &SettingsArgs) -> Result<Vec<(String, String)>, Error> {
+    let mut overrides = pairs(&args.set)?;
     let mut add = |key: &str, value: Option<String>| {
         overrides.extend(value.map(|value| (key.to_owned(), value)));
     };

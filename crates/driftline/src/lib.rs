@@ -6,14 +6,18 @@
 //! | [`registries`] | every backend, transform and sink there is, by name |
 //! | [`settings`] | `driftline.toml`, environment and flags in layers |
 //! | [`plan`] | settings -> a checked [`Run`](pipeline::Run) with its backend and sink |
+//! | [`labels`] | files of true classes that came later |
 //! | [`models`] | a model by path or name |
+//! | [`monitors`] | what runs into a store have monitored |
 //! | [`plugins`] | plugins of this machine in the registries |
 //! | [`runtimes`] | libraries of engines, in the cache or the user's own |
 //! | [`sources`] | a `SRC` on the command line -> images |
 //!
 //! The parts are re-exported under their own names.
 
+pub mod labels;
 pub mod models;
+pub mod monitors;
 pub mod plan;
 pub mod plugins;
 pub mod registries;

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 use crate::plugins::Plugins;
 use crate::settings::Settings;
-use crate::{models, registries, sources};
+use crate::{models, monitors, registries, sources};
 
 /// A run that is ready to start: everything is opened and checked.
 pub struct Plan {
@@ -156,6 +156,7 @@ impl Plan {
     /// Does the run and writes its page.
     pub fn execute(mut self, cancel: &Cancel, progress: &dyn Progress) -> Result<Finished> {
         let (backend, sink) = (self.backend.as_mut(), self.sink.as_mut());
+        monitors::remember(&self.run.store, &self.run.monitor)?;
         let summary = self.run.execute(backend, sink, cancel, progress)?;
         let page = driftline_report::page(&summary);
         driftline_rows::write_atomic(&self.report, page.as_bytes())?;

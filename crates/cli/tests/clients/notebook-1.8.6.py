@@ -55,21 +55,22 @@ jobs.append(
     client.publish_events_batch(
         project_id=PROJECT,
         model_id=MODEL,
-        batch_source=rows.relabelled(data.days[0], data.classes),
+        batch_source=rows.relabelled(data.days[0].head(5), data.classes),
         id_field="event_id",
         update_event=True,
     )["job_uuid"]
 )
 for job in jobs:
     client.v2.wait_for_job(job, interval=1)
-first = data.days[0].iloc[5].to_dict()
+late = rows.relabelled(data.days[0].iloc[5:6], data.classes).iloc[0]
 updated = client.publish_event(
     project_id=PROJECT,
     model_id=MODEL,
-    event={"target": data.classes[0]},
-    event_id=first["event_id"],
+    event={"target": late["target"]},
+    event_id=late["event_id"],
     update_event=True,
 )
+assert updated == late["event_id"]
 
 kept = client.get_model_info(PROJECT, MODEL)
 assert kept.target_class_order == data.classes
@@ -90,6 +91,5 @@ rows.report(
     models=client.list_models(PROJECT),
     datasets=client.list_datasets(PROJECT),
     baselines=[item.name for item in client.list_baselines(PROJECT, MODEL)],
-    updated=updated,
     conflict=conflict,
 )

@@ -8,9 +8,10 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use driftline::core::Rows;
+use driftline::core::{Result, Rows};
 use driftline::data::{Split, sample};
-use driftline_sink_local::{PartRows, Store};
+use driftline::rows::RowsReader;
+use driftline_sink_local::Store;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -153,10 +154,24 @@ days = 4
 
     /// All rows of the store by event id; no id may be there twice.
     pub fn rows(&self, store: &str, model: &str) -> BTreeMap<String, StoredRow> {
-        let store = Store::open(&self.path(store), "image_monitoring", model).unwrap();
+        self.rows_of(store, "image_monitoring", model)
+    }
+
+    /// The same for any project.
+    pub fn rows_of(&self, store: &str, project: &str, model: &str) -> BTreeMap<String, StoredRow> {
+        let store = Store::open(&self.path(store), project, model).unwrap();
         let mut all = BTreeMap::new();
-        collect(store.baseline().unwrap(), &mut all);
-        collect(store.events(..).unwrap(), &mut all);
+        for mut parts in [store.baseline().unwrap(), store.events(..).unwrap()] {
+            collect(parts.by_ref(), &mut all);
+            assert_eq!(parts.damaged(), []);
+        }
+        all
+    }
+
+    /// All rows of a row file by event id.
+    pub fn row_file(&self, name: &str) -> BTreeMap<String, StoredRow> {
+        let mut all = BTreeMap::new();
+        collect(RowsReader::open(&self.path(name)).unwrap(), &mut all);
         all
     }
 }
@@ -189,9 +204,12 @@ pub fn largest_difference(a: &[Bits], b: &[Bits]) -> f32 {
     differences.fold(0.0, f32::max)
 }
 
-fn collect(mut parts: PartRows, all: &mut BTreeMap<String, StoredRow>) {
-    for rows in parts.by_ref() {
-        let rows: Rows = rows.unwrap();
+fn collect(
+    batches: impl Iterator<Item = Result<Rows>>,
+    all: &mut BTreeMap<String, StoredRow>,
+) {
+    for rows in batches {
+        let rows = rows.unwrap();
         let (dim, classes) = (rows.schema().dim, rows.schema().classes.len());
         for i in 0..rows.len() {
             let row = StoredRow {
@@ -211,7 +229,6 @@ fn collect(mut parts: PartRows, all: &mut BTreeMap<String, StoredRow>) {
             assert_eq!(all.insert(id.clone(), row), None, "{id} is there twice");
         }
     }
-    assert_eq!(parts.damaged(), []);
 }
 
 pub fn stderr(output: &Output) -> String {

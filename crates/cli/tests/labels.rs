@@ -1,0 +1,64 @@
+//! `driftline labels publish` and `driftline sink flush` with the local sink.
+
+mod common;
+
+use common::{Workspace, stderr};
+
+const MODEL: &str = "sample-resnet18";
+
+#[test]
+fn labels_that_come_later_are_in_the_store_once() {
+    let workspace = Workspace::new();
+    workspace.small_run();
+    workspace.json(&["run"]);
+    let before = workspace.rows("driftline-store", MODEL);
+    let id = before
+        .keys()
+        .find(|id| id.contains("october"))
+        .unwrap()
+        .clone();
+    let labels = format!("event_id,target\n{id},something\nno-such-event,x\n");
+    std::fs::write(workspace.path("labels.csv"), labels).unwrap();
+
+    let printed = workspace.json(&["labels", "publish", "labels.csv"]);
+    assert_eq!(printed["labels"], 2);
+    assert_eq!(printed["changed"], 1);
+    let mut expected = before;
+    expected.get_mut(&id).unwrap().target = "something".to_owned();
+    assert_eq!(workspace.rows("driftline-store", MODEL), expected);
+
+    let again = workspace.json(&["labels", "publish", "labels.csv"]);
+    assert_eq!(again["changed"], 0);
+    let flushed = workspace.json(&["sink", "flush"]);
+    assert_eq!(flushed[0]["model"], MODEL);
+    let output = workspace.run(["sink", "flush", "--store", "elsewhere"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+}
+
+#[test]
+fn a_label_file_that_is_wrong_at_its_end_changes_nothing() {
+    let workspace = Workspace::new();
+    workspace.small_run();
+    workspace.json(&["run"]);
+    let before = workspace.rows("driftline-store", MODEL);
+    let id = before.keys().next_back().unwrap();
+    let labels = format!("event_id,target\n{id},something\n,x\n");
+    std::fs::write(workspace.path("labels.csv"), labels).unwrap();
+    let publish = ["labels", "publish", "labels.csv"];
+    workspace.fails(
+        &publish,
+        1,
+        &["labels.csv", "row: 1", "`event_id` is empty"],
+    );
+    assert_eq!(workspace.rows("driftline-store", MODEL), before);
+    workspace.fails(
+        &["labels", "publish", "labels.csv", "--project", "other"],
+        1,
+        &["no such model", "image_monitoring/sample-resnet18"],
+    );
+    workspace.fails(
+        &["labels", "publish", "labels.csv", "--store", "elsewhere"],
+        1,
+        &["nothing was run into this store"],
+    );
+}
