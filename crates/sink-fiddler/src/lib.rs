@@ -1,1 +1,55 @@
 //! Publishes baseline and events to Fiddler through a durable outbox.
+//!
+//! ```text
+//! publish ──▶ outbox (SQLite + Parquet) ──▶ courier (a thread) ──▶ wire (V3 or V2) ──▶ Fiddler
+//!             durable when it returns       batch by batch         upload, ingest, job
+//! ```
+//!
+//! | module | what is in it |
+//! | --- | --- |
+//! | [`sink`] | [`FiddlerSink`]: accepts rows, wakes the courier, flushes |
+//! | [`status`] | [`outboxes()`] and [`reachability()`]: what waits, and who is at the other end |
+//! | `config`, `token` | options, defaults, bounds; where the token comes from and that it is never shown |
+//! | `outbox`, `dead_letter` | rows on disk until the server has them; rows that it did not take |
+//! | `courier` | delivery, resumed where it ended |
+//! | `wire` | routes and JSON bodies of both generations; models that are there already |
+//! | `body`, `text` | uploads: Parquet as Fiddler's own client writes it; numbers as Python writes them |
+//! | `http`, `answer`, `pace` | sending and repeating; what an answer means; quotas and waits |
+//!
+//! # Guarantees
+//! - When a publish call returns, its rows survive the end of the process and of the machine's power.
+//! - Every row arrives at least once, and a server that knows rows by `event_id` has it once.
+//! - A token is in no file, no message and no log.
+
+pub mod sink;
+pub mod status;
+
+mod answer;
+mod body;
+mod config;
+mod courier;
+mod dead_letter;
+mod http;
+mod outbox;
+mod pace;
+mod text;
+mod token;
+mod wire;
+
+pub use config::URL_VARIABLE;
+pub use sink::FiddlerSink;
+pub use status::{OutboxStatus, outboxes, reachability};
+pub use token::TOKEN_VARIABLE;
+pub use wire::Server;
+
+use driftline_core::{MonitorSink, Registration, Registry, Result, SinkConfig};
+
+/// Registers the sink as `fiddler`.
+pub fn register(registry: &mut Registry<SinkConfig, Box<dyn MonitorSink>>) -> Result<()> {
+    registry.register(Registration::built_in(
+        "fiddler",
+        &[],
+        "a Fiddler server, through a durable outbox",
+        |config| Ok(Box::new(FiddlerSink::open(config)?) as Box<dyn MonitorSink>),
+    ))
+}

@@ -1,0 +1,253 @@
+//! The sink: accepts rows into the outbox, and delivers them while the pipeline goes on.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arrow_array::RecordBatch;
+use driftline_core::{
+    Ack, Error, ErrorKind, EventLabel, MonitorSink, MonitorSpec, Result, Rows, SinkConfig, SinkInfo,
+};
+
+use crate::config::Settings;
+use crate::courier::{Buried, Courier, Extent};
+use crate::outbox::{Kind, Outbox};
+use crate::pace::Stop;
+use crate::wire;
+
+/// A [`MonitorSink`] to a Fiddler server.
+///
+/// # Behavior
+/// - A publish call returns when its rows are in the outbox on this machine's disk; it does not wait for the server.
+/// - Rows leave the outbox when the server's job has succeeded. A killed process or a full disk loses none; the next
+///   sink on the same store goes on.
+/// - An `event_id` that was ever accepted is never sent again, except by a repetition whose first answer was lost.
+/// - The model is made from the baseline, so nothing reaches the server before the first event or `flush`.
+/// - [`flush`](MonitorSink::flush) returns when the server has everything; otherwise it says what is left and where.
+pub struct FiddlerSink {
+    info: SinkInfo,
+    store: PathBuf,
+    settings: Settings,
+    prepared: Option<Prepared>,
+}
+
+struct Prepared {
+    monitor: MonitorSpec,
+    outbox: Outbox,
+    courier: Arc<Mutex<Courier>>,
+    background: Background,
+}
+
+impl FiddlerSink {
+    /// A sink to the server that `config.options` names; nothing is asked and nothing written before
+    /// [`prepare`](MonitorSink::prepare).
+    ///
+    /// # Errors
+    /// `InvalidConfig` naming the option; also if there is no token.
+    pub fn open(config: &SinkConfig) -> Result<Self> {
+        let settings = Settings::new(config)?;
+        Ok(Self {
+            info: SinkInfo {
+                name: "fiddler".to_owned(),
+                location: settings.url.to_string(),
+            },
+            store: config.store.clone(),
+            settings,
+            prepared: None,
+        })
+    }
+
+    fn prepared(&mut self) -> Result<&mut Prepared> {
+        self.prepared.as_mut().ok_or_else(|| {
+            let message = "rows were published before the sink was prepared";
+            Error::new(ErrorKind::Internal, "publish rows", message)
+        })
+    }
+
+    fn publish(&mut self, kind: Kind, batch: &RecordBatch) -> Result<Ack> {
+        let most = self.settings.batch_rows;
+        let prepared = self.prepared()?;
+        let rows = checked(batch, &prepared.monitor)?;
+        let ack = prepared.outbox.accept(kind, &rows, most)?;
+        prepared.background.wake();
+        Ok(ack)
+    }
+}
+
+impl MonitorSink for FiddlerSink {
+    fn info(&self) -> &SinkInfo {
+        &self.info
+    }
+
+    fn prepare(&mut self, monitor: &MonitorSpec) -> Result<()> {
+        let folder = Outbox::folder(&self.store, &monitor.project, &monitor.model)?;
+        let stop = Stop::default();
+        let (mut wire, server) = wire::connect(&self.settings, &stop)?;
+        let mut outbox = Outbox::open(&folder)?;
+        outbox.bind(&server.identity)?;
+        let model = wire.prepare(monitor).map_err(Error::from)?;
+        if !model && outbox.has_delivered(Kind::Baseline)? {
+            let message = format!(
+                "the server has lost the model `{}`, whose rows were delivered before",
+                monitor.model
+            );
+            return Err(
+                Error::new(ErrorKind::NotFound, "prepare the model", message)
+                    .with("outbox", folder.display())
+                    .remedy(
+                        "remove the outbox, and run the same command again to send everything anew",
+                    ),
+            );
+        }
+        outbox.note_monitor(monitor)?;
+        let courier = Arc::new(Mutex::new(Courier::new(
+            Outbox::open(&folder)?,
+            wire,
+            monitor.clone(),
+            self.settings.batch_rows,
+            self.settings.patience.job,
+        )));
+        self.prepared = Some(Prepared {
+            monitor: monitor.clone(),
+            outbox,
+            background: Background::start(courier.clone(), stop)?,
+            courier,
+        });
+        Ok(())
+    }
+
+    fn publish_baseline(&mut self, rows: &RecordBatch) -> Result<Ack> {
+        self.publish(Kind::Baseline, rows)
+    }
+
+    fn publish_events(&mut self, rows: &RecordBatch) -> Result<Ack> {
+        self.publish(Kind::Events, rows)
+    }
+
+    /// Labels follow the events of the outbox; all count as accepted, as only the server knows its events.
+    fn publish_labels(&mut self, labels: &[EventLabel]) -> Result<Ack> {
+        let most = self.settings.batch_rows;
+        let prepared = self.prepared()?;
+        prepared.outbox.accept_labels(labels, most)?;
+        prepared.background.wake();
+        Ok(Ack {
+            accepted: labels.len() as u64,
+            duplicates: 0,
+        })
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let prepared = self.prepared()?;
+        let mut courier = prepared.background.interrupt(&prepared.courier);
+        let delivered = courier.deliver(Extent::Everything);
+        let buried = courier.take_buried();
+        drop(courier);
+        if let Err(cause) = delivered {
+            return Err(left_over(&prepared.outbox, &cause));
+        }
+        refused(&buried)
+    }
+}
+
+/// What a failed delivery leaves, and what to do about it.
+fn left_over(outbox: &Outbox, cause: &Error) -> Error {
+    let rows = match outbox.queued() {
+        Ok(rows) => format!("{rows} rows have"),
+        // The first cause is the one to be told.
+        Err(_) => "some rows have".to_owned(),
+    };
+    let message = format!("{rows} not reached the server; they wait in the outbox");
+    let error = Error::new(cause.kind(), "deliver rows", message)
+        .with("outbox", outbox.location().display())
+        .because(cause.to_string())
+        .remedy("then run `driftline sink flush`; nothing is lost");
+    if cause.is_retryable() {
+        error.retryable()
+    } else {
+        error
+    }
+}
+
+fn refused(buried: &[Buried]) -> Result<()> {
+    let Some(first) = buried.first() else {
+        return Ok(());
+    };
+    let rows: u64 = buried.iter().map(|buried| buried.rows).sum();
+    let folder = first.note.parent().unwrap_or(Path::new("."));
+    let message = format!("the server did not take {rows} rows: {}", first.reason);
+    Err(Error::new(ErrorKind::InvalidData, "deliver rows", message)
+        .with("dead letters", folder.display())
+        .remedy("correct the cause, remove the dead letters, and run the same command again: these rows are sent anew"))
+}
+
+fn checked(batch: &RecordBatch, monitor: &MonitorSpec) -> Result<Rows> {
+    let rows = driftline_rows::check(batch)?;
+    if *rows.schema() != monitor.schema {
+        let message = format!(
+            "these rows have embeddings of {} values and {} classes; the model has {} and {}",
+            rows.schema().dim,
+            rows.schema().classes.len(),
+            monitor.schema.dim,
+            monitor.schema.classes.len()
+        );
+        return Err(Error::new(ErrorKind::InvalidData, "publish rows", message)
+            .remedy("publish the rows of one model under one model name"));
+    }
+    Ok(rows)
+}
+
+/// The thread that delivers full batches.
+struct Background {
+    wake: Sender<()>,
+    stop: Stop,
+}
+
+impl Background {
+    fn start(courier: Arc<Mutex<Courier>>, stop: Stop) -> Result<Self> {
+        let (wake, woken) = channel();
+        let run = move || deliver_when_woken(&courier, &woken);
+        let thread = std::thread::Builder::new().name("fiddler".to_owned());
+        thread.spawn(run).map_err(|cause| {
+            let message = "no thread could be started for the delivery";
+            Error::new(ErrorKind::Resource, "prepare the model", message).because(cause)
+        })?;
+        Ok(Self { wake, stop })
+    }
+
+    fn wake(&self) {
+        // The thread ends after a permanent failure, which `flush` meets again and reports.
+        let _ = self.wake.send(());
+    }
+
+    /// Takes over from the thread, whose waits end at once.
+    fn interrupt<'a>(&self, courier: &'a Mutex<Courier>) -> MutexGuard<'a, Courier> {
+        self.stop.set(true);
+        let courier = courier.lock().unwrap_or_else(PoisonError::into_inner);
+        self.stop.set(false);
+        courier
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        // What is on its way when the process ends is resumed by the next.
+        self.stop.set(true);
+    }
+}
+
+fn deliver_when_woken(courier: &Mutex<Courier>, woken: &Receiver<()>) {
+    while woken.recv().is_ok() {
+        while woken.try_recv().is_ok() {}
+        let mut courier = courier.lock().unwrap_or_else(PoisonError::into_inner);
+        match courier.deliver(Extent::Full) {
+            Ok(()) => {}
+            Err(error) if error.is_retryable() || error.kind() == ErrorKind::Interrupted => {
+                log::info!("{error}");
+            }
+            Err(error) => {
+                log::warn!("rows wait in the outbox: {error}");
+                return;
+            }
+        }
+    }
+}

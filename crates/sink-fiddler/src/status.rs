@@ -1,0 +1,77 @@
+//! What is in the outboxes of a store, and who is at the other end.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use driftline_core::{Error, MonitorSpec, Result, SinkConfig};
+
+use crate::config::Settings;
+use crate::dead_letter;
+use crate::outbox::{self, Outbox};
+use crate::pace::Stop;
+use crate::wire::{self, Server};
+
+/// How an outbox is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxStatus {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// What its rows are for.
+    pub monitor: MonitorSpec,
+    /// Rows and labels that are not yet at the server.
+    pub queued: u64,
+    /// Rows and labels in its dead letters.
+    pub dead: u64,
+}
+
+/// The outboxes of a store, in the order of project and model. None if it has none.
+///
+/// # Errors
+/// `InvalidData` for an outbox that is damaged, and those of the file system.
+pub fn outboxes(store: &Path) -> Result<Vec<OutboxStatus>> {
+    let mut found = Vec::new();
+    for project in folders(&outbox::root(store))? {
+        for folder in folders(&project)? {
+            let outbox = Outbox::open(&folder)?;
+            // One that was never prepared holds nothing.
+            if let Some(monitor) = outbox.monitor()? {
+                found.push(OutboxStatus {
+                    monitor,
+                    queued: outbox.queued()?,
+                    dead: dead_letter::count(&folder)?,
+                    folder,
+                });
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Asks who is at the address in `config.options`, with the token; nothing is changed there.
+///
+/// # Errors
+/// Those of the configuration; `Unavailable` if the server cannot be reached; `Unsupported` if it is too old.
+pub fn reachability(config: &SinkConfig) -> Result<Server> {
+    let settings = Settings::new(config)?;
+    let (_, server) = wire::connect(&settings, &Stop::default())?;
+    Ok(server)
+}
+
+fn folders(parent: &Path) -> Result<Vec<PathBuf>> {
+    let failed = |e| Error::io("list the outboxes", parent, e);
+    let entries = match fs::read_dir(parent) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(failed(e)),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(failed)?.path();
+        if path.is_dir() {
+            found.push(path);
+        }
+    }
+    found.sort_unstable();
+    Ok(found)
+}

@@ -1,0 +1,168 @@
+//! A model that is already there: whether it is the one that is to be monitored.
+
+use std::fmt::Display;
+
+use driftline_core::rows::{EVENT_ID, TARGET, TIMESTAMP};
+use driftline_core::{Error, ErrorKind, MonitorSpec, Result};
+use serde_json::Value;
+
+/// What a model on the server looks like, whichever generation described it.
+#[derive(Debug, Default)]
+pub(crate) struct Existing {
+    /// Name of the vector column, and its length if the server says so.
+    pub(crate) vectors: Vec<(String, Option<u64>)>,
+    /// Score columns in the order of classes.
+    pub(crate) outputs: Vec<String>,
+    pub(crate) targets: Vec<String>,
+    pub(crate) metadata: Vec<String>,
+    /// Name, vector column, source column, clusters.
+    pub(crate) features: Vec<(String, String, String, Option<u64>)>,
+    /// Columns with event id and time, where the model fixes them.
+    pub(crate) event_columns: Option<(Option<String>, Option<String>)>,
+}
+
+/// Texts of a list of names.
+pub(crate) fn names(list: Option<&Value>) -> Vec<String> {
+    let list = list.and_then(Value::as_array).into_iter().flatten();
+    list.filter_map(|name| name.as_str().map(str::to_owned))
+        .collect()
+}
+
+/// The custom features of a model's description.
+pub(crate) fn features(list: Option<&Value>) -> Vec<(String, String, String, Option<u64>)> {
+    let text = |feature: &Value, name: &str| {
+        let text = feature.get(name).and_then(Value::as_str);
+        text.unwrap_or_default().to_owned()
+    };
+    let list = list.and_then(Value::as_array).into_iter().flatten();
+    list.map(|feature| {
+        (
+            text(feature, "name"),
+            text(feature, "column"),
+            text(feature, "source_column"),
+            feature.get("n_clusters").and_then(Value::as_u64),
+        )
+    })
+    .collect()
+}
+
+impl Existing {
+    /// Whether rows of `monitor` can be published to it.
+    ///
+    /// # Errors
+    /// `InvalidConfig` naming the first column that differs.
+    pub(crate) fn agree(&self, monitor: &MonitorSpec) -> Result<()> {
+        let feature = &monitor.custom_feature;
+        let dim = monitor.schema.dim as u64;
+        match self
+            .vectors
+            .iter()
+            .find(|(name, _)| *name == feature.column)
+        {
+            None => return Err(missing(monitor, &feature.column)),
+            Some((name, Some(there))) if *there != dim => {
+                return Err(differs(
+                    monitor,
+                    name,
+                    format!("{there} values"),
+                    format!("{dim}"),
+                ));
+            }
+            Some(_) => {}
+        }
+        let classes = &monitor.schema.classes;
+        for (here, there) in classes.iter().zip(&self.outputs) {
+            if here != there {
+                return Err(differs(
+                    monitor,
+                    there,
+                    "this place among the outputs",
+                    format!("`{here}`"),
+                ));
+            }
+        }
+        if let Some(extra) = self.outputs.get(classes.len()) {
+            return Err(differs(
+                monitor,
+                extra,
+                "a place among the outputs",
+                "no such class",
+            ));
+        }
+        if let Some(lacking) = classes.get(self.outputs.len()) {
+            return Err(missing(monitor, lacking));
+        }
+        if self.targets != [TARGET] {
+            let there = self.targets.join(", ");
+            return Err(differs(
+                monitor,
+                TARGET,
+                format!("targets `{there}`"),
+                "this one",
+            ));
+        }
+        if !self.metadata.contains(&feature.source_column) {
+            return Err(missing(monitor, &feature.source_column));
+        }
+        let expected = (
+            feature.name.clone(),
+            feature.column.clone(),
+            feature.source_column.clone(),
+            Some(feature.n_clusters as u64),
+        );
+        if !self.features.contains(&expected) {
+            let there = self
+                .features
+                .iter()
+                .map(|(name, column, source, clusters)| {
+                    let clusters = clusters.map_or_else(|| "?".to_owned(), |k| k.to_string());
+                    format!("`{name}` over `{column}` and `{source}` with {clusters} clusters")
+                });
+            let there = there.collect::<Vec<_>>().join(", ");
+            let there = if there.is_empty() {
+                "no custom feature".to_owned()
+            } else {
+                there
+            };
+            let here = format!("`{}` with {} clusters", feature.name, feature.n_clusters);
+            return Err(differs(monitor, &feature.column, there, here));
+        }
+        if let Some((id, time)) = &self.event_columns {
+            for (there, here, what) in [(id, EVENT_ID, "event ids"), (time, TIMESTAMP, "times")] {
+                if there.as_deref() != Some(here) {
+                    let there = there.as_deref().unwrap_or("no column");
+                    return Err(differs(
+                        monitor,
+                        here,
+                        format!("{what} in `{there}`"),
+                        "this one",
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn missing(monitor: &MonitorSpec, column: &str) -> Error {
+    refuse(
+        monitor,
+        format!("it has no column `{column}` where driftline has one"),
+    )
+}
+
+fn differs(monitor: &MonitorSpec, column: &str, there: impl Display, here: impl Display) -> Error {
+    refuse(
+        monitor,
+        format!("column `{column}`: there {there}, here {here}"),
+    )
+}
+
+fn refuse(monitor: &MonitorSpec, difference: String) -> Error {
+    let message = format!(
+        "the model `{}` in the project `{}` is on the server with another schema: {difference}",
+        monitor.model, monitor.project
+    );
+    Error::new(ErrorKind::InvalidConfig, "prepare the model", message)
+        .remedy("give the model another name, or remove it on the server; nothing was changed")
+}
