@@ -1,1 +1,51 @@
 //! The store behind an API that Fiddler's clients speak, and a web page.
+//!
+//! ```text
+//! client ──▶ app (auth, limits, observe) ──▶ v3 | legacy | queries | alerts | page
+//!                                              │
+//!              uploads, catalog ◀──────────────┤        every write is durable before it is answered
+//!                       │                      ▼
+//!                       └──────────────▶ jobs ──▶ ingest ──▶ the store (LocalSink)
+//! ```
+//!
+//! | module | what is in it |
+//! | --- | --- |
+//! | [`serve`] | [`Server`]: binds, runs, stops; [`ServeConfig`] |
+//! | [`app`] | the router, and what every handler is given: [`App`] |
+//! | [`auth`] | the token |
+//! | [`limits`] | how much a client may send, and how slowly |
+//! | [`observe`] | logs, `/metrics`, `/healthz` |
+//! | [`envelope`] | answers and errors in Fiddler's form |
+//! | [`catalog`] | documents in `server.db` |
+//! | [`uploads`] | files on their way in |
+//! | [`jobs`] | the durable queue and its one worker |
+//! | [`model`] | a model as the server knows it, whichever client made it |
+//! | [`ingest`] | uploaded bytes to rows of the store |
+//! | [`v3`] | routes of `fiddler-client` 3 |
+//! | [`legacy`] | routes of `fiddler-client` 1 and 2 |
+//! | [`queries`] | drift and other numbers, read back |
+//! | [`alerts`] | alert rules and their records |
+//! | [`page`] | the web page and what it reads |
+
+pub mod alerts;
+pub mod app;
+pub mod auth;
+pub mod catalog;
+pub mod envelope;
+pub mod ingest;
+pub mod jobs;
+pub mod legacy;
+pub mod limits;
+pub mod model;
+pub mod observe;
+pub mod page;
+pub mod queries;
+pub mod serve;
+pub mod uploads;
+pub mod v3;
+
+pub use app::App;
+pub use serve::{ServeConfig, Server, Shutdown};
+
+/// The version of Fiddler that clients are told.
+pub const FIDDLER_VERSION: &str = "25.2.0";

@@ -1,0 +1,10 @@
+//! Alert rules and their records.
+
+use axum::Router;
+
+use crate::App;
+
+/// All of them, behind the token.
+pub fn routes() -> Router<App> {
+    Router::new()
+}

@@ -1,0 +1,263 @@
+//! The durable queue and its one worker.
+//!
+//! A job and its work are written in the transaction that the request is answered for; the worker takes them in that
+//! order, and takes them up again after a crash. Work may therefore run twice, and doing it twice is the same as once.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::App;
+use crate::catalog::{Documents, Kind};
+use crate::envelope::{Answer, ApiError};
+use crate::ingest::Work;
+use crate::observe::Outcome;
+
+/// Jobs, which outlive their work.
+pub const JOB: Kind = Kind("job");
+
+/// How often work is tried whose failure may pass, such as a full disk, before its job fails.
+const TRIES: u32 = 8;
+
+/// Where a job is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Status {
+    /// It waits.
+    Pending,
+    /// It runs.
+    Started,
+    /// It is done.
+    Success,
+    /// It could not be done; nothing of it was kept.
+    Failure,
+}
+
+/// A job, as it is kept and as clients see it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Job {
+    /// Its id.
+    pub id: Uuid,
+    /// What it does, for people.
+    pub name: String,
+    /// Where it is.
+    pub status: Status,
+    /// 0 to 100.
+    pub progress: f64,
+    /// Why it failed, in a word.
+    pub error_reason: Option<String>,
+    /// Why it failed, in a sentence.
+    pub error_message: Option<String>,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+}
+
+impl Job {
+    /// A job's object, which both `/v2` and `/v3` answer.
+    pub fn object(&self) -> Value {
+        json!({
+            "id": self.id,
+            "uuid": self.id,
+            "name": self.name,
+            "info": {},
+            "status": self.status,
+            "progress": self.progress,
+            "error_reason": self.error_reason,
+            "error_message": self.error_message,
+            "extras": {},
+        })
+    }
+}
+
+/// Accepts a job, inside the transaction that the request is answered for. Through [`App::change`] the worker hears of it.
+///
+/// With a `key`, a job that was accepted under the same key is returned in its place: a request that a client sent twice
+/// is done once. If that job failed, it is put into the queue again under its old id.
+pub fn submit(
+    documents: &Documents<'_>,
+    name: &str,
+    key: Option<&str>,
+    work: &Work,
+) -> Answer<Job> {
+    let there: Option<Job> = match key {
+        Some(key) => documents.by_key(JOB, key)?,
+        None => None,
+    };
+    if let Some(mut job) = there {
+        if job.status == Status::Failure {
+            job.status = Status::Pending;
+            job.progress = 0.0;
+            (job.error_reason, job.error_message) = (None, None);
+            documents.replace(JOB, job.id, &job)?;
+            documents.enqueue(job.id, work)?;
+        }
+        return Ok(job);
+    }
+    let job = Job {
+        id: Uuid::new_v4(),
+        name: name.to_owned(),
+        status: Status::Pending,
+        progress: 0.0,
+        error_reason: None,
+        error_message: None,
+        created_at: Timestamp::now(),
+    };
+    documents.insert(JOB, job.id, key, &job)?;
+    documents.enqueue(job.id, work)?;
+    Ok(job)
+}
+
+/// Wakes and stops the worker.
+#[derive(Debug, Default)]
+pub struct Jobs {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    news: bool,
+    stop: bool,
+}
+
+impl Jobs {
+    /// Something may have been put into the queue.
+    pub(crate) fn wake(&self) {
+        self.signal(|state| state.news = true);
+    }
+
+    /// The worker ends after the job that it has in hand.
+    pub(crate) fn stop(&self) {
+        self.signal(|state| state.stop = true);
+    }
+
+    fn signal(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.notify_all();
+    }
+
+    /// Waits for `wake`, at most `longest`, and says whether to go on.
+    fn rest(&self, longest: Duration) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let idle = |state: &mut State| !state.news && !state.stop;
+        let (mut state, _) = self
+            .changed
+            .wait_timeout_while(state, longest, idle)
+            .unwrap_or_else(PoisonError::into_inner);
+        state.news = false;
+        !state.stop
+    }
+
+    fn stopped(&self) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.stop
+    }
+}
+
+/// The running worker.
+#[derive(Debug)]
+pub(crate) struct Worker(JoinHandle<()>);
+
+impl Worker {
+    /// Waits for the worker's end, but not longer than `longest`.
+    pub(crate) fn join_within(self, longest: Duration) {
+        let deadline = Instant::now() + longest;
+        while !self.0.is_finished() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+/// Starts the worker.
+pub(crate) fn start(app: App) -> io::Result<Worker> {
+    let thread = std::thread::Builder::new().name("jobs".to_owned());
+    thread
+        .spawn(move || {
+            while !app.jobs.stopped() {
+                match app.catalog.read(|documents| documents.next_work()) {
+                    Ok(Some((id, work))) => run(&app, id, &work),
+                    Ok(None) => {
+                        app.jobs.rest(Duration::from_secs(60));
+                    }
+                    Err(error) => {
+                        tracing::error!(message = error.message, "the queue cannot be read");
+                        std::thread::sleep(Duration::from_secs(1));
+                    }
+                }
+            }
+        })
+        .map(Worker)
+}
+
+fn run(app: &App, id: Uuid, work: &Work) {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let outcome = attempt(app, id, work);
+        let passing = |error: &ApiError| error.status.as_u16() == 503;
+        let outcome: Answer<()> = match outcome {
+            Err(error) if passing(&error) && tries < TRIES => Err(error),
+            outcome => match finish(app, id, outcome) {
+                Ok(()) => return,
+                // The work was done; doing it again, until that can be written down, changes nothing.
+                Err(error) => Err(error),
+            },
+        };
+        if let Err(error) = outcome {
+            tracing::warn!(job = %id, message = error.message, "a job is tried again");
+        }
+        let pause = Duration::from_millis(250) * 2_u32.pow(tries.min(7));
+        let until = Instant::now() + pause;
+        while Instant::now() < until {
+            if app.jobs.stopped() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+fn attempt(app: &App, id: Uuid, work: &Work) -> Answer<()> {
+    let job = app.catalog.change(|documents| {
+        let mut job: Job = documents
+            .get(JOB, id)?
+            .ok_or_else(|| ApiError::internal("a queued job has no document"))?;
+        job.status = Status::Started;
+        job.progress = 50.0;
+        documents.replace(JOB, id, &job)?;
+        Ok(job)
+    })?;
+    catch_unwind(AssertUnwindSafe(|| work.run(app, &job)))
+        .unwrap_or_else(|_| Err(ApiError::internal("a job panicked")))
+}
+
+fn finish(app: &App, id: Uuid, outcome: Answer<()>) -> Answer<()> {
+    let status = app.catalog.change(|documents| {
+        documents.dequeue(id)?;
+        let Some(mut job) = documents.get::<Job>(JOB, id)? else {
+            return Ok(Status::Failure);
+        };
+        job.progress = 100.0;
+        match outcome {
+            Ok(()) => job.status = Status::Success,
+            Err(error) => {
+                job.status = Status::Failure;
+                job.error_reason = Some(error.reason.to_owned());
+                job.error_message = Some(error.message);
+            }
+        }
+        documents.replace(JOB, id, &job)?;
+        Ok(job.status)
+    })?;
+    tracing::info!(job = %id, ?status, "a job is finished");
+    let status = format!("{status:?}").to_lowercase();
+    app.observed.jobs.get_or_create(&Outcome { status }).inc();
+    Ok(())
+}

@@ -1,0 +1,10 @@
+//! Drift and other numbers, read back.
+
+use axum::Router;
+
+use crate::App;
+
+/// All of them, behind the token.
+pub fn routes() -> Router<App> {
+    Router::new()
+}
