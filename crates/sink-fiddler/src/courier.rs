@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use driftline_core::{Error, ErrorKind, MonitorSpec, Result};
 
 use crate::answer::Failed;
-use crate::outbox::{Batch, Kind, Outbox};
+use crate::batch::{Batch, Kind};
+use crate::outbox::Outbox;
 use crate::wire::{Job, Wire};
 
 const LOCK: &str = "deliver.lock";

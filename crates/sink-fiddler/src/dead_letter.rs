@@ -7,7 +7,7 @@ use driftline_core::{Error, ErrorKind, MonitorSpec, Result};
 use driftline_rows::{RowsWriter, create_folder, write_atomic};
 use serde::{Deserialize, Serialize};
 
-use crate::outbox::{Batch, Kind};
+use crate::batch::{Batch, Kind};
 
 const FOLDER: &str = "dead-letter";
 

@@ -10,7 +10,8 @@
 //! | [`sink`] | [`FiddlerSink`]: accepts rows, wakes the courier, flushes |
 //! | [`status`] | [`outboxes()`] and [`reachability()`]: what waits, and who is at the other end |
 //! | `config`, `token` | options, defaults, bounds; where the token comes from and that it is never shown |
-//! | `outbox`, `dead_letter` | rows on disk until the server has them; rows that it did not take |
+//! | `outbox`, `database`, `batch` | rows on disk until the server has them |
+//! | `dead_letter` | rows that it did not take, and why |
 //! | `courier` | delivery, resumed where it ended |
 //! | `wire` | routes and JSON bodies of both generations; models that are there already |
 //! | `body`, `text` | uploads: Parquet as Fiddler's own client writes it; numbers as Python writes them |
@@ -25,9 +26,11 @@ pub mod sink;
 pub mod status;
 
 mod answer;
+mod batch;
 mod body;
 mod config;
 mod courier;
+mod database;
 mod dead_letter;
 mod http;
 mod outbox;

@@ -14,136 +14,24 @@
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use arrow_array::{RecordBatch, UInt32Array};
 use arrow_select::take::take_record_batch;
 use driftline_core::{Ack, Error, ErrorKind, EventLabel, MonitorSpec, Result, Rows};
-use driftline_rows::{RowsReader, create_folder};
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use driftline_rows::create_folder;
+use rusqlite::{Transaction, params};
 
+use crate::batch::{Batch, Kind, Segment};
+use crate::database::Database;
 use crate::dead_letter;
 
 const SEGMENTS: &str = "segments";
 const DATABASE: &str = "outbox.db";
-/// How long one process waits for the other's transaction.
-const BUSY: Duration = Duration::from_secs(60);
-
-const TABLES: &str = "
-    CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS known (
-        kind INTEGER NOT NULL, event_id TEXT NOT NULL, PRIMARY KEY (kind, event_id)) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS batches (
-        id INTEGER PRIMARY KEY AUTOINCREMENT, kind INTEGER NOT NULL, upload TEXT, job TEXT);
-    CREATE TABLE IF NOT EXISTS segments (
-        seq INTEGER PRIMARY KEY AUTOINCREMENT, kind INTEGER NOT NULL, rows INTEGER NOT NULL,
-        file TEXT, labels TEXT, batch INTEGER REFERENCES batches);
-    CREATE INDEX IF NOT EXISTS segments_of_batch ON segments (batch, seq);
-";
-
-/// What rows are for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Baseline,
-    Events,
-    Labels,
-}
-
-impl Kind {
-    const ALL: [Self; 3] = [Self::Baseline, Self::Events, Self::Labels];
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Kind::Baseline => "baseline",
-            Kind::Events => "events",
-            Kind::Labels => "labels",
-        }
-    }
-
-    fn code(self) -> i64 {
-        match self {
-            Kind::Baseline => 0,
-            Kind::Events => 1,
-            Kind::Labels => 2,
-        }
-    }
-
-    fn of(code: i64) -> Result<Self> {
-        let found = Self::ALL.into_iter().find(|kind| kind.code() == code);
-        found.ok_or_else(|| {
-            Error::new(
-                ErrorKind::InvalidData,
-                "read the outbox",
-                format!("it has rows of an unknown kind {code}"),
-            )
-            .remedy("a newer driftline may have written it; use that one")
-        })
-    }
-}
-
-/// What one job of the server takes.
-#[derive(Debug)]
-pub(crate) struct Batch {
-    pub(crate) id: i64,
-    pub(crate) kind: Kind,
-    pub(crate) rows: u64,
-    /// What the server calls the uploaded body.
-    pub(crate) upload: Option<String>,
-    /// The job that takes it in.
-    pub(crate) job: Option<String>,
-    segments: Vec<Segment>,
-}
-
-#[derive(Debug)]
-struct Segment {
-    seq: i64,
-    rows: u64,
-    file: Option<PathBuf>,
-    labels: Option<String>,
-}
-
-impl Batch {
-    /// The rows, in the order they were accepted; none for labels.
-    pub(crate) fn read(&self) -> impl Iterator<Item = Result<Rows>> + '_ {
-        self.segments
-            .iter()
-            .filter_map(|segment| segment.file.as_deref())
-            .flat_map(|file| {
-                let (reader, failure) = match RowsReader::open(file) {
-                    Ok(reader) => (Some(reader), None),
-                    Err(error) => (None, Some(Err(error))),
-                };
-                failure.into_iter().chain(reader.into_iter().flatten())
-            })
-    }
-
-    /// The labels, in the order they were accepted; none for rows.
-    pub(crate) fn labels(&self) -> Result<Vec<EventLabel>> {
-        let mut all = Vec::new();
-        for text in self.segments.iter().filter_map(|s| s.labels.as_deref()) {
-            let pairs: Vec<(String, String)> = serde_json::from_str(text).map_err(|cause| {
-                Error::new(
-                    ErrorKind::InvalidData,
-                    "read the outbox",
-                    "labels are damaged",
-                )
-                .because(cause)
-            })?;
-            all.extend(
-                pairs
-                    .into_iter()
-                    .map(|(event_id, target)| EventLabel { event_id, target }),
-            );
-        }
-        Ok(all)
-    }
-}
-
 /// The outbox of one model.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     folder: PathBuf,
-    db: Connection,
+    db: Database,
 }
 
 impl Outbox {
@@ -160,15 +48,7 @@ impl Outbox {
     /// Opens the outbox in `folder`, or makes it, and removes files that a killed process left over.
     pub(crate) fn open(folder: &Path) -> Result<Self> {
         create_folder(&folder.join(SEGMENTS))?;
-        let path = folder.join(DATABASE);
-        let failed = |cause| database(&path, cause);
-        let db = Connection::open(&path).map_err(failed)?;
-        db.busy_timeout(BUSY).map_err(failed)?;
-        db.pragma_update(None, "journal_mode", "WAL")
-            .and_then(|()| db.pragma_update(None, "synchronous", "FULL"))
-            .and_then(|()| db.pragma_update(None, "foreign_keys", true))
-            .and_then(|()| db.execute_batch(TABLES))
-            .map_err(failed)?;
+        let db = Database::open(&folder.join(DATABASE))?;
         driftline_rows::durable::sync_folder(folder)
             .map_err(|e| Error::io("open the outbox", folder, e))?;
         let mut outbox = Self {
@@ -190,12 +70,12 @@ impl Outbox {
             let message = "the monitor cannot be written";
             Error::new(ErrorKind::Internal, "open the outbox", message).because(cause)
         })?;
-        self.note("monitor", &text)
+        self.db.note("monitor", &text)
     }
 
     /// What the rows are for, once that was noted.
     pub(crate) fn monitor(&self) -> Result<Option<MonitorSpec>> {
-        let Some(text) = self.fact("monitor")? else {
+        let Some(text) = self.db.fact("monitor")? else {
             return Ok(None);
         };
         let damaged = |cause| {
@@ -212,7 +92,7 @@ impl Outbox {
     /// # Errors
     /// `InvalidConfig` if it has accepted rows for another server.
     pub(crate) fn bind(&mut self, server: &str) -> Result<()> {
-        match self.fact("server")? {
+        match self.db.fact("server")? {
             Some(bound) if bound != server && self.has_accepted_anything()? => Err(Error::new(
                 ErrorKind::InvalidConfig,
                 "open the outbox",
@@ -223,35 +103,32 @@ impl Outbox {
                 "give --store another folder for another server, or remove the outbox to send everything anew",
             )),
             Some(bound) if bound == server => Ok(()),
-            _ => self.note("server", server),
+            _ => self.db.note("server", server),
         }
     }
 
     /// Whether rows were ever accepted here.
-    pub(crate) fn has_accepted_anything(&self) -> Result<bool> {
-        self.number("SELECT EXISTS (SELECT 1 FROM known)")
-            .map(|any| any > 0)
+    fn has_accepted_anything(&self) -> Result<bool> {
+        let known = self.db.first("SELECT 1 FROM known", [], |_| Ok(()))?;
+        Ok(known.is_some())
     }
 
-    /// Whether rows of this kind were accepted and are not waiting any more, so the server has them.
+    /// Whether the server once had rows of this kind.
     pub(crate) fn has_delivered(&self, kind: Kind) -> Result<bool> {
-        let query = "SELECT EXISTS (SELECT 1 FROM known WHERE kind = ?1)
-            AND NOT EXISTS (SELECT 1 FROM segments WHERE kind = ?1)";
-        self.db
-            .query_row(query, [kind.code()], |row| row.get(0))
-            .map_err(|e| self.failed(e))
+        Ok(self.db.fact(&delivered_fact(kind))?.is_some())
     }
 
     /// Rows and labels that wait.
     pub(crate) fn queued(&self) -> Result<u64> {
-        self.number("SELECT COALESCE(SUM(rows), 0) FROM segments")
+        let sql = "SELECT COALESCE(SUM(rows), 0) FROM segments";
+        Ok(self.db.first(sql, [], |row| row.get(0))?.unwrap_or(0))
     }
 
     /// Accepts the rows that are new, in segments of at most `most` rows; when this returns, they are durable.
     pub(crate) fn accept(&mut self, kind: Kind, rows: &Rows, most: u64) -> Result<Ack> {
         let folder = self.folder.join(SEGMENTS);
         let mut written = Vec::new();
-        let accepted = self.in_transaction(|transaction, fail| {
+        let accepted = self.db.transaction(|transaction, fail| {
             let mut new = Vec::new();
             {
                 let mut known = transaction
@@ -291,7 +168,7 @@ impl Outbox {
     /// Accepts labels; when this returns, they are durable.
     pub(crate) fn accept_labels(&mut self, labels: &[EventLabel], most: u64) -> Result<()> {
         let most = usize::try_from(most).unwrap_or(usize::MAX).max(1);
-        self.in_transaction(|transaction, fail| {
+        self.db.transaction(|transaction, fail| {
             for part in labels.chunks(most) {
                 let pairs: Vec<_> = part.iter().map(|l| (&l.event_id, &l.target)).collect();
                 let text = serde_json::to_string(&pairs).map_err(|cause| {
@@ -318,11 +195,7 @@ impl Outbox {
         most: impl Fn(Kind) -> u64,
     ) -> Result<Option<Batch>> {
         let begun = "SELECT id FROM batches ORDER BY id LIMIT 1";
-        let begun: Option<i64> = self
-            .db
-            .query_row(begun, [], |row| row.get(0))
-            .optional()
-            .map_err(|e| self.failed(e))?;
+        let begun: Option<i64> = self.db.first(begun, [], |row| row.get(0))?;
         let id = match begun {
             Some(id) => Some(id),
             None => self.begin(everything, most)?,
@@ -332,7 +205,7 @@ impl Outbox {
 
     /// Puts waiting segments into a new batch.
     fn begin(&mut self, everything: bool, most: impl Fn(Kind) -> u64) -> Result<Option<i64>> {
-        self.in_transaction(|transaction, fail| {
+        self.db.transaction(|transaction, fail| {
             let mut last = None;
             let mut kind = None;
             let mut rows = 0;
@@ -379,34 +252,22 @@ impl Outbox {
     }
 
     fn batch(&self, id: i64) -> Result<Batch> {
-        let failed = |e| self.failed(e);
-        let (kind, upload, job) = self
-            .db
-            .query_row(
-                "SELECT kind, upload, job FROM batches WHERE id = ?1",
-                [id],
-                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
-            )
-            .map_err(failed)?;
-        let mut segments = self
-            .db
-            .prepare_cached(
-                "SELECT seq, rows, file, labels FROM segments WHERE batch = ?1 ORDER BY seq",
-            )
-            .map_err(failed)?;
-        let segments: Vec<Segment> = segments
-            .query_map([id], |row| {
-                Ok(Segment {
-                    seq: row.get(0)?,
-                    rows: row.get(1)?,
-                    file: row
-                        .get::<_, Option<String>>(2)?
-                        .map(|file| self.folder.join(SEGMENTS).join(file)),
-                    labels: row.get(3)?,
-                })
+        let sql = "SELECT kind, upload, job FROM batches WHERE id = ?1";
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        let Some((kind, upload, job)) = self.db.first(sql, [id], read)? else {
+            return Err(defect("a batch has gone", id.to_string()));
+        };
+        let sql = "SELECT seq, rows, file, labels FROM segments WHERE batch = ?1 ORDER BY seq";
+        let folder = self.folder.join(SEGMENTS);
+        let segments = self.db.all(sql, [id], |row| {
+            let file: Option<String> = row.get(2)?;
+            Ok(Segment {
+                seq: row.get(0)?,
+                rows: row.get(1)?,
+                file: file.map(|file| folder.join(file)),
+                labels: row.get(3)?,
             })
-            .and_then(Iterator::collect)
-            .map_err(failed)?;
+        })?;
         Ok(Batch {
             id,
             kind: Kind::of(kind)?,
@@ -419,29 +280,23 @@ impl Outbox {
 
     /// Notes what the server calls the uploaded body, or that it has none.
     pub(crate) fn set_upload(&mut self, batch: &mut Batch, upload: Option<String>) -> Result<()> {
-        self.update(
-            "UPDATE batches SET upload = ?2 WHERE id = ?1",
-            batch,
-            &upload,
-        )?;
+        let sql = "UPDATE batches SET upload = ?2 WHERE id = ?1";
+        self.db.execute(sql, params![batch.id, upload])?;
         batch.upload = upload;
         Ok(())
     }
 
     /// Notes the job that takes the batch in, or that there is none.
     pub(crate) fn set_job(&mut self, batch: &mut Batch, job: Option<String>) -> Result<()> {
-        self.update("UPDATE batches SET job = ?2 WHERE id = ?1", batch, &job)?;
+        let sql = "UPDATE batches SET job = ?2 WHERE id = ?1";
+        self.db.execute(sql, params![batch.id, job])?;
         batch.job = job;
         Ok(())
     }
 
-    fn update(&self, sql: &str, batch: &Batch, value: &Option<String>) -> Result<()> {
-        let updated = self.db.execute(sql, params![batch.id, value]);
-        updated.map(drop).map_err(|e| self.failed(e))
-    }
-
     /// The server has the batch: its rows are removed, their ids stay.
     pub(crate) fn delivered(&mut self, batch: &Batch) -> Result<()> {
+        self.db.note(&delivered_fact(batch.kind), "yes")?;
         self.forget(batch, false)
     }
 
@@ -455,7 +310,7 @@ impl Outbox {
     }
 
     fn forget(&mut self, batch: &Batch, ids_too: bool) -> Result<()> {
-        self.in_transaction(|transaction, fail| {
+        self.db.transaction(|transaction, fail| {
             if ids_too {
                 let mut known = transaction
                     .prepare_cached("DELETE FROM known WHERE kind = ?1 AND event_id = ?2")
@@ -491,7 +346,7 @@ impl Outbox {
             }
             ([_, _, ..], _) => {
                 let (first, second) = segments.split_at(segments.len() / 2);
-                self.in_transaction(|transaction, fail| {
+                self.db.transaction(|transaction, fail| {
                     for half in [first, second] {
                         let id = new_batch(transaction, batch.kind).map_err(fail)?;
                         for seq in half {
@@ -523,7 +378,7 @@ impl Outbox {
         let middle = whole.num_rows() / 2;
         let folder = self.folder.join(SEGMENTS);
         let mut written = Vec::new();
-        let done = self.in_transaction(|transaction, fail| {
+        let done = self.db.transaction(|transaction, fail| {
             let rest = whole.num_rows() - middle;
             for half in [whole.slice(0, middle), whole.slice(middle, rest)] {
                 let id = new_batch(transaction, batch.kind).map_err(fail)?;
@@ -551,7 +406,7 @@ impl Outbox {
     fn remove_leftovers(&mut self) -> Result<()> {
         let folder = self.folder.join(SEGMENTS);
         // Who writes a segment holds the transaction, so nobody is writing one now.
-        self.in_transaction(|transaction, fail| {
+        self.db.transaction(|transaction, fail| {
             let listed: HashSet<String> = transaction
                 .prepare("SELECT file FROM segments WHERE file IS NOT NULL")
                 .and_then(|mut query| query.query_map([], |row| row.get(0))?.collect())
@@ -566,44 +421,6 @@ impl Outbox {
             }
             Ok(())
         })
-    }
-
-    /// Does all of `work` or none of it, while no other process changes the outbox.
-    fn in_transaction<T>(
-        &mut self,
-        work: impl FnOnce(&Transaction<'_>, &dyn Fn(rusqlite::Error) -> Error) -> Result<T>,
-    ) -> Result<T> {
-        let path = self.folder.join(DATABASE);
-        let fail = |cause| database(&path, cause);
-        let transaction = self
-            .db
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(fail)?;
-        let done = work(&transaction, &fail)?;
-        transaction.commit().map_err(fail)?;
-        Ok(done)
-    }
-
-    fn note(&mut self, name: &str, value: &str) -> Result<()> {
-        let sql = "INSERT INTO facts (name, value) VALUES (?1, ?2)
-            ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE value <> excluded.value";
-        let noted = self.db.execute(sql, [name, value]);
-        noted.map(drop).map_err(|e| self.failed(e))
-    }
-
-    fn fact(&self, name: &str) -> Result<Option<String>> {
-        let sql = "SELECT value FROM facts WHERE name = ?1";
-        let found = self.db.query_row(sql, [name], |row| row.get(0));
-        found.optional().map_err(|e| self.failed(e))
-    }
-
-    fn number(&self, sql: &str) -> Result<u64> {
-        let found = self.db.query_row(sql, [], |row| row.get(0));
-        found.map_err(|e| self.failed(e))
-    }
-
-    fn failed(&self, cause: rusqlite::Error) -> Error {
-        database(&self.folder.join(DATABASE), cause)
     }
 }
 
@@ -623,6 +440,10 @@ fn remove_batch(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Resul
     transaction.execute("DELETE FROM segments WHERE batch = ?1", [batch.id])?;
     transaction.execute("DELETE FROM batches WHERE id = ?1", [batch.id])?;
     Ok(())
+}
+
+fn delivered_fact(kind: Kind) -> String {
+    format!("delivered {}", kind.name())
 }
 
 /// The folder of all outboxes of a store.
@@ -647,43 +468,6 @@ fn remove_files(files: &[PathBuf]) {
         {
             log::warn!("could not remove {}: {cause}", file.display());
         }
-    }
-}
-
-fn database(path: &Path, cause: rusqlite::Error) -> Error {
-    use rusqlite::ErrorCode;
-    let operation = "write the outbox";
-    match cause.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => {
-            Error::io(operation, path, std::io::ErrorKind::StorageFull.into())
-        }
-        Some(ErrorCode::PermissionDenied | ErrorCode::ReadOnly | ErrorCode::CannotOpen) => {
-            Error::io(operation, path, std::io::ErrorKind::PermissionDenied.into())
-        }
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Error::new(
-            ErrorKind::InvalidData,
-            operation,
-            "the outbox's database is damaged",
-        )
-        .with("file", path.display())
-        .because(cause)
-        .remedy("keep its folder's segments, move the rest away, and publish the rows again"),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::new(
-            ErrorKind::Resource,
-            operation,
-            "another process has held the outbox for too long",
-        )
-        .with("file", path.display())
-        .retryable()
-        .remedy("end the other process, or wait for it"),
-        _ => Error::new(
-            ErrorKind::Resource,
-            operation,
-            "the outbox's database cannot be used",
-        )
-        .with("file", path.display())
-        .because(cause)
-        .remedy("check the disk: its space, and whether it fails"),
     }
 }
 

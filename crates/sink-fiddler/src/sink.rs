@@ -9,9 +9,10 @@ use driftline_core::{
     Ack, Error, ErrorKind, EventLabel, MonitorSink, MonitorSpec, Result, Rows, SinkConfig, SinkInfo,
 };
 
+use crate::batch::Kind;
 use crate::config::Settings;
 use crate::courier::{Buried, Courier, Extent};
-use crate::outbox::{Kind, Outbox};
+use crate::outbox::Outbox;
 use crate::pace::Stop;
 use crate::wire;
 

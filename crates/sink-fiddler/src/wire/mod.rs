@@ -14,8 +14,8 @@ use semver::Version;
 use serde_json::Value;
 
 use crate::answer::{Failed, shortened};
+use crate::batch::{Batch, Kind};
 use crate::config::{Api, Settings, needs_organization};
-use crate::outbox::{Batch, Kind};
 use crate::pace::Stop;
 
 /// Bytes of one part of an upload in parts.

@@ -12,10 +12,10 @@ use super::existing::{Existing, features, names};
 use super::profile::Profile;
 use super::{Job, Server, Wire, check_version, items, job_of, parts, text_of, unexpected};
 use crate::answer::Failed;
+use crate::batch::{Batch, Kind};
 use crate::body::{self, Column};
 use crate::config::Settings;
 use crate::http::{Body, Http, Piece, Request};
-use crate::outbox::{Batch, Kind};
 use crate::pace::Stop;
 
 const CLIENT_NAME: &str = "python-sdk";

@@ -13,10 +13,10 @@ use super::{
     Job, PART_BYTES, Server, Wire, check_version, items, job_of, parts, text_of, unexpected,
 };
 use crate::answer::Failed;
+use crate::batch::{Batch, Kind};
 use crate::body::{self, Column};
 use crate::config::Settings;
 use crate::http::{Body, Http, Piece, Request};
-use crate::outbox::{Batch, Kind};
 use crate::pace::Stop;
 
 /// The client whose language is spoken; servers ask for name and version.
