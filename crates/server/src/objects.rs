@@ -1,0 +1,532 @@
+//! Projects, models, environments and baselines, as the catalog keeps them.
+
+use std::collections::BTreeSet;
+
+use driftline_core::{ErrorKind, MonitorSink, SinkConfig};
+use driftline_sink_local::{LocalSink, Store, monitors, write_clusters};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::App;
+use crate::catalog::{Documents, Kind};
+use crate::envelope::{Answer, ApiError};
+use crate::model::Monitored;
+
+/// Projects; the key is the name.
+pub const PROJECT: Kind = Kind("project");
+/// Models; the key is [`Model::key`].
+pub const MODEL: Kind = Kind("model");
+/// Environments; the key is model and name.
+pub const ENVIRONMENT: Kind = Kind("environment");
+/// Baselines; the key is model and name.
+pub const BASELINE: Kind = Kind("baseline");
+
+/// The version of a model that has none.
+pub const FIRST_VERSION: &str = "v1";
+/// The environment of events.
+pub const PRODUCTION: &str = "production";
+
+/// Ids of what was in the store before the server follow from names, so that they are the same after every start.
+const NAMESPACE: Uuid = Uuid::from_u128(0x6d0d_5f0c_3f52_4f0e_9d6b_0f7a_5a3c_1e21);
+
+/// A project.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Project {
+    /// Its id.
+    pub id: Uuid,
+    /// Its name, which is a folder of the store.
+    pub name: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it changed.
+    pub updated_at: Timestamp,
+    /// Whether a job that deletes it waits.
+    pub deleting: bool,
+}
+
+/// Who made a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// `fiddler-client` 3.
+    V3,
+    /// `fiddler-client` 1 or 2.
+    Legacy,
+    /// `driftline run`, which wrote to the store itself.
+    Local,
+}
+
+/// A version of a model.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Model {
+    /// Its id.
+    pub id: Uuid,
+    /// Its project.
+    pub project: Uuid,
+    /// Name of the project.
+    pub project_name: String,
+    /// Name, which all versions share.
+    pub name: String,
+    /// Version, [`FIRST_VERSION`] if there is one only.
+    pub version: String,
+    /// Its folder in that of the project.
+    pub folder: String,
+    /// Who made it.
+    pub origin: Origin,
+    /// What it is, in the form of [`crate::model`].
+    pub definition: Value,
+    /// What a client of generation 1 or 2 sent, which it is answered unchanged.
+    pub info: Option<Value>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it changed.
+    pub updated_at: Timestamp,
+    /// Whether a job that deletes it waits.
+    pub deleting: bool,
+}
+
+impl Model {
+    /// What its columns are in rows of the store.
+    pub fn monitored(&self) -> Answer<Monitored> {
+        Monitored::of(&self.definition)
+    }
+
+    /// The key that a model with these names has.
+    pub fn key(project: Uuid, name: &str, version: &str) -> String {
+        format!("{project}/{name}/{version}")
+    }
+
+    /// The store's side of it.
+    pub fn open(&self, app: &App) -> Answer<Store> {
+        Ok(Store::open(&app.store, &self.project_name, &self.folder)?)
+    }
+
+    /// Its writer, prepared: the folder is there when this returns. `dataset` is the name of its baseline.
+    pub fn sink(&self, app: &App, dataset: &str) -> Answer<LocalSink> {
+        let monitored = self.monitored()?;
+        let mut sink = LocalSink::open(&SinkConfig::new(app.store.clone()))?;
+        let spec = match Store::open(&app.store, &self.project_name, &self.folder) {
+            Ok(store) => store.monitor().clone(),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                monitored.spec(&self.project_name, &self.folder, dataset)?
+            }
+            Err(error) => return Err(error.into()),
+        };
+        sink.prepare(&spec)?;
+        if let Some(centroids) = &monitored.centroids
+            && self.open(app)?.clusters()?.as_ref() != Some(centroids)
+        {
+            write_clusters(&app.store, &self.project_name, &self.folder, centroids)?;
+        }
+        Ok(sink)
+    }
+}
+
+/// Where rows of a model belong to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum EnvironmentKind {
+    /// Events.
+    Production,
+    /// A baseline.
+    PreProduction,
+}
+
+/// An environment.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Environment {
+    /// Its id.
+    pub id: Uuid,
+    /// Its model.
+    pub model: Uuid,
+    /// Its name; of pre-production also the `window` of its rows.
+    pub name: String,
+    /// What it is.
+    pub kind: EnvironmentKind,
+}
+
+/// How the rows of a baseline are chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum BaselineKind {
+    /// Those of an environment, or of a time range of production.
+    Static,
+    /// Those of production, some time before the bin that is compared.
+    Rolling,
+}
+
+/// A baseline.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Baseline {
+    /// Its id.
+    pub id: Uuid,
+    /// Its model.
+    pub model: Uuid,
+    /// Its name.
+    pub name: String,
+    /// How its rows are chosen.
+    pub kind: BaselineKind,
+    /// Its environment.
+    pub environment: Uuid,
+    /// Start of the time range as the client gave it, seconds or milliseconds since 1970.
+    pub start_time: Option<i64>,
+    /// End of the time range, likewise.
+    pub end_time: Option<i64>,
+    /// How many windows before the bin.
+    pub offset_delta: Option<u64>,
+    /// Length of the window: `Hour`, `Day`, `Week` or `Month`.
+    pub window_bin_size: Option<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it changed.
+    pub updated_at: Timestamp,
+}
+
+/// Adds a project.
+///
+/// # Errors
+/// 400 if its name cannot be a folder, 409 if it is taken.
+pub fn create_project(app: &App, documents: &Documents<'_>, name: &str) -> Answer<Project> {
+    check_folder(app, name, "model")?;
+    let now = Timestamp::now();
+    let project = Project {
+        id: Uuid::new_v4(),
+        name: name.to_owned(),
+        created_at: now,
+        updated_at: now,
+        deleting: false,
+    };
+    documents.insert(PROJECT, project.id, Some(name), &project)?;
+    Ok(project)
+}
+
+/// The project with this name; 404 without one.
+pub fn project_by_name(documents: &Documents<'_>, name: &str) -> Answer<Project> {
+    documents
+        .by_key(PROJECT, name)?
+        .filter(|project: &Project| !project.deleting)
+        .ok_or_else(|| ApiError::not_found("Project"))
+}
+
+/// The project with this id; 404 without one.
+pub fn project(documents: &Documents<'_>, id: Uuid) -> Answer<Project> {
+    documents
+        .get(PROJECT, id)?
+        .filter(|project: &Project| !project.deleting)
+        .ok_or_else(|| ApiError::not_found("Project"))
+}
+
+/// All projects, in the order in which they were made.
+pub fn projects(documents: &Documents<'_>) -> Answer<Vec<Project>> {
+    let mut projects: Vec<Project> = documents.list(PROJECT)?;
+    projects.retain(|project| !project.deleting);
+    Ok(projects)
+}
+
+/// A model that shall be added.
+#[derive(Debug)]
+pub struct NewModel<'a> {
+    /// Its project.
+    pub project: &'a Project,
+    /// Its name.
+    pub name: &'a str,
+    /// Its version.
+    pub version: &'a str,
+    /// Who made it.
+    pub origin: Origin,
+    /// What it is.
+    pub definition: Value,
+    /// What a client of generation 1 or 2 sent.
+    pub info: Option<Value>,
+}
+
+/// Adds a model and its production environment. [`Model::sink`] makes its folder.
+///
+/// # Errors
+/// 400 if its name cannot be a folder or its definition cannot be kept, 409 if it is taken.
+pub fn create_model(app: &App, documents: &Documents<'_>, new: NewModel<'_>) -> Answer<Model> {
+    let folder = folder(new.name, new.version);
+    check_folder(app, &new.project.name, &folder)?;
+    Monitored::of(&new.definition)?;
+    insert_model(documents, new, folder, Uuid::new_v4())
+}
+
+fn folder(name: &str, version: &str) -> String {
+    if version == FIRST_VERSION {
+        name.to_owned()
+    } else {
+        format!("{name}.{version}")
+    }
+}
+
+fn insert_model(
+    documents: &Documents<'_>,
+    new: NewModel<'_>,
+    folder: String,
+    id: Uuid,
+) -> Answer<Model> {
+    let now = Timestamp::now();
+    let model = Model {
+        id,
+        project: new.project.id,
+        project_name: new.project.name.clone(),
+        name: new.name.to_owned(),
+        version: new.version.to_owned(),
+        folder,
+        origin: new.origin,
+        definition: new.definition,
+        info: new.info,
+        created_at: now,
+        updated_at: now,
+        deleting: false,
+    };
+    let same_folder = |other: &Model| {
+        other.project == model.project && other.folder == model.folder && other.name != model.name
+    };
+    if let Some(other) = documents.list(MODEL)?.iter().find(|other| same_folder(other)) {
+        let message = format!(
+            "the model `{}` in version `{}` has the folder `{}` already",
+            other.name, other.version, other.folder
+        );
+        return Err(ApiError::conflict(message));
+    }
+    let key = Model::key(model.project, &model.name, &model.version);
+    documents.insert(MODEL, model.id, Some(&key), &model)?;
+    insert_environment(documents, &model, PRODUCTION, EnvironmentKind::Production)?;
+    Ok(model)
+}
+
+/// The model with these names; 404 without one.
+pub fn model_by_name(
+    documents: &Documents<'_>,
+    project: Uuid,
+    name: &str,
+    version: &str,
+) -> Answer<Model> {
+    documents
+        .by_key(MODEL, &Model::key(project, name, version))?
+        .filter(|model: &Model| !model.deleting)
+        .ok_or_else(|| ApiError::not_found("Model"))
+}
+
+/// The model with this id; 404 without one.
+pub fn model(documents: &Documents<'_>, id: Uuid) -> Answer<Model> {
+    documents
+        .get(MODEL, id)?
+        .filter(|model: &Model| !model.deleting)
+        .ok_or_else(|| ApiError::not_found("Model"))
+}
+
+/// All models, in the order in which they were made.
+pub fn models(documents: &Documents<'_>) -> Answer<Vec<Model>> {
+    let mut models: Vec<Model> = documents.list(MODEL)?;
+    models.retain(|model| !model.deleting);
+    Ok(models)
+}
+
+/// Environments of a model.
+pub fn environments(documents: &Documents<'_>, model: Uuid) -> Answer<Vec<Environment>> {
+    let mut environments: Vec<Environment> = documents.list(ENVIRONMENT)?;
+    environments.retain(|environment| environment.model == model);
+    Ok(environments)
+}
+
+/// The environment of a model with this name.
+pub fn environment(
+    documents: &Documents<'_>,
+    model: Uuid,
+    name: &str,
+) -> Answer<Option<Environment>> {
+    documents.by_key(ENVIRONMENT, &format!("{model}/{name}"))
+}
+
+/// Baselines of a model.
+pub fn baselines(documents: &Documents<'_>, model: Uuid) -> Answer<Vec<Baseline>> {
+    let mut baselines: Vec<Baseline> = documents.list(BASELINE)?;
+    baselines.retain(|baseline| baseline.model == model);
+    Ok(baselines)
+}
+
+/// Makes a pre-production environment and the baseline of the same name, where they are not there yet.
+///
+/// # Errors
+/// 400 if the environment of that name is production.
+pub fn ensure_baseline(documents: &Documents<'_>, model: &Model, name: &str) -> Answer<Environment> {
+    let environment = match environment(documents, model.id, name)? {
+        Some(there) if there.kind == EnvironmentKind::PreProduction => there,
+        Some(_) => {
+            let message = format!("the environment `{name}` is production, which is no baseline");
+            return Err(ApiError::bad_request(message));
+        }
+        None => insert_environment(documents, model, name, EnvironmentKind::PreProduction)?,
+    };
+    let key = format!("{}/{name}", model.id);
+    if documents.by_key::<Baseline>(BASELINE, &key)?.is_none() {
+        let now = Timestamp::now();
+        let baseline = Baseline {
+            id: Uuid::new_v5(&model.id, format!("baseline/{name}").as_bytes()),
+            model: model.id,
+            name: name.to_owned(),
+            kind: BaselineKind::Static,
+            environment: environment.id,
+            start_time: None,
+            end_time: None,
+            offset_delta: None,
+            window_bin_size: None,
+            created_at: now,
+            updated_at: now,
+        };
+        documents.insert(BASELINE, baseline.id, Some(&key), &baseline)?;
+    }
+    Ok(environment)
+}
+
+fn insert_environment(
+    documents: &Documents<'_>,
+    model: &Model,
+    name: &str,
+    kind: EnvironmentKind,
+) -> Answer<Environment> {
+    let environment = Environment {
+        id: Uuid::new_v5(&model.id, format!("environment/{name}").as_bytes()),
+        model: model.id,
+        name: name.to_owned(),
+        kind,
+    };
+    let key = format!("{}/{name}", model.id);
+    documents.insert(ENVIRONMENT, environment.id, Some(&key), &environment)?;
+    Ok(environment)
+}
+
+/// Removes a model and what belongs to it from the catalog; its folder is removed before.
+pub(crate) fn forget_model(documents: &Documents<'_>, model: Uuid) -> Answer<()> {
+    for environment in environments(documents, model)? {
+        documents.delete(ENVIRONMENT, environment.id)?;
+    }
+    for baseline in baselines(documents, model)? {
+        documents.delete(BASELINE, baseline.id)?;
+    }
+    documents.delete(MODEL, model)?;
+    Ok(())
+}
+
+/// Adds what `driftline run` put into the store, and forgets what it put there and was removed by hand.
+pub fn discover(app: &App) -> Answer<()> {
+    let there: BTreeSet<(String, String)> = monitors(&app.store)?.into_iter().collect();
+    let known = app.catalog.read(|documents| documents.list::<Model>(MODEL))?;
+    let names: BTreeSet<(String, String)> = known
+        .iter()
+        .map(|model| (model.project_name.clone(), model.folder.clone()))
+        .collect();
+    for (project, folder) in there.difference(&names) {
+        // A folder that cannot be read stays out of sight, and its fault is in the log.
+        if let Err(error) = discover_model(app, project, folder) {
+            tracing::warn!(project, folder, message = error.message, "a model is passed over");
+        }
+    }
+    for model in known {
+        let name = (model.project_name.clone(), model.folder.clone());
+        if model.origin == Origin::Local && !there.contains(&name) {
+            app.change(|documents| forget_model(documents, model.id))?;
+        }
+    }
+    Ok(())
+}
+
+fn discover_model(app: &App, project: &str, folder: &str) -> Answer<()> {
+    let store = Store::open(&app.store, project, folder)?;
+    let definition = local_definition(&store);
+    app.change(|documents| {
+        let project: Project = match documents.by_key(PROJECT, project)? {
+            Some(there) => there,
+            None => {
+                let now = Timestamp::now();
+                let new = Project {
+                    id: Uuid::new_v5(&NAMESPACE, project.as_bytes()),
+                    name: project.to_owned(),
+                    created_at: now,
+                    updated_at: now,
+                    deleting: false,
+                };
+                documents.insert(PROJECT, new.id, Some(project), &new)?;
+                new
+            }
+        };
+        let id = Uuid::new_v5(&project.id, folder.as_bytes());
+        let new = NewModel {
+            project: &project,
+            name: folder,
+            version: FIRST_VERSION,
+            origin: Origin::Local,
+            definition,
+            info: None,
+        };
+        insert_model(documents, new, folder.to_owned(), id)?;
+        Ok(())
+    })
+}
+
+/// The definition of a model that `driftline run` made.
+fn local_definition(store: &Store) -> Value {
+    use driftline_core::rows::{
+        EMBEDDINGS, EVENT_ID, IMAGE_NUMBER, IMAGE_URL, TARGET, TIMESTAMP, WINDOW,
+    };
+    let monitor = store.monitor();
+    let classes = &monitor.schema.classes;
+    let column = |name: &str, data_type: &str| json!({"name": name, "data_type": data_type});
+    let vector = json!({
+        "name": EMBEDDINGS, "data_type": "vector", "n_dimensions": monitor.schema.dim,
+    });
+    let mut categories = classes.clone();
+    categories.sort_unstable();
+    let target = json!({"name": TARGET, "data_type": "category", "categories": categories});
+    let scores = classes.iter().map(|class| {
+        json!({"name": class, "data_type": "float", "min": 0.0, "max": 1.0})
+    });
+    let columns: Vec<Value> = std::iter::once(vector)
+        .chain(scores)
+        .chain([
+            target,
+            column(IMAGE_URL, "str"),
+            column(IMAGE_NUMBER, "int"),
+            column(WINDOW, "str"),
+        ])
+        .collect();
+    let feature = &monitor.custom_feature;
+    json!({
+        "schema": {"schema_version": 1, "columns": columns},
+        "spec": {
+            "schema_version": 1,
+            "inputs": [EMBEDDINGS],
+            "outputs": classes,
+            "targets": [TARGET],
+            "decisions": [],
+            "metadata": [IMAGE_URL, IMAGE_NUMBER, WINDOW],
+            "custom_features": [{
+                "name": feature.name,
+                "type": "FROM_IMAGE_EMBEDDING",
+                "n_clusters": feature.n_clusters,
+                "column": EMBEDDINGS,
+                "source_column": IMAGE_URL,
+            }],
+        },
+        "input_type": "structured",
+        "task": "multiclass_classification",
+        "task_params": {"target_class_order": classes},
+        "description": null,
+        "event_id_col": EVENT_ID,
+        "event_ts_col": TIMESTAMP,
+        "event_ts_format": null,
+        "xai_params": {"custom_explain_methods": [], "default_explain_method": null},
+    })
+}
+
+/// Refuses names that cannot be folders of the store.
+fn check_folder(app: &App, project: &str, folder: &str) -> Answer<()> {
+    match Store::open(&app.store, project, folder) {
+        Err(error) if error.kind() == ErrorKind::InvalidConfig => Err(error.into()),
+        _ => Ok(()),
+    }
+}
