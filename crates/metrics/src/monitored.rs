@@ -209,6 +209,30 @@ impl Monitored {
         Ok(whole)
     }
 
+    /// The bins of `times` that have events, see [`bins`](Self::bins), each with the rows that it is compared with.
+    ///
+    /// # Errors
+    /// See [`baseline`](Self::baseline).
+    pub fn compared(
+        &self,
+        baseline: &Baseline,
+        times: &Range<Timestamp>,
+        size: BinSize,
+    ) -> Result<Vec<(Bin, Arc<Summary>)>> {
+        let fixed = match baseline {
+            Baseline::Rolling { .. } => None,
+            _ => Some(Arc::new(self.baseline(baseline, times.start)?)),
+        };
+        let bins = self.bins(times, size).into_iter().map(|bin| {
+            let before = match &fixed {
+                Some(fixed) => Arc::clone(fixed),
+                None => Arc::new(self.baseline(baseline, bin.start)?),
+            };
+            Ok((bin, before))
+        });
+        bins.collect()
+    }
+
     /// The Jensen-Shannon distance of the clusters that a bin would have without any drift; `None` if it or the
     /// baseline has no rows.
     pub fn noise_floor(&self, bin: &Summary, baseline: &Summary) -> Option<f64> {

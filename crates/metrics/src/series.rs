@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::binning::SCORE_BINS;
-use crate::{Baseline, BinSize, Column, Metric, Monitored, Summary};
+use crate::{Baseline, Bin, BinSize, Column, Metric, Monitored, Summary};
 
 /// Everything about a bin. What there is nothing to measure on is `None`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -73,18 +73,12 @@ impl Monitored {
         times: &Range<Timestamp>,
         size: BinSize,
     ) -> Result<Vec<BinNumbers>> {
-        let fixed = match baseline {
-            Baseline::Rolling { .. } => None,
-            _ => Some(self.baseline(baseline, times.start)?),
-        };
-        let bins = self.bins(times, size).into_iter().map(|bin| {
-            let numbers = |before: &Summary| self.numbers(bin.start..bin.end, &bin.summary, before);
-            match &fixed {
-                Some(fixed) => Ok(numbers(fixed)),
-                None => Ok(numbers(&self.baseline(baseline, bin.start)?)),
-            }
+        let compared = self.compared(baseline, times, size)?;
+        let numbers = compared.into_iter().map(|(bin, before)| {
+            let Bin { start, end, summary } = bin;
+            self.numbers(start..end, &summary, &before)
         });
-        bins.collect()
+        Ok(numbers.collect())
     }
 
     /// Everything about the rows of a stretch of time.
