@@ -29,40 +29,51 @@ impl Picture {
     }
 }
 
-/// The Parquet and .npz files directly in a folder, as an album: a url leads to an image.
+/// Parquet and .npz files as an album: a url leads to an image.
 #[derive(Debug, Default)]
 pub struct Album {
     /// Urls that the files say themselves, with file and row.
     stored: HashMap<String, (usize, u64)>,
-    /// The files, sorted.
+    /// The files.
     files: Vec<PathBuf>,
 }
 
 impl Album {
-    /// Reads the urls of all rows, no images. A file that holds no images is passed over.
+    /// Reads the urls of all rows of one file, or of the files directly in a folder; no images. A file that holds none is
+    /// passed over.
     ///
     /// # Errors
     /// Those of reading the folder.
-    pub fn open(folder: &Path) -> Result<Self> {
-        let io = |e| Error::io("open images", folder, e);
+    pub fn open(location: &Path) -> Result<Self> {
+        let io = |e| Error::io("open images", location, e);
         let mut album = Self::default();
-        for entry in fs::read_dir(folder).map_err(io)? {
+        if location.is_file() {
+            album.add(location.to_owned());
+            return Ok(album);
+        }
+        let mut files = Vec::new();
+        for entry in fs::read_dir(location).map_err(io)? {
             let entry = entry.map_err(io)?;
             // A link could lead out of the folder.
-            if entry.file_type().map_err(io)?.is_file() && kind(&entry.path()).is_some() {
-                album.files.push(entry.path());
+            if entry.file_type().map_err(io)?.is_file() {
+                files.push(entry.path());
             }
         }
-        album.files.sort();
-        for (at, file) in album.files.iter().enumerate() {
-            if kind(file) == Some(Kind::Parquet) {
-                let urls = parquet::urls(file).unwrap_or_default();
-                album
-                    .stored
-                    .extend(urls.into_iter().zip((0..).map(|row| (at, row))));
-            }
-        }
+        files.sort();
+        files.into_iter().for_each(|file| album.add(file));
         Ok(album)
+    }
+
+    fn add(&mut self, file: PathBuf) {
+        let urls = match kind(&file) {
+            Some(Kind::Parquet) => parquet::urls(&file).unwrap_or_default(),
+            Some(Kind::Npz) => Vec::new(),
+            None => return,
+        };
+        let at = self.files.len();
+        let places = (0..).map(|row| (at, row));
+        self.stored.extend(urls.into_iter().zip(places));
+        self.files.push(file);
     }
 
     /// Whether [`picture`](Self::picture) would look for an image.

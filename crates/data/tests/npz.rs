@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use common::{check_order, open_error, pixels, read};
 use driftline_core::{ErrorKind, Label};
+use driftline_data::Album;
 use npyz::WriterBuilder;
 use zip::CompressionMethod;
 use zip::write::SimpleFileOptions;
@@ -158,5 +159,28 @@ fn a_damaged_file_is_refused_before_the_first_row() {
         fs::write(&path, &changed).unwrap();
         let error = open_error(path.to_str().unwrap()).to_string();
         assert!(error.contains("damaged or ends early"), "{error}");
+    }
+}
+
+#[test]
+fn an_album_leads_from_a_url_to_its_image() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = npz(
+        dir.path(),
+        CompressionMethod::Deflated,
+        &[("arr_0", npy(&[5, 32, 32, 3], &images(5)))],
+    );
+    let name = path.file_name().unwrap().to_str().unwrap();
+    for album in [
+        Album::open(dir.path()).unwrap(),
+        Album::open(&path).unwrap(),
+    ] {
+        let picture = album.picture(&format!("{name}#3")).unwrap().unwrap();
+        assert_eq!(picture.pixels, images(5)[3 * 3072..4 * 3072]);
+        for wrong in ["#5", "#-1", "#x", ""] {
+            let url = format!("{name}{wrong}");
+            assert_eq!(album.picture(&url).unwrap(), None, "{url}");
+        }
+        assert!(!album.knows("other.npz#3"));
     }
 }

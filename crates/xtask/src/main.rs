@@ -8,6 +8,7 @@
 //! | [`mod@test`] | set up what the tests need, and run all of them |
 //! | [`mod@train`] | train the sample model |
 
+mod browser;
 mod memory;
 mod plugin;
 mod python;

@@ -56,6 +56,8 @@ pub(crate) fn run() -> Result<()> {
     let target = crate::plugin::target_folder(workspace);
     let python = crate::python::readers(workspace)?;
     let clients = crate::python::clients(workspace)?;
+    let chromium = crate::browser::chromium()?;
+    let axe = crate::browser::axe(workspace)?;
     println!("==> libonnxruntime, libtorch and the plugins");
     let driftline = crate::plugin::driftline(workspace, &BUILD)?;
     let onnxruntime = crate::plugin::install_runtime(&driftline, "onnx")?;
@@ -81,6 +83,8 @@ pub(crate) fn run() -> Result<()> {
             .env("RUSTDOCFLAGS", "-D warnings")
             .env("DRIFTLINE_PYTHON", &python)
             .env("DRIFTLINE_FIDDLER_CLIENTS", &clients)
+            .env("DRIFTLINE_CHROMIUM", &chromium)
+            .env("DRIFTLINE_AXE", &axe)
             .env("DRIFTLINE_PLUGIN_PATH", &plugins)
             .env("DRIFTLINE_TEST_MISBEHAVING", &misbehaving)
             .env("ORT_DYLIB_PATH", &onnxruntime)

@@ -1,0 +1,365 @@
+//! What the web page shows, as JSON: a model over time, and one of its bins.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use driftline_core::{Error, ErrorKind, Result};
+use driftline_metrics::{Baseline, BinNumbers, BinSize, Map, MapPoint, Monitored, ShownRow};
+use driftline_stats::DRIFT_FACTOR;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::pictures::Pictures;
+use crate::verdict::{Verdict, verdict};
+
+/// A baseline by the name that the page shows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NamedBaseline {
+    /// Shown name.
+    pub name: String,
+    /// Which rows.
+    pub baseline: Baseline,
+}
+
+/// A rule that fired.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Alert {
+    /// Name of the rule.
+    pub rule: String,
+    /// What it watches.
+    pub metric: String,
+    /// Start of the bin, in milliseconds.
+    pub bin: i64,
+    /// Value of the bin.
+    pub value: f64,
+    /// Value from which on the rule fires.
+    pub threshold: f64,
+    /// `critical` or `warning`.
+    pub severity: String,
+}
+
+/// A model over time, against one baseline.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ModelView {
+    /// Project of the model.
+    pub project: String,
+    /// Name of the model.
+    pub model: String,
+    /// Names of the baselines there are.
+    pub baselines: Vec<String>,
+    /// The one that the numbers compare with.
+    pub baseline: String,
+    /// Sizes of bins that can be asked for.
+    pub sizes: Vec<String>,
+    /// The one that was asked for.
+    pub size: String,
+    /// Rows of the baseline. A rolling baseline is another for each bin; this is that of the last.
+    pub baseline_rows: u64,
+    /// Its rows in each cluster.
+    pub baseline_counts: Vec<u64>,
+    /// Its accuracy.
+    pub baseline_accuracy: Option<f64>,
+    /// Noise floors above which there is drift.
+    pub drift_factor: f64,
+    /// All in one sentence.
+    pub verdict: Verdict,
+    /// The windows in order of time.
+    pub windows: Vec<WindowView>,
+    /// The bins that have events, in order of time.
+    pub bins: Vec<BinRow>,
+    /// Rules that fired, `None` where rules are not known.
+    pub alerts: Option<Vec<Alert>>,
+    /// Points of the baseline on the map, see [`Points`].
+    pub map: Points,
+    /// Files whose rows are missing, and why.
+    pub damaged: Vec<String>,
+}
+
+/// Points of a map; in units in which the baseline reaches from -1000 to 1000.
+pub type Points = Vec<[i32; 2]>;
+
+/// All events of a window.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct WindowView {
+    /// Name of the window.
+    pub name: String,
+    /// The numbers.
+    #[serde(flatten)]
+    pub numbers: Numbers,
+}
+
+/// The events of a bin.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BinRow {
+    /// First moment, in milliseconds.
+    pub start: i64,
+    /// Names of the windows of its events.
+    pub windows: Vec<String>,
+    /// Events in each cluster.
+    pub counts: Vec<u64>,
+    /// The numbers.
+    #[serde(flatten)]
+    pub numbers: Numbers,
+}
+
+/// Numbers of some events; `None` where there is nothing to measure on.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Numbers {
+    /// Events.
+    pub rows: u64,
+    /// Jensen-Shannon distance.
+    pub jsd: Option<f64>,
+    /// Its noise floor.
+    pub noise_floor: Option<f64>,
+    /// Whether the distance is above [`DRIFT_FACTOR`] noise floors.
+    pub drifted: bool,
+    /// Population stability index.
+    pub psi: Option<f64>,
+    /// Its noise floor.
+    pub psi_floor: Option<f64>,
+    /// Share of labelled events whose best score is their target.
+    pub accuracy: Option<f64>,
+}
+
+impl From<&BinNumbers> for Numbers {
+    fn from(bin: &BinNumbers) -> Self {
+        Self {
+            rows: bin.rows,
+            jsd: bin.jsd,
+            noise_floor: bin.noise_floor,
+            drifted: bin.drifted.unwrap_or(false),
+            psi: bin.psi,
+            // Both are expansions of the same: (k - 1) (1 / n + 1 / m), and the root of an eighth of it.
+            psi_floor: bin.noise_floor.map(|floor| 8.0 * floor * floor),
+            accuracy: bin.accuracy,
+        }
+    }
+}
+
+/// The rows of one bin that are looked at.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BinView {
+    /// Number of the cluster that grew most, from 0; the images are typical of it.
+    pub grown: Option<usize>,
+    /// Images with the nearest one of the baseline.
+    pub images: Vec<ImagePair>,
+    /// Points on the map.
+    pub map: Points,
+}
+
+/// An image and the nearest one of the baseline.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ImagePair {
+    /// The image.
+    #[serde(flatten)]
+    pub image: ImageRow,
+    /// The nearest one of the baseline.
+    pub nearest: Option<ImageRow>,
+}
+
+/// What is shown of a row.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ImageRow {
+    /// Its address.
+    pub url: String,
+    /// True class.
+    pub target: Option<String>,
+    /// Class with the best score.
+    pub prediction: Option<String>,
+    /// Whether there is a picture of it.
+    pub pictured: bool,
+}
+
+impl ImageRow {
+    fn new(row: ShownRow, pictures: &Pictures) -> Self {
+        Self {
+            pictured: pictures.knows(&row.image_url),
+            url: row.image_url,
+            target: row.target,
+            prediction: row.prediction,
+        }
+    }
+}
+
+/// How much is shown of a bin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Detail {
+    /// Images.
+    pub images: usize,
+    /// Points on the map.
+    pub points: usize,
+}
+
+impl Detail {
+    /// What a server answers for one bin.
+    pub const FULL: Self = Self {
+        images: 8,
+        points: 200,
+    };
+}
+
+/// The baselines that a model has by itself: each environment of its baseline rows, or all of them.
+pub fn own_baselines(monitored: &Monitored) -> Vec<NamedBaseline> {
+    let mut names: Vec<String> = monitored.environments().into_keys().collect();
+    let whole = NamedBaseline {
+        name: match names.as_slice() {
+            [only] => only.clone(),
+            _ => "all baseline rows".to_owned(),
+        },
+        baseline: Baseline::Whole,
+    };
+    if names.len() < 2 {
+        names.clear();
+    }
+    let environments = names.into_iter().map(|name| NamedBaseline {
+        baseline: Baseline::Environment { name: name.clone() },
+        name,
+    });
+    std::iter::once(whole).chain(environments).collect()
+}
+
+/// A model over time against the baseline at `chosen` of `baselines`, in bins of `size`; `sizes` and `alerts` are handed
+/// on.
+///
+/// # Errors
+/// Those of [`Monitored::series`].
+pub fn model_view(
+    monitored: &Monitored,
+    baselines: &[NamedBaseline],
+    chosen: &NamedBaseline,
+    size: BinSize,
+    sizes: &[BinSize],
+    alerts: Option<Vec<Alert>>,
+) -> Result<ModelView> {
+    let series = monitored.series(&chosen.baseline, &monitored.extent(), size)?;
+    let windows = window_views(monitored, chosen)?;
+    let bins: Vec<BinRow> = series.iter().map(|bin| bin_row(bin, monitored)).collect();
+    let last = series.last().map_or(Timestamp::UNIX_EPOCH, |bin| bin.start);
+    let reference = monitored.baseline(&chosen.baseline, last)?;
+    // Without two rows of the baseline there is no plane to draw on.
+    let map = monitored.map(&chosen.baseline, &[]).ok();
+    Ok(ModelView {
+        project: monitored.monitor().project.clone(),
+        model: monitored.monitor().model.clone(),
+        baselines: baselines.iter().map(|one| one.name.clone()).collect(),
+        baseline: chosen.name.clone(),
+        sizes: sizes.iter().copied().map(size_name).collect(),
+        size: size_name(size),
+        baseline_rows: reference.rows,
+        baseline_counts: reference.clusters.clone(),
+        baseline_accuracy: reference.accuracy(),
+        drift_factor: DRIFT_FACTOR,
+        verdict: verdict(&windows, &bins, size),
+        windows,
+        bins,
+        alerts,
+        map: map.map_or(Vec::new(), |map| {
+            points(&map, &map.baseline, Detail::FULL.points * 2)
+        }),
+        damaged: monitored.damaged().into_iter().map(str::to_owned).collect(),
+    })
+}
+
+/// The bin of `size` that starts at `start`, in milliseconds, looked at as closely as `detail` says.
+///
+/// # Errors
+/// `InvalidData` for a moment that the calendar does not have; those of [`Monitored::exemplars`] and [`Monitored::map`].
+pub fn bin_view(
+    monitored: &Monitored,
+    baseline: &Baseline,
+    size: BinSize,
+    start: i64,
+    detail: Detail,
+    pictures: &Pictures,
+) -> Result<BinView> {
+    let times = moment(start)?..moment(start.saturating_add(size.milliseconds()))?;
+    let found = monitored.exemplars(baseline, &times, detail.images, 1)?;
+    let images = found.exemplars.into_iter().map(|exemplar| ImagePair {
+        image: ImageRow::new(exemplar.row, pictures),
+        nearest: exemplar
+            .neighbours
+            .into_iter()
+            .next()
+            .map(|near| ImageRow::new(near.row, pictures)),
+    });
+    let images = images.collect();
+    let map = monitored.map(baseline, &[times]).ok();
+    let map = map.and_then(|map| Some(points(&map, map.windows.first()?, detail.points)));
+    Ok(BinView {
+        grown: found.cluster,
+        images,
+        map: map.unwrap_or_default(),
+    })
+}
+
+/// The name of a size that the page knows.
+pub fn size_name(size: BinSize) -> String {
+    size.name().to_lowercase()
+}
+
+fn moment(ms: i64) -> Result<Timestamp> {
+    Timestamp::from_millisecond(ms).map_err(|e| {
+        let message = format!("the calendar has no moment {ms}");
+        Error::new(ErrorKind::InvalidData, "look at a bin", message).because(e)
+    })
+}
+
+fn bin_row(bin: &BinNumbers, monitored: &Monitored) -> BinRow {
+    BinRow {
+        start: bin.start.as_millisecond(),
+        windows: monitored.windows_within(&(bin.start..bin.end)),
+        counts: bin.clusters.clone(),
+        numbers: Numbers::from(bin),
+    }
+}
+
+fn window_views(monitored: &Monitored, chosen: &NamedBaseline) -> Result<Vec<WindowView>> {
+    let windows = monitored.windows().into_iter();
+    let views = windows.map(|window| {
+        let start = window.times.start;
+        let reference = monitored.baseline(&chosen.baseline, start)?;
+        let numbers = monitored.numbers(window.times, &window.summary, &reference);
+        Ok(WindowView {
+            name: window.name,
+            numbers: Numbers::from(&numbers),
+        })
+    });
+    views.collect()
+}
+
+/// The first `most` of `from`, in the units of [`Points`].
+fn points(map: &Map, from: &[MapPoint], most: usize) -> Points {
+    let sizes = map
+        .baseline
+        .iter()
+        .flat_map(|point| [point.x.abs(), point.y.abs()]);
+    let unit = sizes.fold(0.0, f64::max).max(f64::MIN_POSITIVE) / 1000.0;
+    let scaled = |value: f64| (value / unit).round().clamp(-1e6, 1e6) as i32;
+    let points = from.iter().take(most);
+    points
+        .map(|point| [scaled(point.x), scaled(point.y)])
+        .collect()
+}
+
+/// The pictures of `views` by url, as addresses that hold them, each once.
+pub fn addresses<'a>(
+    views: impl IntoIterator<Item = &'a BinView>,
+    pictures: &Pictures,
+) -> BTreeMap<String, String> {
+    let pairs = views.into_iter().flat_map(|view| &view.images);
+    let rows = pairs.flat_map(|pair| std::iter::once(&pair.image).chain(&pair.nearest));
+    let mut found = BTreeMap::new();
+    for row in rows.filter(|row| row.pictured) {
+        if !found.contains_key(&row.url)
+            && let Some(png) = pictures.png(&row.url)
+        {
+            found.insert(row.url.clone(), data_address(&png));
+        }
+    }
+    found
+}
+
+fn data_address(png: &[u8]) -> String {
+    format!("data:image/png;base64,{}", STANDARD.encode(png))
+}
