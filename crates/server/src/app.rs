@@ -8,6 +8,7 @@ use axum::Router;
 use axum::extract::{FromRequest, Request};
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
+use driftline_report::Pictures;
 use serde_json::Value;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -17,6 +18,7 @@ use crate::envelope::{self, Answer, ApiError};
 use crate::jobs::Jobs;
 use crate::limits::{self, Limits};
 use crate::observe::{self, Observed};
+use crate::queries::Counts;
 use crate::uploads::Uploads;
 use crate::{alerts, legacy, page, queries, v3};
 
@@ -39,10 +41,12 @@ pub struct Shared {
     pub token: Token,
     /// How much and how slowly.
     pub limits: Limits,
+    /// Models whose rows were counted.
+    pub counts: Counts,
     /// Counters.
     pub observed: Observed,
-    /// Folders whose pictures may be shown.
-    pub images: Vec<PathBuf>,
+    /// Pictures that may be shown.
+    pub pictures: Pictures,
 }
 
 impl Deref for App {

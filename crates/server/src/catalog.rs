@@ -200,6 +200,18 @@ impl Documents<'_> {
         rows.map(|body| parsed(&body.map_err(database)?)).collect()
     }
 
+    /// All documents of a kind whose key begins with `prefix`, in the order of their keys.
+    pub fn under<T: DeserializeOwned>(&self, kind: Kind, prefix: &str) -> Answer<Vec<T>> {
+        let sql = "SELECT body FROM document WHERE kind = ?1 AND key >= ?2 AND key < ?3 ORDER BY key";
+        let mut statement = self.connection.prepare_cached(sql).map_err(database)?;
+        // No character of a key is greater.
+        let end = format!("{prefix}\u{10FFFF}");
+        let rows = statement
+            .query_map([kind.0, prefix, &end], |row| row.get::<_, String>(0))
+            .map_err(database)?;
+        rows.map(|body| parsed(&body.map_err(database)?)).collect()
+    }
+
     /// Removes a document and says whether it was there.
     pub fn delete(&self, kind: Kind, id: Uuid) -> Answer<bool> {
         let sql = "DELETE FROM document WHERE kind = ?1 AND id = ?2";

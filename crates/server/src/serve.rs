@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use driftline_core::{Error, ErrorKind, Result};
+use driftline_report::Pictures;
 use driftline_rows::create_folder;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -24,6 +25,7 @@ use crate::envelope::ApiError;
 use crate::jobs::{self, Jobs};
 use crate::limits::Limits;
 use crate::observe::Observed;
+use crate::queries::Counts;
 use crate::uploads::Uploads;
 
 /// Folder of the server inside the store.
@@ -38,7 +40,7 @@ pub struct ServeConfig {
     pub listen: SocketAddr,
     /// The token that clients must send; without one it is made at the first start and kept as a digest.
     pub token: Option<String>,
-    /// Folders whose pictures the page may show.
+    /// Folders whose pictures the page may show, see [`Pictures::new`].
     pub images: Vec<PathBuf>,
     /// How much and how slowly clients may send.
     pub limits: Limits,
@@ -97,6 +99,7 @@ impl Server {
     /// `Resource` if the address is taken, the folder cannot be written, or another server has the store; `InvalidData`
     /// or `Unsupported` if `server.db` cannot be used.
     pub fn bind(config: ServeConfig) -> Result<Self> {
+        let pictures = Pictures::new(&config.images)?;
         let folder = config.store.join(FOLDER);
         create_folder(&folder)?;
         let catalog = Catalog::open(&folder.join("server.db"))?;
@@ -123,8 +126,9 @@ impl Server {
             jobs: Jobs::default(),
             token,
             limits: config.limits,
+            counts: Counts::default(),
             observed: Observed::default(),
-            images: config.images,
+            pictures,
         });
         Ok(Self {
             app,
