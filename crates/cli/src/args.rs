@@ -1,5 +1,6 @@
 //! Commands and flags.
 
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -41,6 +42,10 @@ pub enum Command {
     Embed(EmbedArgs),
     /// Compare two row files
     Drift(DriftArgs),
+    /// Write what is in a store as one page that opens offline
+    Report(ReportArgs),
+    /// Put a store behind an API that Fiddler's clients speak, and a web page
+    Serve(ServeArgs),
     /// Fetch, inspect or export a model
     Model(ModelArgs),
     /// Install or list the libraries of engines
@@ -207,6 +212,35 @@ pub struct DriftArgs {
     /// Seed of the clusters
     #[arg(long, default_value_t = 42)]
     pub seed: u64,
+}
+
+#[derive(Args)]
+pub struct ReportArgs {
+    /// Folder of the store
+    #[arg(long, default_value = "driftline-store")]
+    pub store: PathBuf,
+    /// The HTML file to write
+    #[arg(long, short)]
+    pub output: PathBuf,
+    /// Only this model; may be repeated [default: every model of the store]
+    #[arg(long = "only", value_name = "PROJECT/MODEL")]
+    pub only: Vec<String>,
+    /// Folder with images that the page may show, or a file that holds them; may be repeated
+    #[arg(long, value_name = "PATH")]
+    pub images: Vec<PathBuf>,
+}
+
+#[derive(Args)]
+pub struct ServeArgs {
+    /// Folder of the store; it is made if it is not there
+    #[arg(long, default_value = "driftline-store")]
+    pub store: PathBuf,
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
+    pub listen: SocketAddr,
+    /// Folder with images that the page may show, or a file that holds them; may be repeated
+    #[arg(long, value_name = "PATH")]
+    pub images: Vec<PathBuf>,
 }
 
 #[derive(Args)]

@@ -12,6 +12,7 @@ mod plugin;
 mod progress;
 mod run;
 mod runtime;
+mod serve;
 mod stored;
 
 use std::path::PathBuf;
@@ -33,7 +34,10 @@ enum Outcome {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    progress::log_to_stderr();
+    // A server writes its own log.
+    if !matches!(cli.command, Command::Serve(_)) {
+        progress::log_to_stderr();
+    }
     match dispatch(cli) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::AboveLimit) => ExitCode::from(3),
@@ -78,6 +82,8 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Run(args) => run::run(&args, &plugins, output),
         Command::Embed(args) => embed::embed(&args, &find()?, output),
         Command::Drift(args) => drift::drift(&args, output),
+        Command::Report(args) => serve::report(&args, output),
+        Command::Serve(args) => serve::serve(&args, output),
         Command::Model(args) => model::model(&args, output),
         Command::Runtime(args) => runtime::runtime(&args, &find()?, output),
         Command::Labels(args) => stored::labels(&args, &plugins, output),

@@ -52,6 +52,7 @@ pub fn transforms(plugins: &Plugins) -> Result<Registry<TransformSpec, Box<dyn D
 pub fn sinks(plugins: &Plugins) -> Result<Registry<SinkConfig, Box<dyn MonitorSink>>> {
     let mut registry = Registry::new("sink");
     driftline_sink_local::register(&mut registry)?;
+    driftline_sink_fiddler::register(&mut registry)?;
     plugins.register_sinks(&mut registry);
     Ok(registry)
 }

@@ -3,6 +3,9 @@
 // Each test binary uses a part of this.
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub mod faults;
+pub mod server;
+
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -204,10 +207,7 @@ pub fn largest_difference(a: &[Bits], b: &[Bits]) -> f32 {
     differences.fold(0.0, f32::max)
 }
 
-fn collect(
-    batches: impl Iterator<Item = Result<Rows>>,
-    all: &mut BTreeMap<String, StoredRow>,
-) {
+fn collect(batches: impl Iterator<Item = Result<Rows>>, all: &mut BTreeMap<String, StoredRow>) {
     for rows in batches {
         let rows = rows.unwrap();
         let (dim, classes) = (rows.schema().dim, rows.schema().classes.len());

@@ -1,0 +1,132 @@
+//! `serve` and `report`: a store to look at.
+
+use std::io::IsTerminal;
+
+use driftline::core::{Error, ErrorKind};
+use driftline::report::{Pictures, store_page};
+use driftline::server::{ServeConfig, Server, Shutdown, observe};
+use serde::Serialize;
+
+use crate::args::{Output, ReportArgs, ServeArgs};
+use crate::{Outcome, output};
+
+/// Where the token comes from, so that it is in no list of processes.
+const TOKEN: &str = "DRIFTLINE__SERVE__TOKEN";
+
+#[derive(Serialize)]
+struct Listening {
+    address: String,
+    store: String,
+    /// Only if it was made by this start.
+    token: Option<String>,
+}
+
+/// Serves until Ctrl-C or SIGTERM.
+pub fn serve(args: &ServeArgs, output: Output) -> anyhow::Result<Outcome> {
+    if !output.quiet {
+        observe::json_logs();
+    }
+    let token = match std::env::var(TOKEN) {
+        Ok(token) if token.trim().is_empty() => {
+            return Err(Error::new(
+                ErrorKind::InvalidConfig,
+                "read the token",
+                format!("{TOKEN} is set, and empty"),
+            )
+            .remedy("give it a token, or unset it")
+            .into());
+        }
+        token => token.ok(),
+    };
+    let server = Server::bind(ServeConfig {
+        listen: args.listen,
+        token,
+        images: args.images.clone(),
+        ..ServeConfig::new(args.store.clone())
+    })?;
+    let shutdown = Shutdown::default();
+    let stop = shutdown.clone();
+    let mut asked = false;
+    ctrlc::set_handler(move || {
+        if asked {
+            std::process::exit(1);
+        }
+        asked = true;
+        stop.now();
+    })?;
+    let listening = Listening {
+        address: format!("http://{}", server.local_addr()),
+        store: args.store.display().to_string(),
+        token: server.new_token().map(str::to_owned),
+    };
+    if output.json {
+        output::json(&listening)?;
+    } else {
+        greet(&listening)?;
+    }
+    server.run(&shutdown)?;
+    Ok(Outcome::Done)
+}
+
+fn greet(listening: &Listening) -> anyhow::Result<()> {
+    let Listening {
+        address,
+        store,
+        token,
+    } = listening;
+    output::text(&format!("{store} at {address}"))?;
+    match token {
+        Some(token) => {
+            output::text(&format!(
+                "token: {token}\n  It is shown this once and kept nowhere. To choose another, start with {TOKEN} set."
+            ))?;
+            output::text(&format!("page:  {address}/#token={token}"))?;
+            output::text(&format!(
+                "fill it, in another terminal:\n  FIDDLER_URL={address} FIDDLER_TOKEN={token} driftline quickstart --sink fiddler"
+            ))?;
+        }
+        None => output::text(&format!("page:  {address}/ (it asks for the token)"))?,
+    }
+    if std::io::stderr().is_terminal() {
+        output::text("Ctrl-C stops it.")?;
+    }
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct Written {
+    report: String,
+    bytes: usize,
+}
+
+/// Writes the page of a store.
+pub fn report(args: &ReportArgs, output: Output) -> anyhow::Result<Outcome> {
+    let chosen = args
+        .only
+        .iter()
+        .map(|name| {
+            let (project, model) = name.split_once('/').ok_or_else(|| {
+                Error::new(
+                    ErrorKind::InvalidConfig,
+                    "read flags",
+                    format!("`--only {name}` names no model"),
+                )
+                .remedy("write it as in `--only image_monitoring/sample-resnet18`")
+            })?;
+            Ok((project.to_owned(), model.to_owned()))
+        })
+        .collect::<Result<Vec<_>, Error>>()?;
+    let pictures = Pictures::new(&args.images)?;
+    let page = store_page(&args.store, &chosen, &pictures)?;
+    driftline::rows::write_atomic(&args.output, page.as_bytes())?;
+    let written = Written {
+        report: args.output.display().to_string(),
+        bytes: page.len(),
+    };
+    if output.json {
+        output::json(&written)?;
+    } else {
+        output::text(&format!("{} ({} kB)", written.report, written.bytes / 1000))?;
+    }
+    Ok(Outcome::Done)
+}
