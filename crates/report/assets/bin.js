@@ -71,7 +71,7 @@ function images(host, model, detail) {
   host.replaceChildren(
     h('p', { class: 'hint' }, `Typical images of cluster ${detail.grown + 1}, which grew most; beside each the baseline's with the nearest embedding.`),
     h('ul', { class: 'pairs' }, detail.images.map((pair) => h('li', {},
-      figure(pair, `this ${model.size}`), pair.nearest ? figure(pair.nearest, 'nearest in the baseline') : null))));
+      figure(pair, `this ${model.size}`), pair.nearest ? figure(pair.nearest, 'nearest of baseline') : null))));
 }
 
 function figure(row, where) {

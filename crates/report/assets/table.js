@@ -56,7 +56,7 @@ function download(model) {
 function windows(model) {
   const anyLabels = model.windows.some((window) => window.accuracy !== null);
   const columns = ['window', 'verdict', 'JSD', 'noise floor', 'JSD / floor', 'PSI', 'events', ...(anyLabels ? ['accuracy'] : [])];
-  return h('div', { class: 'scroll', role: 'region', tabindex: 0, 'aria-label': 'Windows' }, table(h('table'), 'Windows', columns, [0, 1],
+  return h('div', { class: 'scroll', role: 'region', tabindex: 0, 'aria-label': 'Table of windows' }, table(h('table'), 'Windows', columns, [0, 1],
     model.windows.map((window) => [window.name, verdictOf(window.drifted), number(window.jsd), number(window.noise_floor),
       times(window.jsd, window.noise_floor), number(window.psi), whole(window.rows), ...(anyLabels ? [percent(window.accuracy)] : [])])));
 }
@@ -69,8 +69,8 @@ function alerts(host, model) {
     return;
   }
   const severity = (one) => h('span', { class: one === 'critical' ? 'drifted-text' : '' }, one === 'critical' ? '▲ critical' : '△ warning');
-  host.replaceChildren(h('div', { class: 'scroll', role: 'region', tabindex: 0, 'aria-labelledby': 'alerts-title' },
+  host.replaceChildren(h('div', { class: 'scroll', role: 'region', tabindex: 0, 'aria-label': 'Table of alerts' },
     table(h('table'), 'Alerts', ['rule', 'bin', 'severity', 'metric', 'value', 'threshold'], [0, 1, 2, 3],
       model.alerts.map((alert) => [alert.rule, iso(alert.bin).slice(0, 16).replace('T', ' '), severity(alert.severity), alert.metric,
-        number(alert.value), number(alert.threshold)]))));
+        `${+alert.value.toPrecision(4)}`, `${+alert.threshold.toPrecision(4)}`]))));
 }

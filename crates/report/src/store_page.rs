@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::pictures::Pictures;
 use crate::site;
-use crate::view::{BinView, Detail, ModelView, addresses, bin_view, model_view, own_baselines};
+use crate::view::{BinView, Detail, ModelView, addresses, bin_views, model_view, own_baselines};
 
 /// Images and points of all bins of the page together, which bound its size.
 const IMAGES: usize = 1_500;
@@ -75,20 +75,9 @@ pub fn store_page(
         for baseline in &baselines {
             let size = BinSize::Day;
             let view = model_view(monitored, &baselines, baseline, size, &[size], None)?;
-            let details = view
-                .bins
-                .iter()
-                .map(|bin| {
-                    bin_view(
-                        monitored,
-                        &baseline.baseline,
-                        size,
-                        bin.start,
-                        detail,
-                        pictures,
-                    )
-                })
-                .collect::<Result<_>>()?;
+            let starts: Vec<i64> = view.bins.iter().map(|bin| bin.start).collect();
+            let rows = &baseline.baseline;
+            let details = bin_views(monitored, rows, size, &starts, detail, pictures)?;
             models.push(CarriedModel { view, details });
         }
     }

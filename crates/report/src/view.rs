@@ -261,36 +261,45 @@ pub fn model_view(
     })
 }
 
-/// The bin of `size` that starts at `start`, in milliseconds, looked at as closely as `detail` says.
+/// The bins of `size` that start at `starts`, in milliseconds, looked at as closely as `detail` says. All of them together
+/// take little longer than one.
 ///
 /// # Errors
 /// `InvalidData` for a moment that the calendar does not have; those of [`Monitored::exemplars`] and [`Monitored::map`].
-pub fn bin_view(
+pub fn bin_views(
     monitored: &Monitored,
     baseline: &Baseline,
     size: BinSize,
-    start: i64,
+    starts: &[i64],
     detail: Detail,
     pictures: &Pictures,
-) -> Result<BinView> {
-    let times = moment(start)?..moment(start.saturating_add(size.milliseconds()))?;
+) -> Result<Vec<BinView>> {
+    let times = starts
+        .iter()
+        .map(|start| Ok(moment(*start)?..moment(start.saturating_add(size.milliseconds()))?))
+        .collect::<Result<Vec<_>>>()?;
     let found = monitored.exemplars(baseline, &times, detail.images, 1)?;
-    let images = found.exemplars.into_iter().map(|exemplar| ImagePair {
-        image: ImageRow::new(exemplar.row, pictures),
-        nearest: exemplar
-            .neighbours
-            .into_iter()
-            .next()
-            .map(|near| ImageRow::new(near.row, pictures)),
-    });
-    let images = images.collect();
-    let map = monitored.map(baseline, &[times]).ok();
-    let map = map.and_then(|map| Some(points(&map, map.windows.first()?, detail.points)));
-    Ok(BinView {
+    let map = monitored.map(baseline, &times).ok();
+    let views = found.into_iter().enumerate().map(|(i, found)| BinView {
         grown: found.cluster,
-        images,
-        map: map.unwrap_or_default(),
-    })
+        images: found
+            .exemplars
+            .into_iter()
+            .map(|exemplar| ImagePair {
+                image: ImageRow::new(exemplar.row, pictures),
+                nearest: exemplar
+                    .neighbours
+                    .into_iter()
+                    .next()
+                    .map(|near| ImageRow::new(near.row, pictures)),
+            })
+            .collect(),
+        map: map
+            .as_ref()
+            .and_then(|map| Some(points(map, map.windows.get(i)?, detail.points)))
+            .unwrap_or_default(),
+    });
+    Ok(views.collect())
 }
 
 /// The name of a size that the page knows.
