@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use driftline::Plugins;
 use driftline::core::sink::ImageEmbedding;
-use driftline::core::{MonitorSink, MonitorSpec, Row, RowSchema, RowsBuilder, SinkConfig};
+use driftline::core::{MonitorSpec, Row, RowSchema, RowsBuilder, SinkConfig};
 use driftline::registries;
 use driftline::server::{ServeConfig, Server, Shutdown};
 use driftline::settings::PluginSettings;

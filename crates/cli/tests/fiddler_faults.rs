@@ -118,7 +118,7 @@ per_day = 60
     path
 }
 
-fn rows(workspace: &Workspace, store: &Path, i: u64) -> BTreeMap<String, StoredRow> {
+fn rows(workspace: &Workspace, store: &str, i: u64) -> BTreeMap<String, StoredRow> {
     let mut rows = workspace.rows_of(store, &format!("project-{i}"), MODEL);
     for row in rows.values_mut() {
         // Fiddler has no windows.
@@ -192,7 +192,7 @@ fn after_a_thousand_faults_every_row_is_there_exactly_once() {
                     let mut rng = ChaCha8Rng::seed_from_u64(SEED + 3 + i);
                     let config = settings(workspace, i);
                     let spool = disk.path().join("spool");
-                    let mut command = || {
+                    let command = || {
                         let mut command =
                             workspace.command(["run", "--sink", "fiddler", "--quiet"]);
                         command
@@ -247,8 +247,8 @@ fn after_a_thousand_faults_every_row_is_there_exactly_once() {
     server.kill();
 
     for i in 0..SINKS {
-        let undisturbed = rows(&workspace, &workspace.path("undisturbed"), i);
-        let delivered = rows(&workspace, &store, i);
+        let undisturbed = rows(&workspace, "undisturbed", i);
+        let delivered = rows(&workspace, store_name, i);
         assert_eq!(undisturbed.len(), 300 + 2 * 6 * 60);
         let missing: Vec<_> = undisturbed
             .keys()
