@@ -99,16 +99,17 @@ impl Courier {
 
     fn carry_with(&mut self, batch: &mut Batch, scratch: &Path) -> Result<()> {
         let first = batch.job.is_none();
-        let mut resumed = batch.upload.is_some() || batch.job.is_some();
+        let mut resumed = batch.upload.is_some();
         loop {
-            match self.submit(batch, scratch) {
+            if batch.upload.is_none()
+                && let Err(failed) = self.upload(batch, scratch)
+            {
+                let halved =
+                    failed.is(&[413]) && self.may_halve(batch) && self.outbox.halve(batch)?;
+                return if halved { Ok(()) } else { Err(failed.error) };
+            }
+            match self.ingest(batch) {
                 Ok(()) => {}
-                Err(failed) if failed.is(&[413]) && self.may_halve(batch) => {
-                    if self.outbox.halve(batch)? {
-                        return Ok(());
-                    }
-                    return Err(failed.error);
-                }
                 // An upload of an earlier time may be gone by now.
                 Err(failed) if resumed && failed.is(&[400, 404]) => {
                     resumed = false;
@@ -140,22 +141,20 @@ impl Courier {
         }
     }
 
-    /// Uploads the batch and has it taken in, unless that is done already. Every step is noted as soon as it is done.
-    fn submit(&mut self, batch: &mut Batch, scratch: &Path) -> Result<(), Failed> {
-        if batch.job.is_some() {
-            return Ok(());
+    /// Sends the rows; noted as soon as it is done.
+    fn upload(&mut self, batch: &mut Batch, scratch: &Path) -> Result<(), Failed> {
+        self.wire.begin(batch, scratch)?;
+        let upload = self.wire.upload(batch, scratch)?;
+        self.outbox.set_upload(batch, Some(upload))?;
+        Ok(())
+    }
+
+    /// Has the server take in what was uploaded, unless a job does so already; noted as soon as it is begun.
+    fn ingest(&mut self, batch: &mut Batch) -> Result<(), Failed> {
+        if let (None, Some(upload)) = (&batch.job, &batch.upload) {
+            let job = self.wire.ingest(batch, upload)?;
+            self.outbox.set_job(batch, job)?;
         }
-        let upload = match batch.upload.clone() {
-            Some(upload) => upload,
-            None => {
-                self.wire.begin(batch, scratch)?;
-                let upload = self.wire.upload(batch, scratch)?;
-                self.outbox.set_upload(batch, Some(upload.clone()))?;
-                upload
-            }
-        };
-        let job = self.wire.ingest(batch, &upload)?;
-        self.outbox.set_job(batch, job)?;
         Ok(())
     }
 

@@ -364,15 +364,13 @@ fn tls_fault(cause: &reqwest::Error) -> Option<&rustls::Error> {
         if let Some(fault) = cause.downcast_ref::<rustls::Error>() {
             return Some(fault);
         }
-        // The chain steps over what an I/O error holds.
-        if let Some(held) = cause
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref)
-            && let Some(fault) = held.downcast_ref::<rustls::Error>()
-        {
-            return Some(fault);
-        }
-        next = cause.source();
+        // The chain steps over what an I/O error holds, which may be another I/O error.
+        let held = cause.downcast_ref::<std::io::Error>();
+        let held = held.and_then(std::io::Error::get_ref);
+        next = match held {
+            Some(held) => Some(held),
+            None => cause.source(),
+        };
     }
     None
 }

@@ -140,13 +140,10 @@ impl MonitorSink for FiddlerSink {
     fn flush(&mut self) -> Result<()> {
         let prepared = self.prepared()?;
         let mut courier = prepared.background.interrupt(&prepared.courier);
-        let delivered = courier.deliver(Extent::Everything);
-        let buried = courier.take_buried();
-        drop(courier);
-        if let Err(cause) = delivered {
+        if let Err(cause) = courier.deliver(Extent::Everything) {
             return Err(left_over(&prepared.outbox, &cause));
         }
-        refused(&buried)
+        refused(&courier.take_buried())
     }
 }
 
