@@ -368,7 +368,7 @@ pub struct StoredArgs {
     /// A settings file, for its `[sink]`, `[monitor]` and `[plugins]`
     #[arg(long, short, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Sink that the run published to [default: local]
+    /// Sink that the run published to [default: local for labels, fiddler for flush]
     #[arg(long)]
     pub sink: Option<String>,
     /// Folder of the store that the run was given [default: driftline-store]

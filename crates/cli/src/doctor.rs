@@ -1,7 +1,11 @@
 //! `doctor`: one screen about this installation.
 
+use std::path::Path;
+
+use driftline::core::{Error, SinkConfig};
 use driftline::fetch::Cache;
 use driftline::plan::all_threads;
+use driftline::sink_fiddler::{URL_VARIABLE, outboxes, reachability};
 use driftline::{Plugins, registries};
 use serde::Serialize;
 
@@ -17,6 +21,27 @@ struct Report {
     sinks: Vec<String>,
     cache: String,
     store: String,
+    fiddler: String,
+}
+
+/// Who answers at the address in the environment, and what waits for it.
+fn fiddler(store: &Path) -> Result<String, Error> {
+    let waiting: u64 = outboxes(store)?.iter().map(|outbox| outbox.queued).sum();
+    let server = if std::env::var_os(URL_VARIABLE).is_some() {
+        match reachability(&SinkConfig::new(store.to_owned())) {
+            Ok(server) => format!(
+                "{} answers, version {} ({}), organization {}",
+                server.url, server.version, server.api, server.organization
+            ),
+            Err(error) => error.to_string(),
+        }
+    } else {
+        format!("{URL_VARIABLE} is not set")
+    };
+    Ok(match waiting {
+        0 => server,
+        rows => format!("{server}; {rows} rows wait: `driftline sink flush`"),
+    })
 }
 
 /// Looks around.
@@ -50,6 +75,7 @@ pub fn doctor(args: &DoctorArgs, plugins: &Plugins, output: Output) -> anyhow::R
             Err(error) => error.to_string(),
         },
         store: format!("{} ({store})", args.store.display()),
+        fiddler: fiddler(&args.store).unwrap_or_else(|error| error.to_string()),
     };
     if output.json {
         output::json(&report)?;
@@ -61,6 +87,7 @@ pub fn doctor(args: &DoctorArgs, plugins: &Plugins, output: Output) -> anyhow::R
         table.add_row(["sinks", &report.sinks.join(", ")]);
         table.add_row(["cache", &report.cache]);
         table.add_row(["store", &report.store]);
+        table.add_row(["fiddler", &report.fiddler]);
         output::text(&table.to_string())?;
     }
     Ok(Outcome::Done)

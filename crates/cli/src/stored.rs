@@ -3,12 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use driftline::core::{Ack, Error, MonitorSink, MonitorSpec, SinkConfig};
+use driftline::sink_fiddler::outboxes;
 use driftline::{Plugins, Settings, labels, monitors, registries};
 use serde::Serialize;
 
 use crate::args::{LabelsArgs, LabelsCommand, Output, SinkArgs, SinkCommand, StoredArgs};
 use crate::run::pairs;
 use crate::{Outcome, output};
+
+const LOCAL: &str = "local";
+/// The sink whose rows may wait on this machine.
+const FIDDLER: &str = "fiddler";
 
 /// The settings of a run that was, as far as its sink needs them.
 struct Stored {
@@ -17,7 +22,8 @@ struct Stored {
 }
 
 impl Stored {
-    fn new(args: &StoredArgs, plugin_path: &[PathBuf]) -> Result<Self, Error> {
+    /// `sink` is the one that is meant where nothing is said.
+    fn new(args: &StoredArgs, sink: &str, plugin_path: &[PathBuf]) -> Result<Self, Error> {
         let mut overrides = pairs(&args.set)?;
         let mut add = |key: &str, value: Option<String>| {
             overrides.extend(value.map(|value| (key.to_owned(), value)));
@@ -26,7 +32,9 @@ impl Stored {
         let store = args.store.as_ref();
         add("sink.store", store.map(|path| path.display().to_string()));
         let config = args.config.as_deref();
-        let mut settings = Settings::load(&Settings::default(), config, &overrides)?;
+        let mut base = Settings::default();
+        sink.clone_into(&mut base.sink.name);
+        let mut settings = Settings::load(&base, config, &overrides)?;
         settings
             .plugins
             .path
@@ -37,6 +45,15 @@ impl Stored {
 
     fn store(&self) -> &Path {
         &self.settings.sink.store
+    }
+
+    /// What may have rows left to deliver.
+    fn waiting(&self) -> Result<Vec<MonitorSpec>, Error> {
+        if self.settings.sink.name == FIDDLER {
+            let outboxes = outboxes(self.store())?;
+            return Ok(outboxes.into_iter().map(|outbox| outbox.monitor).collect());
+        }
+        monitors::all(self.store())
     }
 
     /// The sink, ready for the rows of `monitor`.
@@ -70,7 +87,7 @@ pub fn labels(args: &LabelsArgs, plugins: &[PathBuf], output: Output) -> anyhow:
         model_name,
         stored,
     } = &args.command;
-    let stored = Stored::new(stored, plugins)?;
+    let stored = Stored::new(stored, LOCAL, plugins)?;
     let monitor = monitors::one(stored.store(), project.as_deref(), model_name.as_deref())?;
     // A label file that is wrong anywhere changes nothing.
     labels::read(file, |_| Ok(()))?;
@@ -109,34 +126,57 @@ struct Flushed {
     project: String,
     model: String,
     sink: String,
-    location: String,
+    /// Rows and labels that still wait on this machine.
+    queued: u64,
+    /// Rows and labels that the server did not take, in the folder of dead letters.
+    dead: u64,
+    /// Why something waits.
+    error: Option<String>,
 }
 
-/// Delivers what is left.
+/// Delivers what is left. One model that cannot be delivered does not keep the others from it.
 pub fn sink(args: &SinkArgs, plugins: &[PathBuf], output: Output) -> anyhow::Result<Outcome> {
     let SinkCommand::Flush(stored) = &args.command;
-    let stored = Stored::new(stored, plugins)?;
+    let stored = Stored::new(stored, FIDDLER, plugins)?;
+    let name = &stored.settings.sink.name;
     let mut flushed = Vec::new();
-    for monitor in monitors::all(stored.store())? {
-        let mut sink = stored.sink(&monitor)?;
-        sink.flush()?;
+    let mut failed = None;
+    for monitor in stored.waiting()? {
+        let done = stored.sink(&monitor).and_then(|mut sink| sink.flush());
         flushed.push(Flushed {
             project: monitor.project,
             model: monitor.model,
-            sink: sink.info().name.clone(),
-            location: sink.info().location.clone(),
+            sink: name.clone(),
+            queued: 0,
+            dead: 0,
+            error: done.as_ref().err().map(Error::to_string),
         });
+        failed = failed.or(done.err());
+    }
+    if name == FIDDLER {
+        for (done, outbox) in flushed.iter_mut().zip(outboxes(stored.store())?) {
+            (done.queued, done.dead) = (outbox.queued, outbox.dead);
+        }
     }
     if output.json {
         output::json(&flushed)?;
-    } else if flushed.is_empty() {
-        output::text("nothing was run into this store yet")?;
+    } else {
+        show(&flushed, stored.store())?;
     }
-    for done in flushed.iter().filter(|_| !output.json) {
-        output::text(&format!(
-            "{}/{}: everything is in {}",
-            done.project, done.model, done.location
-        ))?;
+    match failed {
+        Some(error) => Err(error.into()),
+        None => Ok(Outcome::Done),
     }
-    Ok(Outcome::Done)
+}
+
+fn show(flushed: &[Flushed], store: &Path) -> anyhow::Result<()> {
+    if flushed.is_empty() {
+        return output::text(&format!("nothing waits in {}", store.display()));
+    }
+    let mut table = output::table(["project", "model", "sink", "waiting", "dead letters"]);
+    for done in flushed {
+        let (queued, dead) = (done.queued.to_string(), done.dead.to_string());
+        table.add_row([&done.project, &done.model, &done.sink, &queued, &dead]);
+    }
+    output::text(&table.to_string())
 }

@@ -34,6 +34,7 @@ pub use driftline_plugin_host as plugin_host;
 pub use driftline_report as report;
 pub use driftline_rows as rows;
 pub use driftline_server as server;
+pub use driftline_sink_fiddler as sink_fiddler;
 pub use driftline_stats as stats;
 
 pub use plan::{Finished, Plan};
