@@ -1,5 +1,6 @@
 //! Typical rows of a bin beside the nearest ones of the baseline.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use driftline_core::{Result, Rows};
@@ -8,7 +9,7 @@ use serde::Serialize;
 
 use crate::bins::whole_hours;
 use crate::select::Selection;
-use crate::{Baseline, Monitored, ShownRow, Summary};
+use crate::{Baseline, BinSize, Monitored, ShownRow, Summary};
 
 /// Typical rows of a stretch of time: those nearest to the centroid of the cluster whose share grew most.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -44,21 +45,65 @@ pub struct Neighbour {
 }
 
 impl Monitored {
-    /// The `count` most typical rows of `times`, widened to whole hours, each with its `neighbours` nearest rows of the
-    /// baseline. Every row of both is looked at.
+    /// For each of `windows`, widened to whole hours, its `count` most typical rows, each with its `neighbours` nearest
+    /// rows of the baseline. Every row of both is looked at, once for all windows together.
     ///
     /// # Errors
     /// `NotFound` for a baseline that is not there.
     pub fn exemplars(
         &self,
         baseline: &Baseline,
-        times: &Range<Timestamp>,
+        windows: &[Range<Timestamp>],
         count: usize,
         neighbours: usize,
-    ) -> Result<Exemplars> {
-        let hours = whole_hours(times);
+    ) -> Result<Vec<Exemplars>> {
+        let grown = windows
+            .iter()
+            .map(|times| self.grown(baseline, times))
+            .collect::<Result<Vec<_>>>()?;
+        let wanted: Vec<(Range<i64>, Option<usize>)> = windows
+            .iter()
+            .zip(&grown)
+            .map(|(times, grown)| (whole_hours(times), grown.cluster))
+            .collect();
+        let typical = self.typical(&wanted, count)?;
+        // Only a rolling baseline is another for each window.
+        let mut nearest: Vec<Vec<Vec<Found>>> = vec![Vec::new(); windows.len()];
+        let selections: Vec<Selection> = windows
+            .iter()
+            .map(|times| baseline.selection(times.start))
+            .collect();
+        let different: HashSet<&Selection> = selections.iter().collect();
+        for selection in different {
+            let at: Vec<usize> = (0..windows.len())
+                .filter(|i| selections[*i] == *selection)
+                .collect();
+            let queries: Vec<&Found> = at.iter().flat_map(|i| &typical[*i]).collect();
+            let mut found = self.nearest(&queries, selection, neighbours)?.into_iter();
+            for i in at {
+                nearest[i] = found.by_ref().take(typical[i].len()).collect();
+            }
+        }
+        let exemplars = grown.into_iter().zip(typical).zip(nearest);
+        let exemplars = exemplars.map(|((grown, typical), nearest)| Exemplars {
+            exemplars: typical
+                .into_iter()
+                .zip(nearest)
+                .map(|(found, nearest)| Exemplar {
+                    distance: found.distance(),
+                    row: found.row,
+                    neighbours: nearest.into_iter().map(Neighbour::from).collect(),
+                })
+                .collect(),
+            ..grown
+        });
+        Ok(exemplars.collect())
+    }
+
+    /// The cluster of a window whose share grew most, without exemplars.
+    fn grown(&self, baseline: &Baseline, times: &Range<Timestamp>) -> Result<Exemplars> {
         let mut now = Summary::new(self.binning());
-        for bin in self.bins(times, crate::BinSize::Hour) {
+        for bin in self.bins(times, BinSize::Month) {
             now.merge(&bin.summary);
         }
         let before = self.baseline(baseline, times.start)?;
@@ -72,75 +117,68 @@ impl Monitored {
         };
         let (share, baseline_share) = (shares(&now), shares(&before));
         let growth = |cluster: usize| share[cluster] - baseline_share[cluster];
-        let grown = (0..share.len())
+        let cluster = (0..share.len())
             .filter(|_| now.rows > 0)
             .max_by(|a, b| growth(*a).total_cmp(&growth(*b)).then(b.cmp(a)));
-        let Some(cluster) = grown else {
-            return Ok(Exemplars {
-                cluster: None,
-                baseline_share: 0.0,
-                share: 0.0,
-                exemplars: Vec::new(),
-            });
-        };
-        let typical = self.typical(cluster, &Selection::Events(hours), count)?;
-        let nearest = self.nearest(&typical, &baseline.selection(times.start), neighbours)?;
-        let exemplars = typical
-            .into_iter()
-            .zip(nearest)
-            .map(|(found, nearest)| Exemplar {
-                row: found.row,
-                distance: f64::from(found.squared).sqrt(),
-                neighbours: nearest
-                    .into_iter()
-                    .map(|found| Neighbour {
-                        row: found.row,
-                        distance: f64::from(found.squared).sqrt(),
-                    })
-                    .collect(),
-            });
         Ok(Exemplars {
-            cluster: Some(cluster),
-            baseline_share: baseline_share[cluster],
-            share: share[cluster],
-            exemplars: exemplars.collect(),
+            cluster,
+            baseline_share: cluster.map_or(0.0, |cluster| baseline_share[cluster]),
+            share: cluster.map_or(0.0, |cluster| share[cluster]),
+            exemplars: Vec::new(),
         })
     }
 
-    /// The selected rows of a cluster that are nearest to its centroid.
-    fn typical(&self, cluster: usize, from: &Selection, count: usize) -> Result<Vec<Found>> {
-        let binning = self.binning();
+    /// For each window and its cluster, the rows that are nearest to the centroid.
+    fn typical(
+        &self,
+        windows: &[(Range<i64>, Option<usize>)],
+        count: usize,
+    ) -> Result<Vec<Vec<Found>>> {
         let dim = self.monitor().schema.dim;
-        let centroids: Vec<&[f32]> = binning.centroids().chunks_exact(dim).collect();
-        let found = from.scan(self.store(), |best: &mut Best, rows, chosen| {
-            for row in chosen.iter().copied() {
-                let embedding = &rows.embeddings()[row * dim..][..dim];
-                let squared = squared_distance(embedding, centroids[cluster]);
-                if !best.takes(count, squared) {
-                    continue;
+        let centroids: Vec<&[f32]> = self.binning().centroids().chunks_exact(dim).collect();
+        let start = windows
+            .iter()
+            .map(|(times, _)| times.start)
+            .min()
+            .unwrap_or(0);
+        let end = windows
+            .iter()
+            .map(|(times, _)| times.end)
+            .max()
+            .unwrap_or(0);
+        let parts = Selection::Events(start..end).scan(
+            self.store(),
+            |best: &mut Vec<Best>, rows, chosen| {
+                best.resize_with(windows.len(), Best::default);
+                for row in chosen.iter().copied() {
+                    let ms = rows.timestamps_ms()[row];
+                    let embedding = &rows.embeddings()[row * dim..][..dim];
+                    for (best, (times, cluster)) in best.iter_mut().zip(windows) {
+                        let Some(cluster) = cluster.filter(|_| times.contains(&ms)) else {
+                            continue;
+                        };
+                        let squared = squared_distance(embedding, centroids[cluster]);
+                        let nearer = |c: &&[f32]| squared_distance(embedding, c) < squared;
+                        if best.takes(count, squared) && !centroids.iter().any(|c| nearer(&c)) {
+                            best.add(count, Found::new(rows, row, squared, self));
+                        }
+                    }
                 }
-                let others = centroids
-                    .iter()
-                    .enumerate()
-                    .filter(|(other, _)| *other != cluster);
-                if others
-                    .map(|(_, c)| squared_distance(embedding, c))
-                    .all(|d| d >= squared)
-                {
-                    best.add(count, Found::new(rows, row, squared, self));
-                }
-            }
-        })?;
-        Ok(Best::of_all(count, found).0)
+            },
+        )?;
+        Ok(Best::of_all(windows.len(), count, parts))
     }
 
     /// For each of `queries`, the selected rows that are nearest to it.
     fn nearest(
         &self,
-        queries: &[Found],
+        queries: &[&Found],
         from: &Selection,
         count: usize,
     ) -> Result<Vec<Vec<Found>>> {
+        if queries.is_empty() {
+            return Ok(Vec::new());
+        }
         let dim = self.monitor().schema.dim;
         let parts = from.scan(self.store(), |best: &mut Vec<Best>, rows, chosen| {
             best.resize_with(queries.len(), Best::default);
@@ -154,16 +192,7 @@ impl Monitored {
                 }
             }
         })?;
-        let mut nearest = vec![Vec::new(); queries.len()];
-        for part in parts {
-            for (all, best) in nearest.iter_mut().zip(part) {
-                all.push(best);
-            }
-        }
-        Ok(nearest
-            .into_iter()
-            .map(|all| Best::of_all(count, all).0)
-            .collect())
+        Ok(Best::of_all(queries.len(), count, parts))
     }
 }
 
@@ -182,6 +211,19 @@ impl Found {
             squared,
             row: ShownRow::new(rows, row, monitored.binning()),
             embedding: rows.embeddings()[row * dim..][..dim].to_vec(),
+        }
+    }
+
+    fn distance(&self) -> f64 {
+        f64::from(self.squared).sqrt()
+    }
+}
+
+impl From<Found> for Neighbour {
+    fn from(found: Found) -> Self {
+        Self {
+            distance: found.distance(),
+            row: found.row,
         }
     }
 }
@@ -209,12 +251,17 @@ impl Best {
         self.0.truncate(count);
     }
 
-    fn of_all(count: usize, parts: Vec<Self>) -> Self {
-        let mut best = Self::default();
-        for found in parts.into_iter().flat_map(|part| part.0) {
-            best.add(count, found);
+    /// Of each of `n` searches the nearest rows that any part found.
+    fn of_all(n: usize, count: usize, parts: Vec<Vec<Self>>) -> Vec<Vec<Found>> {
+        let mut whole = vec![Self::default(); n];
+        for part in parts {
+            for (best, more) in whole.iter_mut().zip(part) {
+                for found in more.0 {
+                    best.add(count, found);
+                }
+            }
         }
-        best
+        whole.into_iter().map(|best| best.0).collect()
     }
 }
 

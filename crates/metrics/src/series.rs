@@ -75,7 +75,11 @@ impl Monitored {
     ) -> Result<Vec<BinNumbers>> {
         let compared = self.compared(baseline, times, size)?;
         let numbers = compared.into_iter().map(|(bin, before)| {
-            let Bin { start, end, summary } = bin;
+            let Bin {
+                start,
+                end,
+                summary,
+            } = bin;
             self.numbers(start..end, &summary, &before)
         });
         Ok(numbers.collect())

@@ -12,26 +12,33 @@ use proptest::prelude::*;
 
 fn event() -> impl Strategy<Value = Event> {
     let targets = [None, Some("cat"), Some("dog"), Some("horse")];
-    (0_i64..72, -20_f32..60.0, -0.5_f32..1.5, 0_f32..1.0, 0..targets.len()).prop_map(
-        move |(hour, x, cat, dog, target)| Event {
+    (
+        0_i64..72,
+        -20_f32..60.0,
+        -0.5_f32..1.5,
+        0_f32..1.0,
+        0..targets.len(),
+    )
+        .prop_map(move |(hour, x, cat, dog, target)| Event {
             embedding: [x, 0.0],
             scores: [cat, dog],
             target: targets[target],
             ..Event::new("", 0, START_MS + hour * HOUR_MS + 1)
-        },
-    )
+        })
 }
 
 fn bins(events: &[Event], cuts: &[usize], size: BinSize) -> Vec<Bin> {
     let folder = tempfile::tempdir().unwrap();
     let mut sink = sink(folder.path());
     fix_clusters(folder.path());
-    sink.publish_baseline(&batch(&clustered("b", &[5, 4, 3, 2, 1], 0))).unwrap();
+    sink.publish_baseline(&batch(&clustered("b", &[5, 4, 3, 2, 1], 0)))
+        .unwrap();
     let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut % events.len()).collect();
     cuts.extend([0, events.len()]);
     cuts.sort_unstable();
     for cut in cuts.windows(2).filter(|cut| cut[0] < cut[1]) {
-        sink.publish_events(&batch(&events[cut[0]..cut[1]])).unwrap();
+        sink.publish_events(&batch(&events[cut[0]..cut[1]]))
+            .unwrap();
     }
     let monitored = Monitored::open(folder.path(), PROJECT, MODEL).unwrap();
     monitored.bins(&monitored.extent(), size)

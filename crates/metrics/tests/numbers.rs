@@ -32,14 +32,20 @@ fn drift_is_what_scipy_and_fiddler_say() {
         .unwrap();
 
     let monitored = open(folder.path());
-    assert_eq!(monitored.extent(), at(START_MS)..at(START_MS + DAY_MS + HOUR_MS));
+    assert_eq!(
+        monitored.extent(),
+        at(START_MS)..at(START_MS + DAY_MS + HOUR_MS)
+    );
     let days = monitored
         .series(&Baseline::Whole, &monitored.extent(), BinSize::Day)
         .unwrap();
     let [drifted, same] = days.as_slice() else {
         panic!("{days:?}");
     };
-    assert_eq!((drifted.start, drifted.end), (at(START_MS), at(START_MS + DAY_MS)));
+    assert_eq!(
+        (drifted.start, drifted.end),
+        (at(START_MS), at(START_MS + DAY_MS))
+    );
     assert_eq!((drifted.rows, drifted.baseline_rows), (200, 200));
     assert_eq!(drifted.clusters, DRIFTED.map(|count| count as u64));
     assert!((drifted.jsd.unwrap() - 0.265_410_544_2).abs() < 1e-10);
@@ -97,11 +103,20 @@ fn performance_integrity_and_scores_by_hand() {
     let sum = 0.75 + 0.75 + 1.0 + 0.5 + f64::from(0.2_f32) + 0.25;
     assert!((measure(Metric::Sum, cat).unwrap() - sum).abs() < 1e-12);
     assert!((measure(Metric::Average, cat).unwrap() - sum / 6.0).abs() < 1e-12);
-    assert_eq!(summary.histogram(Column::Score(0)), [0, 0, 2, 0, 0, 1, 0, 2, 0, 1]);
+    assert_eq!(
+        summary.histogram(Column::Score(0)),
+        [0, 0, 2, 0, 0, 1, 0, 2, 0, 1]
+    );
     assert_eq!(monitored.binning().score_edges(0)[3], 0.3);
     // 1.5 is beyond the baseline, and counts in the last bin.
-    assert_eq!(summary.histogram(Column::Score(1)), [1, 0, 2, 0, 0, 1, 0, 0, 1, 1]);
-    assert_eq!(monitored.bin_names(Column::Target), ["cat", "dog", "(other)"]);
+    assert_eq!(
+        summary.histogram(Column::Score(1)),
+        [1, 0, 2, 0, 0, 1, 0, 0, 1, 1]
+    );
+    assert_eq!(
+        monitored.bin_names(Column::Target),
+        ["cat", "dog", "(other)"]
+    );
     assert_eq!(summary.histogram(Column::Target), [2, 2, 1]);
     assert_eq!(summary.histogram(Column::Prediction), [4, 2]);
 
@@ -134,7 +149,10 @@ fn unknown_names_and_columns_that_do_not_suit_list_what_does() {
     assert_eq!(monitored.column("image_feature").unwrap(), Column::Feature);
     assert_eq!(monitored.column("embeddings").unwrap(), Column::Feature);
     let error = monitored.column("colour").unwrap_err().to_string();
-    assert!(error.contains("image_feature, cat, dog, target, prediction"), "{error}");
+    assert!(
+        error.contains("image_feature, cat, dog, target, prediction"),
+        "{error}"
+    );
     let error = "drift".parse::<Metric>().unwrap_err().to_string();
     assert!(error.contains("available: jsd, psi, traffic"), "{error}");
     let bin = monitored.baseline(&Baseline::Whole, at(0)).unwrap();
@@ -146,7 +164,12 @@ fn unknown_names_and_columns_that_do_not_suit_list_what_does() {
     assert!(refused(Metric::Average, Some(Column::Target)).contains("available: cat, dog"));
     assert!(refused(Metric::Traffic, Some(Column::Target)).contains("leave the column out"));
     let error = monitored
-        .baseline(&Baseline::Environment { name: "x".to_owned() }, at(0))
+        .baseline(
+            &Baseline::Environment {
+                name: "x".to_owned(),
+            },
+            at(0),
+        )
         .unwrap_err()
         .to_string();
     assert!(error.contains("it has: production"), "{error}");
@@ -182,8 +205,14 @@ fn without_clusters_of_its_own_a_model_is_clustered_as_driftline_drift_does() {
         .unwrap();
     let statistics = expected.statistics(&window).unwrap();
     assert_eq!(series[0].clusters, window.counts());
-    assert_eq!(series[0].jsd, Some(statistics[&driftline_stats::Statistic::Jsd]));
-    assert_eq!(series[0].psi, Some(statistics[&driftline_stats::Statistic::Psi]));
+    assert_eq!(
+        series[0].jsd,
+        Some(statistics[&driftline_stats::Statistic::Jsd])
+    );
+    assert_eq!(
+        series[0].psi,
+        Some(statistics[&driftline_stats::Statistic::Psi])
+    );
     let config = KMeansConfig {
         seed: 42,
         ..KMeansConfig::default()
@@ -199,20 +228,36 @@ fn every_kind_of_baseline_counts_its_own_rows() {
     fix_clusters(folder.path());
     let mut other = clustered("x", &[7], 0);
     other.iter_mut().for_each(|event| event.window = "x");
-    sink.publish_baseline(&batch(&clustered("b", &BASELINE, 0))).unwrap();
+    sink.publish_baseline(&batch(&clustered("b", &BASELINE, 0)))
+        .unwrap();
     sink.publish_baseline(&batch(&other)).unwrap();
     for day in 0..4 {
-        let events = clustered(&format!("d{day}"), &[1, day], START_MS + day as i64 * DAY_MS + 5 * HOUR_MS);
+        let events = clustered(
+            &format!("d{day}"),
+            &[1, day],
+            START_MS + day as i64 * DAY_MS + 5 * HOUR_MS,
+        );
         sink.publish_events(&batch(&events)).unwrap();
     }
     let monitored = open(folder.path());
     let environments: Vec<(String, u64)> = monitored.environments().into_iter().collect();
-    assert_eq!(environments, [("production".to_owned(), 200), ("x".to_owned(), 7)]);
+    assert_eq!(
+        environments,
+        [("production".to_owned(), 200), ("x".to_owned(), 7)]
+    );
     let clusters = |baseline: &Baseline, start: i64| {
         monitored.baseline(baseline, at(start)).unwrap().clusters[..2].to_vec()
     };
     assert_eq!(clusters(&Baseline::Whole, 0), [47, 60]);
-    assert_eq!(clusters(&Baseline::Environment { name: "x".to_owned() }, 0), [7, 0]);
+    assert_eq!(
+        clusters(
+            &Baseline::Environment {
+                name: "x".to_owned()
+            },
+            0
+        ),
+        [7, 0]
+    );
     let production = |start: i64, end: i64| Baseline::Production {
         start: at(START_MS + start),
         end: at(START_MS + end),
@@ -227,11 +272,16 @@ fn every_kind_of_baseline_counts_its_own_rows() {
     };
     assert_eq!(clusters(&rolling(1), START_MS + 3 * DAY_MS), [1, 2]);
     assert_eq!(clusters(&rolling(3), START_MS + 3 * DAY_MS), [1, 0]);
-    let series = monitored.series(&rolling(1), &monitored.extent(), BinSize::Day).unwrap();
+    let series = monitored
+        .series(&rolling(1), &monitored.extent(), BinSize::Day)
+        .unwrap();
     assert_eq!(series[0].jsd, None, "nothing lies before the first day");
     assert_eq!(series[2].jsd, Some(jsd(&[1, 1], &[1, 2]).unwrap()));
     let weeks = monitored.bins(&monitored.extent(), BinSize::Week);
-    assert_eq!((weeks.len(), weeks[0].start, weeks[0].summary.rows), (1, at(START_MS), 10));
+    assert_eq!(
+        (weeks.len(), weeks[0].start, weeks[0].summary.rows),
+        (1, at(START_MS), 10)
+    );
     let some = at(START_MS + DAY_MS)..at(START_MS + 2 * DAY_MS);
     assert_eq!(monitored.bins(&some, BinSize::Week)[0].summary.rows, 2);
 }
@@ -244,12 +294,19 @@ fn refresh_sees_new_rows_labels_baselines_and_damage() {
     assert!(!monitored.refresh().unwrap());
     assert!(monitored.extent().is_empty());
     let series = |monitored: &Monitored| {
-        monitored.series(&Baseline::Whole, &monitored.extent(), BinSize::Day).unwrap()
+        monitored
+            .series(&Baseline::Whole, &monitored.extent(), BinSize::Day)
+            .unwrap()
     };
-    sink.publish_events(&batch(&clustered("e", &[2, 2], START_MS))).unwrap();
+    sink.publish_events(&batch(&clustered("e", &[2, 2], START_MS)))
+        .unwrap();
     assert!(monitored.refresh().unwrap());
-    assert_eq!((series(&monitored)[0].rows, series(&monitored)[0].jsd), (4, None));
-    sink.publish_baseline(&batch(&clustered("b", &BASELINE, 0))).unwrap();
+    assert_eq!(
+        (series(&monitored)[0].rows, series(&monitored)[0].jsd),
+        (4, None)
+    );
+    sink.publish_baseline(&batch(&clustered("b", &BASELINE, 0)))
+        .unwrap();
     assert!(monitored.refresh().unwrap());
     assert!(series(&monitored)[0].jsd.is_some());
     assert_eq!(series(&monitored)[0].accuracy, Some(1.0));
@@ -268,7 +325,11 @@ fn refresh_sees_new_rows_labels_baselines_and_damage() {
     std::fs::write(day.join("part-x.parquet"), b"no rows").unwrap();
     assert!(monitored.refresh().unwrap());
     assert_eq!(monitored.damaged().len(), 1);
-    assert!(monitored.damaged()[0].contains("part-x.parquet"), "{:?}", monitored.damaged());
+    assert!(
+        monitored.damaged()[0].contains("part-x.parquet"),
+        "{:?}",
+        monitored.damaged()
+    );
     assert_eq!(series(&monitored).len(), 1);
     driftline_sink_local::remove_model(folder.path(), PROJECT, MODEL).unwrap();
     assert!(monitored.refresh().is_err());

@@ -8,7 +8,7 @@ use common::{DAY_MS, Event, MODEL, PROJECT, START_MS};
 use common::{at, batch, fix_clusters, sink};
 use driftline_core::MonitorSink;
 use driftline_metrics::map::{BASELINE_POINTS, WINDOW_POINTS};
-use driftline_metrics::{Baseline, Monitored};
+use driftline_metrics::{Baseline, BinSize, Monitored};
 
 /// `n` rows of fixed, scattered embeddings.
 fn scattered(prefix: &str, n: usize, ms: i64) -> Vec<Event> {
@@ -42,11 +42,38 @@ fn exemplars_and_their_neighbours_are_what_a_full_search_finds() {
     for part in events.chunks(70) {
         sink.publish_events(&batch(part)).unwrap();
     }
-    sink.publish_events(&batch(&scattered("later", 50, START_MS + DAY_MS))).unwrap();
+    sink.publish_events(&batch(&scattered("later", 50, START_MS + DAY_MS)))
+        .unwrap();
 
     let monitored = Monitored::open(folder.path(), PROJECT, MODEL).unwrap();
     let day = at(START_MS)..at(START_MS + DAY_MS);
-    let found = monitored.exemplars(&Baseline::Whole, &day, 12, 3).unwrap();
+    let empty = at(START_MS + 9 * DAY_MS)..at(START_MS + 10 * DAY_MS);
+    let next = at(START_MS + DAY_MS)..at(START_MS + 2 * DAY_MS);
+    let windows = [next.clone(), day.clone(), empty];
+    let found = monitored
+        .exemplars(&Baseline::Whole, &windows, 12, 3)
+        .unwrap();
+    let [later, found, nothing] = found.as_slice() else {
+        panic!("{found:?}");
+    };
+    assert!(!later.exemplars.is_empty());
+    assert!(later.exemplars[0].row.event_id.starts_with("later"));
+    let alone = monitored
+        .exemplars(&Baseline::Whole, &[next], 12, 3)
+        .unwrap();
+    assert_eq!(&alone[0], later, "windows do not depend on each other");
+    let rolling = Baseline::Rolling {
+        offset: 1,
+        size: BinSize::Day,
+    };
+    let before = monitored.exemplars(&rolling, &windows, 2, 1).unwrap();
+    assert!(
+        before[0].exemplars[0].neighbours[0]
+            .row
+            .event_id
+            .starts_with('e')
+    );
+    assert!(before[1].exemplars[0].neighbours.is_empty());
     assert_eq!(found.cluster, Some(4));
     assert!(found.share > 0.5 && found.baseline_share < 0.2, "{found:?}");
     let mut expected: Vec<(f64, &Event)> = events
@@ -72,8 +99,6 @@ fn exemplars_and_their_neighbours_are_what_a_full_search_finds() {
             assert!(neighbour.row.event_id.starts_with('b'));
         }
     }
-    let empty = at(START_MS + 9 * DAY_MS)..at(START_MS + 10 * DAY_MS);
-    let nothing = monitored.exemplars(&Baseline::Whole, &empty, 12, 3).unwrap();
     assert_eq!((nothing.cluster, nothing.exemplars.len()), (None, 0));
 }
 
@@ -88,7 +113,10 @@ fn the_map_turns_the_baseline_onto_its_widest_directions() {
         .map(|i| {
             let (x, y) = (along(i), if i % 2 == 0 { 0.5 } else { -0.5 });
             Event {
-                embedding: [(0.6 * x - 0.8 * y) as f32 + 7.0, (0.8 * x + 0.6 * y) as f32 - 2.0],
+                embedding: [
+                    (0.6 * x - 0.8 * y) as f32 + 7.0,
+                    (0.8 * x + 0.6 * y) as f32 - 2.0,
+                ],
                 ..Event::new(format!("b{i:05}"), 0, 0)
             }
         })
@@ -110,7 +138,11 @@ fn the_map_turns_the_baseline_onto_its_widest_directions() {
     let map = monitored.map(&Baseline::Whole, &windows).unwrap();
     let variance = (1_000.0_f64 * 1_000.0 - 1.0) / 12.0 / 100.0;
     let share = variance / (variance + 0.25);
-    assert!((map.explained[0] - share).abs() < 1e-4, "{:?}", map.explained);
+    assert!(
+        (map.explained[0] - share).abs() < 1e-4,
+        "{:?}",
+        map.explained
+    );
     assert!((map.explained[0] + map.explained[1] - 1.0).abs() < 1e-12);
     assert_eq!(map.baseline.len(), BASELINE_POINTS);
     for point in &map.baseline {
@@ -118,11 +150,21 @@ fn the_map_turns_the_baseline_onto_its_widest_directions() {
         assert!((point.x - along(i)).abs() < 0.05, "{point:?}");
         assert!((point.y.abs() - 0.5).abs() < 0.05, "{point:?}");
     }
-    assert_eq!(map.windows.iter().map(Vec::len).collect::<Vec<_>>(), [WINDOW_POINTS, 0]);
-    assert!((map.windows[0][0].x - 5.0).abs() < 0.05, "{:?}", map.windows[0][0]);
+    assert_eq!(
+        map.windows.iter().map(Vec::len).collect::<Vec<_>>(),
+        [WINDOW_POINTS, 0]
+    );
+    assert!(
+        (map.windows[0][0].x - 5.0).abs() < 0.05,
+        "{:?}",
+        map.windows[0][0]
+    );
 
     // Another process, with its files read in another order by other threads, draws the same.
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(1)
+        .build()
+        .unwrap();
     let again = pool.install(|| {
         let again = Monitored::open(folder.path(), PROJECT, MODEL).unwrap();
         again.map(&Baseline::Whole, &windows).unwrap()

@@ -101,7 +101,11 @@ pub fn clustered(prefix: &str, counts: &[usize], ms: i64) -> Vec<Event> {
     let mut events = Vec::new();
     for (cluster, count) in counts.iter().enumerate() {
         for i in 0..*count {
-            events.push(Event::new(format!("{prefix}-{cluster}-{i:04}"), cluster, ms));
+            events.push(Event::new(
+                format!("{prefix}-{cluster}-{i:04}"),
+                cluster,
+                ms,
+            ));
         }
     }
     events

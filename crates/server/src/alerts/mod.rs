@@ -5,7 +5,6 @@
 //! | [`rule`] | [`Rule`] and its [`Terms`]: what a rule is, and which ones are refused |
 //! | [`evaluate`] | rules against bins |
 //! | [`record`] | [`Record`]: an alert that was raised |
-//! | `filter` | which rules a list is asked for |
 //! | `routes` | `/v3/alert-rules` and `/v2/alert-configs/{id}/records` |
 //!
 //! Rules are held against every bin that is over after each change of rows, when a rule is made or changed, and when
@@ -25,7 +24,6 @@ pub mod evaluate;
 pub mod record;
 pub mod rule;
 
-mod filter;
 mod routes;
 
 pub use evaluate::evaluate;

@@ -5,15 +5,14 @@ use axum::extract::{Path, Query, State};
 use axum::routing::get;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use uuid::Uuid;
 
-use super::filter::Filter;
 use super::rule::{Multipliers, Rule, Terms};
 use super::{ALERT_RULE, change, create, delete, evaluate_model, records, rule};
 use crate::App;
 use crate::app::Payload;
-use crate::envelope::{Answer, ApiError, Page, normal, paginated};
+use crate::envelope::{Answer, ApiError, normal};
 use crate::queries::{read, times};
+use crate::v3::{List, id};
 
 /// All of them, behind the token.
 pub fn routes() -> Router<App> {
@@ -30,35 +29,6 @@ pub fn routes() -> Router<App> {
         .route("/v2/alert-configs/{id}/records", get(of_rule))
 }
 
-/// What a list is asked with.
-#[derive(Debug, Deserialize)]
-struct Listing {
-    filter: Option<String>,
-    ordering: Option<String>,
-    offset: Option<usize>,
-    limit: Option<usize>,
-}
-
-impl Listing {
-    fn page(&self, mut items: Vec<Value>) -> Page {
-        if self
-            .ordering
-            .as_deref()
-            .is_some_and(|ordering| ordering.starts_with('-'))
-        {
-            items.reverse();
-        }
-        let offset = self.offset.unwrap_or(0);
-        let limit = self.limit.unwrap_or(50).max(1);
-        Page {
-            total: items.len(),
-            items: items.into_iter().skip(offset).take(limit).collect(),
-            offset,
-            limit,
-        }
-    }
-}
-
 async fn add(State(app): State<App>, Payload(body): Payload) -> Answer {
     app.blocking(move |app| {
         let terms: Terms = read(body)?;
@@ -68,25 +38,21 @@ async fn add(State(app): State<App>, Payload(body): Payload) -> Answer {
     .await
 }
 
-async fn list(State(app): State<App>, Query(listing): Query<Listing>) -> Answer {
+async fn list(State(app): State<App>, list: List) -> Answer {
     app.blocking(move |app| {
-        let filter = listing.filter.as_deref().map(Filter::read).transpose()?;
-        let items = app.catalog.read(|documents| {
+        let objects = app.catalog.read(|documents| {
             let rules: Vec<Rule> = documents.list(ALERT_RULE)?;
-            let wanted = |rule: &&Rule| filter.as_ref().is_none_or(|filter| filter.takes(rule));
-            let objects = rules
-                .iter()
-                .filter(wanted)
-                .map(|rule| rule.object(documents));
+            let objects = rules.iter().map(|rule| rule.object(documents));
             objects.collect::<Answer<Vec<Value>>>()
         })?;
-        Ok(paginated(listing.page(items)))
+        Ok(list.page(objects))
     })
     .await
 }
 
-async fn one(State(app): State<App>, Path(id): Path<Uuid>) -> Answer {
+async fn one(State(app): State<App>, Path(rule_id): Path<String>) -> Answer {
     app.blocking(move |app| {
+        let id = id(&rule_id, "Alert rule")?;
         let found = app.catalog.read(|documents| rule(documents, id))?;
         object(app, &found)
     })
@@ -114,8 +80,9 @@ where
     T::deserialize(deserializer).map(Some)
 }
 
-async fn update(State(app): State<App>, Path(id): Path<Uuid>, Payload(body): Payload) -> Answer {
+async fn update(State(app): State<App>, Path(rule_id): Path<String>, Payload(body): Payload) -> Answer {
     app.blocking(move |app| {
+        let id = id(&rule_id, "Alert rule")?;
         let update: Update = read(body)?;
         let changed = change(app, id, |mut terms| {
             terms.critical_threshold = update
@@ -132,24 +99,27 @@ async fn update(State(app): State<App>, Path(id): Path<Uuid>, Payload(body): Pay
     .await
 }
 
-async fn remove(State(app): State<App>, Path(id): Path<Uuid>) -> Answer {
+async fn remove(State(app): State<App>, Path(rule_id): Path<String>) -> Answer {
     app.blocking(move |app| {
+        let id = id(&rule_id, "Alert rule")?;
         delete(app, id)?;
         Ok(normal(json!({})))
     })
     .await
 }
 
-async fn notification(State(app): State<App>, Path(id): Path<Uuid>) -> Answer {
+async fn notification(State(app): State<App>, Path(rule_id): Path<String>) -> Answer {
     app.blocking(move |app| {
+        let id = id(&rule_id, "Alert rule")?;
         let found = app.catalog.read(|documents| rule(documents, id))?;
         Ok(normal(found.notification))
     })
     .await
 }
 
-async fn notify(State(app): State<App>, Path(id): Path<Uuid>, Payload(body): Payload) -> Answer {
+async fn notify(State(app): State<App>, Path(rule_id): Path<String>, Payload(body): Payload) -> Answer {
     app.blocking(move |app| {
+        let id = id(&rule_id, "Alert rule")?;
         let Value::Object(news) = body else {
             return Err(ApiError::bad_request("the body is not a JSON object"));
         };
@@ -178,11 +148,12 @@ struct Between {
 
 async fn of_rule(
     State(app): State<App>,
-    Path(id): Path<Uuid>,
+    Path(rule_id): Path<String>,
     Query(between): Query<Between>,
-    Query(listing): Query<Listing>,
+    list: List,
 ) -> Answer {
     app.blocking(move |app| {
+        let id = id(&rule_id, "Alert rule")?;
         let read = |text: &Option<String>| {
             let moment = text.as_deref().map(|text| {
                 times::text_moment(text)
@@ -203,7 +174,7 @@ async fn of_rule(
         let items = numbered
             .map(|(record, number)| record.object(number))
             .collect();
-        Ok(paginated(listing.page(items)))
+        Ok(list.page(items))
     })
     .await
 }

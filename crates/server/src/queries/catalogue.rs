@@ -4,16 +4,17 @@ use axum::extract::{Path, State};
 use driftline_metrics::column::column_id;
 use driftline_metrics::{Column, Metric, MetricGroup};
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use super::column_name;
 use crate::App;
 use crate::envelope::{Answer, normal};
 use crate::objects;
+use crate::v3::id;
 
 /// Answers the metrics, each with the ids of the columns that it can be measured of, and the columns.
-pub async fn answer(State(app): State<App>, Path(id): Path<Uuid>) -> Answer {
+pub async fn answer(State(app): State<App>, Path(model): Path<String>) -> Answer {
     app.blocking(move |app| {
+        let id = id(&model, "Model")?;
         let model = app
             .catalog
             .read(|documents| objects::model(documents, id))?;

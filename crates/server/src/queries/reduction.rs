@@ -12,6 +12,7 @@ use crate::App;
 use crate::app::Payload;
 use crate::envelope::{Answer, normal};
 use crate::objects;
+use crate::v3::id;
 
 #[derive(Deserialize)]
 struct Request {
@@ -24,10 +25,11 @@ struct Request {
 /// Fiddler draws UMAP, which has no meaning of its own for distances; `method` says that this is PCA.
 pub async fn answer(
     State(app): State<App>,
-    Path(id): Path<Uuid>,
+    Path(model): Path<String>,
     Payload(body): Payload,
 ) -> Answer {
     app.blocking(move |app| {
+        let id = id(&model, "Model")?;
         let request: Request = read(body)?;
         let (model, baseline) = app.catalog.read(|documents| {
             let model = objects::model(documents, id)?;
