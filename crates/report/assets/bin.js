@@ -39,7 +39,7 @@ function clusters(host, model, bin) {
 /** The two sides of a comparison. */
 const both = (first, second, model) => {
   const small = (part) => s('svg', { width: 14, height: 14, 'aria-hidden': 'true' }, part);
-  return h('ul', { class: 'legend' }, h('li', {}, small(first), `baseline ${model.baseline}`), h('li', {}, small(second), `this ${model.size}`));
+  return h('ul', { class: 'legend' }, h('li', {}, small(first), model.baseline === 'baseline' ? 'baseline' : `baseline ${model.baseline}`), h('li', {}, small(second), `this ${model.size}`));
 };
 
 /** Rows of the baseline and of the bin on the plane in which the baseline spreads most. */

@@ -3,6 +3,8 @@
 const state = { project: null, model: null, baseline: null, size: 'day', statistic: 'jsd', at: null };
 let shown = null;
 let asked = 0;
+/** Draws again what is as wide as its place. */
+let redraw = () => {};
 
 const timeline = new Timeline(byId('timeline'), (i) => choose(i));
 
@@ -137,7 +139,8 @@ async function choose(i) {
     ...(bin.jsd === null ? [] : [`JSD ${number(bin.jsd)}, ${times(bin.jsd, bin.noise_floor)} the noise floor of ${number(bin.noise_floor)}`, `PSI ${number(bin.psi)}`]),
     ...(bin.accuracy === null ? [] : [`accuracy ${percent(bin.accuracy)}`])];
   byId('chosen-facts').replaceChildren(bin.jsd === null ? '' : verdictOf(bin.drifted), ` · ${facts.join(' · ')}`);
-  clusters(byId('clusters'), model, bin);
+  redraw = () => clusters(byId('clusters'), model, bin);
+  redraw();
   const wanted = { project: model.project, model: model.model, baseline: model.baseline, size: model.size, start: bin.start };
   const current = () => shown === model && state.at === bin.start;
   // Holding an arrow key passes over bins without asking for each.
@@ -147,7 +150,11 @@ async function choose(i) {
     const detail = await source.bin(wanted);
     if (!current()) return;
     show('content');
-    map(byId('map'), model, detail, bin);
+    redraw = () => {
+      clusters(byId('clusters'), model, bin);
+      map(byId('map'), model, detail, bin);
+    };
+    redraw();
     images(byId('images'), model, detail);
   });
 }
@@ -166,6 +173,8 @@ byId('statistic').addEventListener('change', (event) => {
 });
 byId('pickers').addEventListener('submit', (event) => event.preventDefault());
 byId('csv').addEventListener('click', () => download(shown));
+
+addEventListener('resize', () => redraw());
 
 token.get();
 recall();
