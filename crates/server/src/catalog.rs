@@ -212,6 +212,15 @@ impl Documents<'_> {
         rows.map(|body| parsed(&body.map_err(database)?)).collect()
     }
 
+    /// Takes the key from the document that has it, if one does, so that another may have it.
+    pub fn release_key(&self, kind: Kind, key: &str) -> Answer<()> {
+        let sql = "UPDATE document SET key = NULL WHERE kind = ?1 AND key = ?2";
+        self.connection
+            .execute(sql, [kind.0, key])
+            .map_err(database)?;
+        Ok(())
+    }
+
     /// Removes a document and says whether it was there.
     pub fn delete(&self, kind: Kind, id: Uuid) -> Answer<bool> {
         let sql = "DELETE FROM document WHERE kind = ?1 AND id = ?2";

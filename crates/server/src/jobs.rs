@@ -15,9 +15,11 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::App;
+use crate::alerts;
 use crate::catalog::{Documents, Kind};
 use crate::envelope::{Answer, ApiError};
 use crate::ingest::Work;
+use crate::objects;
 use crate::observe::Outcome;
 
 /// Jobs, which outlive their work.
@@ -100,8 +102,19 @@ pub fn submit(
         }
         return Ok(job);
     }
+    submit_as(documents, Uuid::new_v4(), name, key, work)
+}
+
+/// Accepts a job whose id was chosen before; its key must be free.
+pub(crate) fn submit_as(
+    documents: &Documents<'_>,
+    id: Uuid,
+    name: &str,
+    key: Option<&str>,
+    work: &Work,
+) -> Answer<Job> {
     let job = Job {
-        id: Uuid::new_v4(),
+        id,
         name: name.to_owned(),
         status: Status::Pending,
         progress: 0.0,
@@ -180,6 +193,9 @@ pub(crate) fn start(app: App) -> io::Result<Worker> {
     let thread = std::thread::Builder::new().name("jobs".to_owned());
     thread
         .spawn(move || {
+            if let Err(error) = objects::complete(&app) {
+                tracing::error!(message = error.message, "the store does not have every model");
+            }
             while !app.jobs.stopped() {
                 match app.catalog.read(|documents| documents.next_work()) {
                     Ok(Some((id, work))) => run(&app, id, &work),
@@ -204,8 +220,8 @@ fn run(app: &App, id: Uuid, work: &Work) {
         let passing = |error: &ApiError| error.status.as_u16() == 503;
         let outcome: Answer<()> = match outcome {
             Err(error) if passing(&error) && tries < TRIES => Err(error),
-            outcome => match finish(app, id, outcome) {
-                Ok(()) => return,
+            outcome => match finish(app, id, work, outcome) {
+                Ok(()) => return watch(app, work),
                 // The work was done; doing it again, until that can be written down, changes nothing.
                 Err(error) => Err(error),
             },
@@ -224,6 +240,17 @@ fn run(app: &App, id: Uuid, work: &Work) {
     }
 }
 
+/// Holds alert rules against the rows that changed. What fails here is done when records are asked for.
+fn watch(app: &App, work: &Work) {
+    let Some(model) = work.changes() else {
+        return;
+    };
+    let watched = catch_unwind(AssertUnwindSafe(|| alerts::evaluate_model(app, model)));
+    if !matches!(watched, Ok(Ok(()))) {
+        tracing::warn!(%model, "alert rules could not be held against new rows");
+    }
+}
+
 fn attempt(app: &App, id: Uuid, work: &Work) -> Answer<()> {
     let job = app.catalog.change(|documents| {
         let mut job: Job = documents
@@ -238,7 +265,7 @@ fn attempt(app: &App, id: Uuid, work: &Work) -> Answer<()> {
         .unwrap_or_else(|_| Err(ApiError::internal("a job panicked")))
 }
 
-fn finish(app: &App, id: Uuid, outcome: Answer<()>) -> Answer<()> {
+fn finish(app: &App, id: Uuid, work: &Work, outcome: Answer<()>) -> Answer<()> {
     let status = app.catalog.change(|documents| {
         documents.dequeue(id)?;
         let Some(mut job) = documents.get::<Job>(JOB, id)? else {
@@ -257,6 +284,14 @@ fn finish(app: &App, id: Uuid, outcome: Answer<()>) -> Answer<()> {
         Ok(job.status)
     })?;
     tracing::info!(job = %id, ?status, "a job is finished");
+    if status == Status::Success {
+        for file in work.spent() {
+            // What is left behind is removed when it is old.
+            if let Err(error) = app.uploads.remove(file) {
+                tracing::warn!(%file, message = error.message, "an upload stays behind");
+            }
+        }
+    }
     let status = format!("{status:?}").to_lowercase();
     app.observed.jobs.get_or_create(&Outcome { status }).inc();
     Ok(())

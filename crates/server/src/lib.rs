@@ -20,6 +20,7 @@
 //! | [`uploads`] | files on their way in |
 //! | [`jobs`] | the durable queue and its one worker |
 //! | [`model`] | a model as the server knows it, whichever client made it |
+//! | [`objects`] | projects, models, environments and baselines, as the catalog keeps them |
 //! | [`ingest`] | uploaded bytes to rows of the store |
 //! | [`v3`] | routes of `fiddler-client` 3 |
 //! | [`legacy`] | routes of `fiddler-client` 1 and 2 |
@@ -37,6 +38,7 @@ pub mod jobs;
 pub mod legacy;
 pub mod limits;
 pub mod model;
+pub mod objects;
 pub mod observe;
 pub mod page;
 pub mod queries;

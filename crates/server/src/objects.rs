@@ -10,8 +10,11 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::App;
+use crate::alerts;
 use crate::catalog::{Documents, Kind};
 use crate::envelope::{Answer, ApiError};
+use crate::ingest::Work;
+use crate::jobs::{self, Job};
 use crate::model::Monitored;
 
 /// Projects; the key is the name.
@@ -400,6 +403,61 @@ fn insert_environment(
     Ok(environment)
 }
 
+/// Makes the folder of a model that was just added; if that fails, the model is not there either.
+pub(crate) fn make_folder(app: &App, model: &Model) -> Answer<()> {
+    if let Err(error) = model.sink(app, BASELINE.0) {
+        app.change(|documents| forget_model(documents, model.id))?;
+        return Err(error);
+    }
+    Ok(())
+}
+
+/// Makes the folders that models of the catalog lack, as after a crash.
+pub(crate) fn complete(app: &App) -> Answer<()> {
+    discover(app)?;
+    for model in app.catalog.read(models)? {
+        match model.open(app) {
+            Err(error) if error.status.as_u16() == 404 && model.origin != Origin::Local => {
+                model.sink(app, BASELINE.0)?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Marks a model as deleted and accepts the job that removes it. Asked again, it is the same job.
+///
+/// # Errors
+/// 404 without such a model.
+pub fn delete_model(documents: &Documents<'_>, id: Uuid) -> Answer<Job> {
+    let model: Option<Model> = documents.get(MODEL, id)?;
+    let mut model = model.ok_or_else(|| ApiError::not_found("Model"))?;
+    if !model.deleting {
+        model.deleting = true;
+        documents.replace(MODEL, id, &model)?;
+    }
+    let key = format!("delete/{id}");
+    jobs::submit(documents, "Delete model", Some(&key), &Work::DeleteModel { model: id })
+}
+
+/// Marks a project and its models as deleted and accepts the jobs that remove them.
+///
+/// # Errors
+/// 404 without such a project.
+pub fn delete_project(documents: &Documents<'_>, id: Uuid) -> Answer<()> {
+    let mut project = project(documents, id)?;
+    for model in models(documents)? {
+        if model.project == id {
+            delete_model(documents, model.id)?;
+        }
+    }
+    project.deleting = true;
+    documents.replace(PROJECT, id, &project)?;
+    jobs::submit(documents, "Delete project", None, &Work::DeleteProject { project: id })?;
+    Ok(())
+}
+
 /// Removes a model and what belongs to it from the catalog; its folder is removed before.
 pub(crate) fn forget_model(documents: &Documents<'_>, model: Uuid) -> Answer<()> {
     for environment in environments(documents, model)? {
@@ -408,6 +466,7 @@ pub(crate) fn forget_model(documents: &Documents<'_>, model: Uuid) -> Answer<()>
     for baseline in baselines(documents, model)? {
         documents.delete(BASELINE, baseline.id)?;
     }
+    alerts::forget_model(documents, model)?;
     documents.delete(MODEL, model)?;
     Ok(())
 }
@@ -430,6 +489,21 @@ pub fn discover(app: &App) -> Answer<()> {
         let name = (model.project_name.clone(), model.folder.clone());
         if model.origin == Origin::Local && !there.contains(&name) {
             app.change(|documents| forget_model(documents, model.id))?;
+        }
+    }
+    Ok(())
+}
+
+/// Adds the environments and baselines of a model that are in its rows only, as `driftline run` leaves them.
+pub(crate) fn discover_environments(app: &App, model: &Model) -> Answer<()> {
+    if model.origin != Origin::Local {
+        return Ok(());
+    }
+    let there = app.counts.with(app, model, |counted| Ok(counted.environments()))?;
+    let known = app.catalog.read(|documents| environments(documents, model.id))?;
+    for name in there.into_keys() {
+        if !known.iter().any(|environment| environment.name == name) {
+            app.change(|documents| ensure_baseline(documents, model, &name))?;
         }
     }
     Ok(())

@@ -1,8 +1,9 @@
 //! The server itself: binds, runs, stops.
 
+use std::fs::File;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -89,6 +90,8 @@ pub struct Server {
     app: App,
     listener: TcpListener,
     address: SocketAddr,
+    /// One server has a store: two workers would take the same jobs. The lock ends with the process.
+    lock: File,
     new_token: Option<String>,
 }
 
@@ -102,6 +105,7 @@ impl Server {
         let pictures = Pictures::new(&config.images)?;
         let folder = config.store.join(FOLDER);
         create_folder(&folder)?;
+        let lock = lock(&folder.join("server.lock"))?;
         let catalog = Catalog::open(&folder.join("server.db"))?;
         let uploads = Uploads::open(&folder.join("uploads"))?;
         let (token, new_token) = Token::settle(config.token.as_deref(), &catalog)
@@ -134,6 +138,7 @@ impl Server {
             app,
             listener,
             address,
+            lock,
             new_token,
         })
     }
@@ -171,8 +176,24 @@ impl Server {
         // What is left of the running job is done again at the next start.
         worker.join_within(stop);
         runtime.shutdown_timeout(stop);
+        drop(self.lock);
         Ok(())
     }
+}
+
+fn lock(path: &Path) -> Result<File> {
+    let file = File::create(path).map_err(|e| Error::io("lock the store for a server", path, e))?;
+    file.try_lock().map_err(|cause| {
+        Error::new(
+            ErrorKind::Resource,
+            "lock the store for a server",
+            "another server has this store",
+        )
+        .with("file", path.display())
+        .because(cause)
+        .remedy("stop it, or give another --store")
+    })?;
+    Ok(file)
 }
 
 async fn accept(app: &App, listener: &tokio::net::TcpListener, shutdown: &Shutdown) {

@@ -162,6 +162,11 @@ impl Incoming {
         })
     }
 
+    /// Makes it a part of the file `id` after all.
+    pub(crate) fn become_part(&mut self, app: &App, id: Uuid, number: u32) {
+        self.place = app.uploads.part(id, number);
+    }
+
     /// Adds bytes.
     ///
     /// # Errors

@@ -1,0 +1,89 @@
+//! Environments.
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::routing::get;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{List, id, views};
+use crate::App;
+use crate::envelope::{Answer, ApiError, normal};
+use crate::objects::{self, ENVIRONMENT, Environment, EnvironmentKind, Model};
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/v3/environments", get(list))
+        .route("/v3/environments/{id}", get(one))
+        .route("/v3/models/{id}/environments", get(of_model))
+}
+
+async fn list(State(app): State<App>, list: List) -> Answer {
+    app.blocking(move |app| {
+        objects::discover(app)?;
+        let mut items = Vec::new();
+        for model in app.catalog.read(objects::models)? {
+            items.extend(objects_of(app, &model)?);
+        }
+        Ok(list.page(items))
+    })
+    .await
+}
+
+async fn of_model(State(app): State<App>, Path(text): Path<String>, list: List) -> Answer {
+    app.blocking(move |app| {
+        let id = id(&text, "Model")?;
+        let model = app.catalog.read(|documents| objects::model(documents, id))?;
+        let mut items = objects_of(app, &model)?;
+        if let Some(kind) = &list.kind {
+            items.retain(|item| item["type"] == kind.as_str());
+        }
+        Ok(list.page(items))
+    })
+    .await
+}
+
+async fn one(State(app): State<App>, Path(text): Path<String>) -> Answer {
+    app.blocking(move |app| {
+        let id = id(&text, "Environment")?;
+        let (environment, model) = app.catalog.read(|documents| {
+            let found: Option<Environment> = documents.get(ENVIRONMENT, id)?;
+            let environment = found.ok_or_else(|| ApiError::not_found("Environment"))?;
+            let model = objects::model(documents, environment.model)?;
+            Ok((environment, model))
+        })?;
+        Ok(normal(views::environment(&environment, &model, rows(app, &model, &environment)?)))
+    })
+    .await
+}
+
+fn objects_of(app: &App, model: &Model) -> Answer<Vec<Value>> {
+    objects::discover_environments(app, model)?;
+    let environments = app
+        .catalog
+        .read(|documents| objects::environments(documents, model.id))?;
+    environments
+        .iter()
+        .map(|environment| {
+            let rows = rows(app, model, environment)?;
+            Ok(views::environment(environment, model, rows))
+        })
+        .collect()
+}
+
+/// Rows of a pre-production environment; those of production are not counted here.
+pub(super) fn rows(app: &App, model: &Model, environment: &Environment) -> Answer<Option<u64>> {
+    if environment.kind == EnvironmentKind::Production {
+        return Ok(None);
+    }
+    let counts = app.counts.with(app, model, |counted| Ok(counted.environments()))?;
+    Ok(Some(counts.get(&environment.name).copied().unwrap_or(0)))
+}
+
+/// The environment with this id, of this model.
+pub(super) fn of(app: &App, model: &Model, id: Uuid) -> Answer<Environment> {
+    let found: Option<Environment> = app.catalog.read(|documents| documents.get(ENVIRONMENT, id))?;
+    found
+        .filter(|environment| environment.model == model.id)
+        .ok_or_else(|| ApiError::not_found("Environment"))
+}
