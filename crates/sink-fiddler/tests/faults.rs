@@ -300,7 +300,7 @@ fn what_passes_is_repeated_until_it_has_passed() {
     let garbage = Fault::Answer(200, vec![], "{\"data\": {\"id\"".to_owned());
     let html = vec![("content-type", "text/html".to_owned())];
     let gateway = Fault::Answer(502, html, "<html>Bad gateway</html>".to_owned());
-    for fault in [
+    let faults = [
         Fault::Drop,
         Fault::LoseAnswer,
         Fault::HalfAnswer,
@@ -309,26 +309,34 @@ fn what_passes_is_repeated_until_it_has_passed() {
         Fault::status(429),
         gateway,
         garbage,
-    ] {
-        for (method, path) in [
-            ("POST", "/v3/files/upload"),
-            ("POST", "/v3/model-factory"),
-            ("POST", "/v3/models"),
-            ("GET", "/v3/jobs"),
-        ] {
-            let (fake, place) = (Fake::start(), Place::new());
-            let mut sink = place.sink(&fake.url, json!({})).unwrap();
-            fake.fail(2, method, path, fault.clone());
-            publish(&mut sink, 20).unwrap_or_else(|e| panic!("{fault:?} {path}: {e}"));
-            assert_each_once(&fake, 20);
-            assert_eq!(place.status(), (0, 0));
-            let retried = fake.requests();
-            let retried = retried
-                .iter()
-                .filter(|request| request.headers.contains_key("x-fiddler-client-retry"));
-            assert!(retried.count() >= 2);
+    ];
+    // Mostly waits, so all at once.
+    std::thread::scope(|scope| {
+        for fault in &faults {
+            for (method, path) in [
+                ("POST", "/v3/files/upload"),
+                ("POST", "/v3/model-factory"),
+                ("POST", "/v3/models"),
+                ("GET", "/v3/jobs"),
+            ] {
+                scope.spawn(move || assert_repeated(method, path, fault));
+            }
         }
-    }
+    });
+}
+
+fn assert_repeated(method: &'static str, path: &'static str, fault: &Fault) {
+    let (fake, place) = (Fake::start(), Place::new());
+    let mut sink = place.sink(&fake.url, json!({})).unwrap();
+    fake.fail(2, method, path, fault.clone());
+    publish(&mut sink, 20).unwrap_or_else(|e| panic!("{fault:?} {path}: {e}"));
+    assert_each_once(&fake, 20);
+    assert_eq!(place.status(), (0, 0));
+    let requests = fake.requests();
+    let repeated = requests
+        .iter()
+        .filter(|request| request.headers.contains_key("x-fiddler-client-retry"));
+    assert!(repeated.count() >= 2);
 }
 
 #[test]
