@@ -79,7 +79,7 @@ function figure(row, where) {
   const wrong = row.target !== null && row.prediction !== null && row.target !== row.prediction;
   const said = row.target === null ? `predicted ${prediction}` : `${row.target}, predicted ${prediction}`;
   const place = h('div', { class: 'placeholder' }, row.url || 'no image_url');
-  const shown = h('figure', {}, place, h('figcaption', {}, wrong ? `${row.target} ≠ ${prediction}` : prediction, h('span', {}, where)));
+  const shown = h('figure', {}, place, h('figcaption', {}, wrong ? said : prediction, h('span', {}, where)));
   if (row.pictured) {
     source.picture(row.url).then((address) => address
       && place.replaceWith(h('img', { src: address, alt: `${where}: ${said}`, title: row.url, loading: 'lazy' })));

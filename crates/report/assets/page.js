@@ -120,6 +120,7 @@ async function load() {
   show('content');
   byId('verdict').replaceChildren(h('h2', { id: 'verdict-text' }, sign(model.verdict.drifted), model.verdict.text), windows(model));
   alerts(byId('alerts'), model);
+  numbers(byId('table'), model);
   byId('about').textContent = [source.about, ...model.damaged].join(' ');
   const at = model.bins.findIndex((bin) => bin.start === state.at);
   await choose(at >= 0 ? at : model.bins.length - 1);
@@ -133,7 +134,7 @@ async function choose(i) {
   remember();
   timeline.show(model, state.statistic, i);
   byId('legend').replaceChildren(...legend(state.statistic, model));
-  numbers(byId('table'), model, i);
+  markRow(byId('table'), i);
   byId('chosen-title').textContent = binName(bin.start, model.size);
   const facts = [bin.windows.join(', '), plural(bin.rows, 'event'),
     ...(bin.jsd === null ? [] : [`JSD ${number(bin.jsd)}, ${times(bin.jsd, bin.noise_floor)} the noise floor of ${number(bin.noise_floor)}`, `PSI ${number(bin.psi)}`]),

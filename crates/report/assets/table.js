@@ -12,24 +12,33 @@ const COLUMNS = [
 ];
 
 /** A table: `columns` are names, `text` those that are aligned as words; the first cell of a row is its heading. */
-function table(node, caption, columns, text, rows, now = -1) {
+function table(node, caption, columns, text, rows) {
   const kind = (i) => ({ class: text.includes(i) ? 'text' : null });
   node.replaceChildren(
     h('caption', { class: 'unseen' }, caption),
     h('thead', {}, h('tr', {}, columns.map((name, i) => h('th', { scope: 'col', ...kind(i) }, name)))),
-    h('tbody', {}, rows.map((row, at) => h('tr', at === now ? { class: 'now', 'aria-current': 'true' } : {}, row.map((cell, i) => (i === 0
+    h('tbody', {}, rows.map((row) => h('tr', {}, row.map((cell, i) => (i === 0
       ? h('th', { scope: 'row', ...kind(i) }, cell)
       : h('td', kind(i), cell)))))));
   return node;
 }
 
-/** Every bin, the chosen one marked. */
-function numbers(node, model, chosen) {
+/** Every bin. */
+function numbers(node, model) {
   const start = (bin) => (model.size === 'hour' ? iso(bin.start).slice(0, 16).replace('T', ' ') : iso(bin.start).slice(0, 10));
   table(node, `Drift of ${model.model} by ${model.size}, against ${model.baseline}`,
     [model.size, 'window', 'events', 'JSD', 'noise floor', 'JSD / floor', 'PSI', 'accuracy', 'verdict'], [0, 1, 8],
     model.bins.map((bin) => [start(bin), bin.windows.join(', '), whole(bin.rows), number(bin.jsd), number(bin.noise_floor),
-      bin.jsd === null ? '–' : times(bin.jsd, bin.noise_floor), number(bin.psi), percent(bin.accuracy), bin.jsd === null ? '–' : verdictOf(bin.drifted)]), chosen);
+      bin.jsd === null ? '–' : times(bin.jsd, bin.noise_floor), number(bin.psi), percent(bin.accuracy), bin.jsd === null ? '–' : verdictOf(bin.drifted)]));
+}
+
+/** Marks the row of the chosen bin. */
+function markRow(node, chosen) {
+  node.querySelector('tr.now')?.removeAttribute('aria-current');
+  node.querySelector('tr.now')?.classList.remove('now');
+  const row = node.tBodies[0].rows[chosen];
+  row.classList.add('now');
+  row.setAttribute('aria-current', 'true');
 }
 
 /** A comma-separated file; a cell that a spreadsheet would take for a formula begins with an apostrophe. */

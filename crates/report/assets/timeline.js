@@ -136,7 +136,10 @@ class Timeline {
       if (bin[statistic] === null) return;
       const [from, to] = [xs[i] - slot / 2, xs[i] + slot / 2];
       floors += `M${from} ${area.bottom}V${y(floor(bin))}H${to}V${area.bottom}z`;
-      if (limit(bin) !== null) limits += `M${from} ${y(limit(bin))}H${to}`;
+      if (limit(bin) === null) return;
+      // One line where bins touch, so that its dashes can be seen.
+      const joined = i > 0 && bins[i - 1][statistic] !== null && xs[i] - xs[i - 1] < 1.1 * slot;
+      limits += `${joined ? 'V' : `M${from} `}${y(limit(bin))}H${to}`;
     });
     picture.append(s('path', { class: 'floor', d: floors }), s('path', { class: 'limit', d: limits }));
     for (const run of runs(bins)) {
