@@ -1,5 +1,6 @@
 // The page: what is chosen, what is asked for, what is shown.
 
+const SIZES = ['hour', 'day', 'week', 'month'];
 const state = { project: null, model: null, baseline: null, size: 'day', statistic: 'jsd', at: null };
 let shown = null;
 let asked = 0;
@@ -23,6 +24,7 @@ function recall() {
   for (const [name, value] of new URLSearchParams(location.hash.slice(1))) if (name in state) state[name] = value;
   if (state.at !== null) state.at = Number(state.at);
   if (!(state.statistic in STATISTICS)) state.statistic = 'jsd';
+  if (!SIZES.includes(state.size)) state.size = 'day';
 }
 
 const SECTIONS = ['problem', 'token', 'empty', 'content'];
@@ -102,7 +104,11 @@ async function load() {
   else byId('status').textContent = 'Loading…';
   const wanted = { project: state.project, model: state.model, size: state.size };
   if (state.baseline !== null) wanted.baseline = state.baseline;
-  const model = await source.model(wanted);
+  const model = await source.model(wanted).catch((error) => {
+    if (error.status !== 404 || state.baseline === null) throw error;
+    // A link may name a baseline that is gone.
+    return source.model({ project: state.project, model: state.model, size: state.size });
+  });
   // Something else was chosen meanwhile.
   if (number !== asked) return;
   shown = model;
