@@ -1,11 +1,13 @@
 //! Alert rules and their records.
 
+use std::time::{Duration, Instant};
+
 use driftline_core::MonitorSink;
 use driftline_sink_local::LocalSink;
 use serde_json::{Value, json};
 
 use crate::api::{Api, close};
-use crate::store::{BASELINE, DAY_MS, DRIFTED, FEATURE, JSD, START_MS};
+use crate::store::{BASELINE, DAY_MS, DRIFTED, FEATURE, JSD, MODEL, PROJECT, START_MS};
 use crate::store::{publish_day, with_baseline};
 
 fn start(store: &std::path::Path) -> (LocalSink, Api) {
@@ -25,7 +27,9 @@ impl Api {
             "critical_threshold": 0.2, "warning_threshold": 0.1, "feature_names": [FEATURE],
             "compare_bin_delta": null, "evaluation_delay": 0, "category": null, "baseline_id": null,
         });
-        rule.as_object_mut().unwrap().extend(terms.as_object().unwrap().clone());
+        rule.as_object_mut()
+            .unwrap()
+            .extend(terms.as_object().unwrap().clone());
         rule
     }
 
@@ -36,7 +40,8 @@ impl Api {
     /// Every record of a rule.
     fn records(&self, rule: &Value) -> Vec<Value> {
         let id = rule["id"].as_str().unwrap();
-        let path = format!("/v2/alert-configs/{id}/records?start_time=2023-12-01&limit=50&offset=0");
+        let path =
+            format!("/v2/alert-configs/{id}/records?start_time=2023-12-01&limit=50&offset=0");
         match self.get(&path)["data"]["items"].take() {
             Value::Array(items) => items,
             other => panic!("{other}"),
@@ -60,7 +65,9 @@ fn a_rule_is_made_read_changed_and_deleted() {
         let rules = json!([{"field": field, "operator": operator, "value": value}]);
         let filter = json!({"condition": "AND", "rules": rules}).to_string();
         let filter: String = filter.bytes().map(|byte| format!("%{byte:02x}")).collect();
-        let list = api.get(&format!("/v3/alert-rules?filter={filter}&limit=50&offset=0"));
+        let list = api.get(&format!(
+            "/v3/alert-rules?filter={filter}&limit=50&offset=0"
+        ));
         list["data"]["total"].as_u64().unwrap()
     };
     assert_eq!(filter("model_id", "equal", &api.model), 1);
@@ -105,7 +112,7 @@ fn records_appear_once_for_each_bin_that_is_beyond_a_threshold() {
     assert_eq!(first[0]["alert_config_uuid"], rule["id"]);
     assert_eq!(api.records(&rule), first, "asking again adds nothing");
 
-    publish_day(&mut sink, 2, &[40, 60, 30, 50, 45]);
+    publish_day(&mut sink, 2, &[40, 60, 30, 50, 60]);
     let both = api.records(&rule);
     assert_eq!(both.len(), 2);
     assert_eq!(both[0], first[0]);
@@ -120,7 +127,8 @@ fn records_appear_once_for_each_bin_that_is_beyond_a_threshold() {
     let path = format!("/v2/alert-configs/{id}/records?start_time=2024-01-03%2000:00:00.0");
     assert_eq!(api.get(&path)["data"]["total"], 1);
 
-    let psi = api.add(json!({"metric_id": "psi", "critical_threshold": 99.0, "warning_threshold": null}));
+    let psi =
+        api.add(json!({"metric_id": "psi", "critical_threshold": 99.0, "warning_threshold": null}));
     assert!(api.records(&psi).is_empty());
     sink.flush().unwrap();
 }
@@ -133,8 +141,12 @@ fn every_column_changes_over_time_and_missing_days_can_be_watched() {
     let any = api.add(json!({
         "feature_names": ["__ANY__"], "critical_threshold": 0.25, "warning_threshold": null,
     }));
-    let columns: Vec<Value> = api.records(&any).iter().map(|r| r["feature_name"].clone()).collect();
-    assert_eq!(columns, [json!(FEATURE), json!(FEATURE), json!("Cat"), json!("dog")]);
+    let columns: Vec<Value> = api
+        .records(&any)
+        .iter()
+        .map(|r| r["feature_name"].clone())
+        .collect();
+    assert_eq!(columns, [FEATURE, "Cat", "dog", FEATURE]);
 
     let less = json!({
         "metric_id": "traffic", "feature_names": null, "condition": "lesser", "compare_to": "time_period",
@@ -158,12 +170,24 @@ fn rules_that_can_never_be_measured_are_refused() {
     let (_sink, api) = start(folder.path());
     for (terms, part) in [
         (json!({"metric_id": "entropy"}), "available: jsd"),
-        (json!({"feature_names": ["colour"]}), "available: image_feature"),
+        (
+            json!({"feature_names": ["colour"]}),
+            "available: image_feature",
+        ),
         (json!({"feature_names": []}), "needs a column"),
-        (json!({"metric_id": "average", "feature_names": ["target"]}), "available: Cat, dog"),
+        (
+            json!({"metric_id": "average", "feature_names": ["target"]}),
+            "available: Cat, dog",
+        ),
         (json!({"critical_threshold": null}), "critical_threshold"),
-        (json!({"threshold_type": "standard_deviation_auto_threshold"}), "auto_threshold_params"),
-        (json!({"compare_to": "time_period", "compare_bin_delta": 2}), "[1, 7, 30, 90]"),
+        (
+            json!({"threshold_type": "standard_deviation_auto_threshold"}),
+            "auto_threshold_params",
+        ),
+        (
+            json!({"compare_to": "time_period", "compare_bin_delta": 2}),
+            "[1, 7, 30, 90]",
+        ),
         (json!({"bin_size": "Year"}), "Day"),
         (json!({"name": " "}), "name"),
     ] {
@@ -172,4 +196,44 @@ fn rules_that_can_never_be_measured_are_refused() {
     }
     let unknown = api.rule(json!({"baseline_id": "00000000-0000-0000-0000-000000000000"}));
     assert_eq!(api.send("POST", "/v3/alert-rules", Some(&unknown)).0, 404);
+}
+
+#[test]
+fn rules_are_held_against_rows_when_they_come() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_sink, api) = start(folder.path());
+    api.add(json!({"critical_threshold": 0.3}));
+    // The page reads what was found before, and does not look for more.
+    let critical = || {
+        let view = api.get(&format!("/ui/model?project={PROJECT}&model={MODEL}"));
+        let alerts = view["alerts"].as_array().unwrap().clone();
+        alerts
+            .into_iter()
+            .find(|alert| alert["severity"] == "critical")
+    };
+    assert_eq!(critical(), None);
+    let bin = START_MS + 20 * DAY_MS;
+    let event = json!({
+        "event_id": "new", "timestamp": bin, "embeddings": [40.0, 0.0], "Cat": 0.75, "dog": 0.25,
+        "target": "Cat", "image_url": "", "image_number": 0, "window": "production",
+    });
+    let body = json!({
+        "source": {"events": [event], "type": "EVENTS"}, "model_id": api.model,
+        "env_type": "PRODUCTION", "env_name": null,
+    });
+    let (status, answer) = api.send("POST", "/v3/events", Some(&body));
+    assert_eq!(status, 202, "{answer}");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let alert = loop {
+        match critical() {
+            Some(alert) => break alert,
+            None => assert!(
+                Instant::now() < deadline,
+                "no rule was held against the new row"
+            ),
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    assert_eq!(alert["bin"], bin);
+    assert_eq!(alert["rule"], "embedding drift");
 }

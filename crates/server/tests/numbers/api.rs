@@ -97,7 +97,10 @@ impl Api {
     /// The body of a request with one query of days.
     pub fn queries(&self, query: Value) -> Value {
         let mut whole = json!({"query_key": "q", "model_id": self.model, "viz_type": "line"});
-        whole.as_object_mut().unwrap().extend(query.as_object().unwrap().clone());
+        whole
+            .as_object_mut()
+            .unwrap()
+            .extend(query.as_object().unwrap().clone());
         json!({
             "project_id": self.project,
             "query_type": "MONITORING",
@@ -121,6 +124,8 @@ impl Drop for Api {
 }
 
 pub fn close(found: &Value, expected: f64) {
-    let found = found.as_f64().unwrap_or_else(|| panic!("{found} is no number"));
+    let found = found
+        .as_f64()
+        .unwrap_or_else(|| panic!("{found} is no number"));
     assert!((found - expected).abs() < 1e-9, "{found} is not {expected}");
 }

@@ -44,7 +44,11 @@ fn drift_is_read_back_by_day_whatever_the_baseline() {
     let rolling = json!({"type": "ROLLING", "offset_delta": 1, "window_bin_size": "Day"});
     let rolling = api.baseline("the day before", rolling);
     let answer = drift("jsd", &rolling);
-    assert_eq!(answer["data"][0][1], Value::Null, "nothing lies before the first day");
+    assert_eq!(
+        answer["data"][0][1],
+        Value::Null,
+        "nothing lies before the first day"
+    );
     close(&answer["data"][1][1], JSD);
 }
 
@@ -57,21 +61,33 @@ fn other_metrics_and_bins_are_read_back() {
         let rows = answer["data"].as_array().unwrap();
         rows.iter().map(|row| row[1].clone()).collect()
     };
-    assert_eq!(column(json!({"metric": "traffic"})), [json!(200.0), json!(2000.0)]);
+    assert_eq!(
+        column(json!({"metric": "traffic"})),
+        [json!(200.0), json!(2000.0)]
+    );
     close(&column(json!({"metric": "accuracy"}))[0], 0.5);
     let log_loss = -(0.75_f64.ln() + 0.25_f64.ln()) / 2.0;
     close(&column(json!({"metric": "log_loss"}))[1], log_loss);
     // A column goes by its name and by its id.
     for cat in ["Cat", "cat"] {
-        close(&column(json!({"metric": "average", "columns": [cat]}))[0], 0.5);
+        close(
+            &column(json!({"metric": "average", "columns": [cat]}))[0],
+            0.5,
+        );
     }
-    assert_eq!(column(json!({"metric": "null_violation_count"})), [0.0, 0.0]);
+    assert_eq!(
+        column(json!({"metric": "null_violation_count"})),
+        [0.0, 0.0]
+    );
     let both = api.query(json!({"metric": "sum", "columns": ["Cat", "dog"]}));
     assert_eq!(both["col_names"], json!(["timestamp", "Cat", "dog"]));
     close(&both["data"][0][2], 100.0);
     let frequency = api.query(json!({"metric": "frequency", "columns": ["prediction"]}));
     assert_eq!(frequency["col_names"], json!(["timestamp", "Cat", "dog"]));
-    assert_eq!(frequency["data"][0].as_array().unwrap()[1..], [json!(100), json!(100)]);
+    assert_eq!(
+        frequency["data"][0].as_array().unwrap()[1..],
+        [json!(100), json!(100)]
+    );
     let one = json!({"metric": "frequency", "columns": ["prediction"], "categories": ["dog"]});
     assert_eq!(api.query(one)["col_names"], json!(["timestamp", "dog"]));
 
@@ -88,21 +104,33 @@ fn requests_that_name_what_is_not_there_learn_what_is() {
     let api = start(folder.path());
     let refused = |query: Value| api.refused("/v3/queries", &api.queries(query));
     let message = refused(json!({"metric": "entropy"}));
-    assert!(message.contains("available: jsd, psi, traffic"), "{message}");
+    assert!(
+        message.contains("available: jsd, psi, traffic"),
+        "{message}"
+    );
     let message = refused(json!({"metric": "jsd", "columns": ["colour"]}));
-    assert!(message.contains("available: image_feature, Cat, dog, target"), "{message}");
+    assert!(
+        message.contains("available: image_feature, Cat, dog, target"),
+        "{message}"
+    );
     let message = refused(json!({"metric": "jsd"}));
     assert!(message.contains("needs a column"), "{message}");
     let mut body = api.queries(json!({"metric": "traffic"}));
     body["filters"]["time_zone"] = json!("Asia/Tokyo");
     assert!(api.refused("/v3/queries", &body).contains("Etc/GMT"));
     body["filters"] = json!({"bin_size": "Quarter"});
-    assert!(api.refused("/v3/queries", &body).contains("Hour, Day, Week, Month"));
+    assert!(
+        api.refused("/v3/queries", &body)
+            .contains("Hour, Day, Week, Month")
+    );
     body["filters"] = json!({"time_range": {"start_time": "soon", "end_time": 0}});
     assert!(api.refused("/v3/queries", &body).contains("soon"));
     body["query_type"] = json!("EDA");
     assert!(api.refused("/v3/queries", &body).contains("MONITORING"));
-    assert!(api.refused("/v3/queries", &json!({"queries": 1})).contains("body"));
+    assert!(
+        api.refused("/v3/queries", &json!({"queries": 1}))
+            .contains("body")
+    );
     body["query_type"] = json!("MONITORING");
     body["queries"][0]["model_id"] = json!("00000000-0000-0000-0000-000000000000");
     assert_eq!(api.send("POST", "/v3/queries", Some(&body)).0, 404);
@@ -127,8 +155,14 @@ fn histograms_totals_and_the_catalogue() {
     let scores = histogram("cat");
     assert_eq!(scores["bins"].as_array().unwrap().len(), 11);
     close(&scores["bins"][0], 0.25);
-    assert_eq!(scores["production_histogram"], json!([100, 0, 0, 0, 0, 0, 0, 0, 0, 100]));
-    let nothing = api.refused("/v3/histograms", &json!({"start_time": 0, "column_id": FEATURE}));
+    assert_eq!(
+        scores["production_histogram"],
+        json!([100, 0, 0, 0, 0, 0, 0, 0, 0, 100])
+    );
+    let nothing = api.refused(
+        "/v3/histograms",
+        &json!({"start_time": 0, "column_id": FEATURE}),
+    );
     assert!(nothing.contains("model_id"), "{nothing}");
 
     let body = json!({
@@ -141,7 +175,10 @@ fn histograms_totals_and_the_catalogue() {
     let metrics = api.get(&format!("/v3/models/{}/metrics", api.model));
     let metrics = metrics["data"]["metrics"].as_array().unwrap();
     let jsd = metrics.iter().find(|metric| metric["id"] == "jsd").unwrap();
-    assert_eq!(jsd["columns"], json!(["image_feature", "cat", "dog", "target", "prediction"]));
+    assert_eq!(
+        jsd["columns"],
+        json!(["image_feature", "cat", "dog", "target", "prediction"])
+    );
     assert_eq!(jsd["type"], "drift");
     assert_eq!(jsd["requires_baseline"], true);
 }
