@@ -46,7 +46,7 @@ struct Server {
 impl Server {
     fn start(workspace: &Workspace) -> Self {
         let mut process = workspace
-            .command(["serve", "--store", "store", "--listen", "127.0.0.1:0"])
+            .command(["serve", "--store", "store", "--listen", "127.0.0.1:0", "--quiet"])
             .env("DRIFTLINE__SERVE__TOKEN", TOKEN)
             .stdout(Stdio::piped())
             .spawn()
@@ -82,7 +82,9 @@ impl Server {
     /// The drift of each day against the baseline, by the route that Fiddler has for charts.
     fn drift(&self, project: &str, model: &Value, baseline: &str, metric: &str) -> Vec<f64> {
         let model_id = model["id"].as_str().unwrap();
-        let baselines = self.list(&format!("/v3/models/{model_id}/baselines?limit=50&offset=0"));
+        let baselines = self.list(&format!(
+            "/v3/models/{model_id}/baselines?limit=50&offset=0"
+        ));
         let baseline = baselines
             .iter()
             .find(|item| item["name"] == baseline)
@@ -110,7 +112,11 @@ impl Server {
         let rows = answer["data"]["results"]["drift"]["data"].as_array();
         let rows = rows.unwrap_or_else(|| panic!("no data in {answer}"));
         rows.iter()
-            .map(|row| row[1].as_f64().unwrap_or_else(|| panic!("no number in {row}")))
+            .map(|row| {
+                row[1]
+                    .as_f64()
+                    .unwrap_or_else(|| panic!("no number in {row}"))
+            })
             .collect()
     }
 }
@@ -141,8 +147,15 @@ fn rows(workspace: &Workspace) -> Vec<[f64; 2]> {
         workspace.images(name, Split::Test, images);
         workspace.json(&["embed", name, "-o", &file, "--transform", transform]);
         let drift = workspace.json(&[
-            "drift", "--baseline", "rows/baseline.parquet", "--window", &file,
-            "--clusters", "5", "--seed", "42",
+            "drift",
+            "--baseline",
+            "rows/baseline.parquet",
+            "--window",
+            &file,
+            "--clusters",
+            "5",
+            "--seed",
+            "42",
         ]);
         let value = |statistic: &str| drift["statistics"][statistic]["value"].as_f64().unwrap();
         expected.push([value("jsd"), value("psi")]);
@@ -188,7 +201,11 @@ impl Notebook {
             self.version,
             stderr(&output)
         );
-        println!("client {}: {:.0} s", self.version, self.start.elapsed().as_secs_f64());
+        println!(
+            "client {}: {:.0} s",
+            self.version,
+            self.start.elapsed().as_secs_f64()
+        );
         serde_json::from_str(text.lines().last().unwrap()).unwrap()
     }
 }
@@ -196,7 +213,9 @@ impl Notebook {
 fn clients() -> Option<PathBuf> {
     let clients = std::env::var_os("DRIFTLINE_FIDDLER_CLIENTS").map(PathBuf::from);
     if clients.is_none() {
-        println!("skipped: DRIFTLINE_FIDDLER_CLIENTS names no folder; `cargo xtask test` makes one");
+        println!(
+            "skipped: DRIFTLINE_FIDDLER_CLIENTS names no folder; `cargo xtask test` makes one"
+        );
     }
     clients
 }
@@ -204,6 +223,7 @@ fn clients() -> Option<PathBuf> {
 #[test]
 fn three_generations_run_the_notebook_and_read_back_the_drift_that_driftline_computes() {
     let Some(clients) = clients() else { return };
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let workspace = Workspace::new();
     let expected = rows(&workspace);
     let server = Server::start(&workspace);
@@ -214,11 +234,17 @@ fn three_generations_run_the_notebook_and_read_back_the_drift_that_driftline_com
         assert_eq!(report["project"], project);
         assert_eq!(report["models"], json!(["resnet18"]), "client {version}");
         assert!(
-            report["projects"].as_array().unwrap().contains(&json!(project)),
+            report["projects"]
+                .as_array()
+                .unwrap()
+                .contains(&json!(project)),
             "client {version}: {report}"
         );
         assert!(
-            report["conflict"].as_str().unwrap().contains("already exists"),
+            report["conflict"]
+                .as_str()
+                .unwrap()
+                .contains("already exists"),
             "client {version}: {report}"
         );
         let baseline = report["baseline"].as_str().unwrap();
@@ -250,9 +276,15 @@ fn same_rows(workspace: &Workspace, project: &str) {
     let mut stored = workspace.rows_of("store", project, "resnet18");
     for (day, _, _) in DAYS {
         for (id, sent) in workspace.row_file(&format!("rows/{day}.parquet")) {
-            let kept = stored.remove(&id).unwrap_or_else(|| panic!("{project} has no {id}"));
+            let kept = stored
+                .remove(&id)
+                .unwrap_or_else(|| panic!("{project} has no {id}"));
             assert_eq!(kept.window, "production");
-            assert_eq!((kept.embedding, kept.scores), (sent.embedding, sent.scores), "{id}");
+            assert_eq!(
+                (kept.embedding, kept.scores),
+                (sent.embedding, sent.scores),
+                "{id}"
+            );
             if !relabelled(project, day, &id) {
                 assert_eq!(kept.target, sent.target, "{project}: {id}");
             } else {
@@ -262,7 +294,9 @@ fn same_rows(workspace: &Workspace, project: &str) {
     }
     assert_eq!(stored.len() as u64, BASELINE, "{project}");
     let first = workspace.row_file("rows/baseline.parquet").into_values();
-    let sent: Vec<_> = first.map(|row| (row.url, row.target, row.embedding)).collect();
+    let sent: Vec<_> = first
+        .map(|row| (row.url, row.target, row.embedding))
+        .collect();
     for row in stored.into_values() {
         assert!(
             sent.contains(&(row.url, row.target, row.embedding)),
