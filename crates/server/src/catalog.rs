@@ -282,6 +282,16 @@ impl Documents<'_> {
         .transpose()
     }
 
+    /// All work of the queue, the oldest first.
+    pub fn queued<T: DeserializeOwned>(&self) -> Answer<Vec<T>> {
+        let sql = "SELECT work FROM queue ORDER BY seq";
+        let mut statement = self.connection.prepare_cached(sql).map_err(database)?;
+        let rows = statement
+            .query_map([], |row| row.get::<_, String>(0))
+            .map_err(database)?;
+        rows.map(|work| parsed(&work.map_err(database)?)).collect()
+    }
+
     /// Takes the work of a job out of the queue.
     pub fn dequeue(&self, job: Uuid) -> Answer<()> {
         self.connection

@@ -1,5 +1,6 @@
 //! The server itself: binds, runs, stops.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -17,13 +18,17 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, watch};
+use uuid::Uuid;
 
 use crate::App;
 use crate::app::Shared;
 use crate::auth::Token;
-use crate::catalog::Catalog;
-use crate::envelope::ApiError;
+use crate::catalog::{Catalog, Documents};
+use crate::envelope::{Answer, ApiError};
+use crate::ingest::Work;
+use crate::ingest::Sinks;
 use crate::jobs::{self, Jobs};
+use crate::legacy::datasets;
 use crate::limits::Limits;
 use crate::observe::Observed;
 use crate::queries::Counts;
@@ -107,7 +112,10 @@ impl Server {
         create_folder(&folder)?;
         let lock = lock(&folder.join("server.lock"))?;
         let catalog = Catalog::open(&folder.join("server.db"))?;
-        let uploads = Uploads::open(&folder.join("uploads"))?;
+        let needed = catalog.read(needed_uploads).map_err(|error| {
+            Error::new(ErrorKind::InvalidData, "read the catalog", error.message)
+        })?;
+        let uploads = Uploads::open(&folder.join("uploads"), &needed)?;
         let (token, new_token) = Token::settle(config.token.as_deref(), &catalog)
             .map_err(|error| Error::new(ErrorKind::InvalidData, "read the token", error.message))?;
         let failed = |cause: io::Error| {
@@ -127,6 +135,7 @@ impl Server {
             store: config.store,
             catalog,
             uploads,
+            sinks: Sinks::default(),
             jobs: Jobs::default(),
             token,
             limits: config.limits,
@@ -194,6 +203,14 @@ fn lock(path: &Path) -> Result<File> {
         .remedy("stop it, or give another --store")
     })?;
     Ok(file)
+}
+
+/// What waits for the worker, and the files of data sets.
+fn needed_uploads(documents: &Documents<'_>) -> Answer<HashSet<Uuid>> {
+    let work: Vec<Work> = documents.queued()?;
+    let waiting = work.iter().flat_map(Work::uploads);
+    let kept = datasets::files(documents)?;
+    Ok(waiting.chain(kept).collect())
 }
 
 async fn accept(app: &App, listener: &tokio::net::TcpListener, shutdown: &Shutdown) {

@@ -3,6 +3,7 @@
 //! `<store>/.driftline/uploads/<id>` is a whole file, `<id>.<number>` a part of one, `….partial` one that is being
 //! received.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use axum::body::{Body, Bytes};
 use driftline_core::{Error, Result};
 use driftline_rows::create_folder;
-use driftline_rows::durable::sync_folder;
+use driftline_rows::durable::{is_temporary, sync_folder};
 use http_body_util::BodyExt;
 use tokio::io::AsyncWriteExt;
 use uuid::Uuid;
@@ -31,17 +32,22 @@ pub struct Uploads {
 }
 
 impl Uploads {
-    /// Opens the folder, and removes what was half received or long forgotten.
+    /// Opens the folder, and removes what was half received or long forgotten, but not what is `needed`.
     ///
     /// # Errors
     /// Those of the file system.
-    pub fn open(folder: &Path) -> Result<Self> {
+    pub fn open(folder: &Path, needed: &HashSet<Uuid>) -> Result<Self> {
         create_folder(folder)?;
         let failed = |e| Error::io("read the folder of uploads", folder, e);
         for entry in folder.read_dir().map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let path = entry.path();
-            let half = path.to_string_lossy().ends_with(PARTIAL);
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if name.parse().is_ok_and(|id| needed.contains(&id)) {
+                continue;
+            }
+            let half = name.ends_with(PARTIAL) || is_temporary(&name);
             let changed = entry.metadata().and_then(|about| about.modified());
             let age = SystemTime::now().duration_since(changed.map_err(failed)?);
             if half || age.is_ok_and(|age| age > ABANDONED) {

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use driftline_core::{Ack, MonitorSink};
-use driftline_sink_local::{Deletion, EventUpdate, remove_model};
+use driftline_metrics::Monitored;
+use driftline_sink_local::{Centroids, Deletion, EventUpdate, remove_model, write_clusters};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -13,7 +14,7 @@ use super::{Mapping, Table};
 use crate::App;
 use crate::envelope::{Answer, ApiError};
 use crate::jobs::Job;
-use crate::objects::{self, MODEL, Model, PROJECT};
+use crate::objects::{self, MODEL, Model, Origin, PROJECT};
 
 /// Updates that are applied at a time.
 const UPDATES: usize = 50_000;
@@ -119,22 +120,27 @@ impl Work {
             Self::Append { model, file } => append(app, *model, *file),
             Self::Update(files) => update(app, job, files),
             Self::Change { model, updates } => {
-                let mut sink = known(app, *model)?.sink(app, objects::PRODUCTION)?;
-                count(app, sink.update_events(&event_updates(updates))?);
-                Ok(())
+                let model = known(app, *model)?;
+                app.sinks.with(app, &model, objects::PRODUCTION, |sink| {
+                    count(app, sink.update_events(&event_updates(updates))?);
+                    Ok(())
+                })
             }
             Self::Delete { model, events } => {
                 let which = match events {
                     Events::Ids(ids) => Deletion::Ids(ids.clone()),
                     Events::Times(times) => Deletion::Times(times.clone()),
                 };
-                let mut sink = known(app, *model)?.sink(app, objects::PRODUCTION)?;
-                let deleted = sink.delete_events(&which)?;
-                tracing::info!(deleted, "events were deleted");
-                Ok(())
+                let model = known(app, *model)?;
+                app.sinks.with(app, &model, objects::PRODUCTION, |sink| {
+                    let deleted = sink.delete_events(&which)?;
+                    tracing::info!(deleted, "events were deleted");
+                    Ok(())
+                })
             }
             Self::DeleteModel { model } => {
-                let found: Option<Model> = app.catalog.read(|documents| documents.get(MODEL, *model))?;
+                let found: Option<Model> =
+                    app.catalog.read(|documents| documents.get(MODEL, *model))?;
                 if let Some(found) = found {
                     remove_model(&app.store, &found.project_name, &found.folder)?;
                     app.change(|documents| objects::forget_model(documents, *model))?;
@@ -152,10 +158,20 @@ impl Work {
     pub(crate) fn changes(&self) -> Option<Uuid> {
         match self {
             Self::Publish(files) | Self::Update(files) => Some(files.model),
-            Self::Append { model, .. } | Self::Change { model, .. } | Self::Delete { model, .. } => {
-                Some(*model)
-            }
+            Self::Append { model, .. }
+            | Self::Change { model, .. }
+            | Self::Delete { model, .. } => Some(*model),
             Self::Inspect { .. } | Self::DeleteModel { .. } | Self::DeleteProject { .. } => None,
+        }
+    }
+
+    /// The uploads that it reads.
+    pub(crate) fn uploads(&self) -> Vec<Uuid> {
+        match self {
+            Self::Inspect { files } => files.clone(),
+            Self::Publish(files) | Self::Update(files) => files.files.clone(),
+            Self::Append { file, .. } => vec![*file],
+            _ => Vec::new(),
         }
     }
 
@@ -228,16 +244,36 @@ fn publish(app: &App, job: &Job, files: &Files) -> Answer<()> {
     // All rows are looked at before the first is kept, so that a job that fails has kept nothing.
     each_rows(app, &mapping, files, |_| Ok(()))?;
     let dataset = files.environment.as_deref().unwrap_or(objects::PRODUCTION);
-    let mut sink = model.sink(app, dataset)?;
     let baseline = files.environment.is_some();
-    each_rows(app, &mapping, files, |rows| {
-        let ack = match baseline {
-            true => sink.publish_baseline(rows)?,
-            false => sink.publish_events(rows)?,
-        };
-        count(app, ack);
-        Ok(())
-    })
+    app.sinks.with(app, &model, dataset, |sink| {
+        each_rows(app, &mapping, files, |rows| {
+            let ack = match baseline {
+                true => sink.publish_baseline(rows)?,
+                false => sink.publish_events(rows)?,
+            };
+            count(app, ack);
+            Ok(())
+        })
+    })?;
+    if baseline && model.origin == Origin::Legacy {
+        find_clusters(app, &model)?;
+    }
+    Ok(())
+}
+
+/// Clients before the third never see clusters: they are those of a model's first baseline, for good.
+fn find_clusters(app: &App, model: &Model) -> Answer<()> {
+    let (project, folder) = (&model.project_name, &model.folder);
+    if model.open(app)?.clusters()?.is_some() {
+        return Ok(());
+    }
+    let found = Monitored::open(&app.store, project, folder)?;
+    let centroids = Centroids {
+        dim: found.monitor().schema.dim,
+        values: found.binning().centroids().to_vec(),
+    };
+    write_clusters(&app.store, project, folder, &centroids)?;
+    Ok(())
 }
 
 fn each_rows(
@@ -260,28 +296,31 @@ fn each_rows(
 }
 
 fn append(app: &App, model: Uuid, file: Uuid) -> Answer<()> {
-    let mut sink = known(app, model)?.sink(app, objects::PRODUCTION)?;
-    for rows in driftline_rows::RowsReader::open(&app.uploads.path(file))? {
-        count(app, sink.publish_events(rows?.batch())?);
-    }
-    Ok(())
+    let model = known(app, model)?;
+    app.sinks.with(app, &model, objects::PRODUCTION, |sink| {
+        for rows in driftline_rows::RowsReader::open(&app.uploads.path(file))? {
+            count(app, sink.publish_events(rows?.batch())?);
+        }
+        Ok(())
+    })
 }
 
 fn update(app: &App, job: &Job, files: &Files) -> Answer<()> {
     let model = known(app, files.model)?;
     let mapping = mapping(&model, files, Unnamed::Numbered(job.id), 0)?;
     each_updates(app, &mapping, files, |_| Ok(()))?;
-    let mut sink = model.sink(app, objects::PRODUCTION)?;
-    let mut waiting = Vec::new();
-    each_updates(app, &mapping, files, |updates| {
-        waiting.extend(event_updates(&updates));
-        if waiting.len() >= UPDATES {
-            count(app, sink.update_events(&std::mem::take(&mut waiting))?);
-        }
+    app.sinks.with(app, &model, objects::PRODUCTION, |sink| {
+        let mut waiting = Vec::new();
+        each_updates(app, &mapping, files, |updates| {
+            waiting.extend(event_updates(&updates));
+            if waiting.len() >= UPDATES {
+                count(app, sink.update_events(&std::mem::take(&mut waiting))?);
+            }
+            Ok(())
+        })?;
+        count(app, sink.update_events(&waiting)?);
         Ok(())
-    })?;
-    count(app, sink.update_events(&waiting)?);
-    Ok(())
+    })
 }
 
 fn each_updates(

@@ -100,7 +100,9 @@ async fn create(State(app): State<App>, by: Generation, Payload(body): Payload) 
 }
 
 fn shown(app: &App, rule: &Rule, by: Generation) -> Answer {
-    let object = app.catalog.read(|documents| readable(documents, rule, by))?;
+    let object = app
+        .catalog
+        .read(|documents| readable(documents, rule, by))?;
     object
         .map(normal)
         .ok_or_else(|| ApiError::not_found("Alert rule that this client can read"))
@@ -120,18 +122,24 @@ fn terms(documents: &Documents<'_>, body: &Value) -> Answer<Value> {
     };
     let bucket = body["time_bucket"].as_i64().unwrap_or_default();
     let Some((length, bin)) = BINS.iter().find(|(length, _)| *length == bucket) else {
-        let message = format!("time_bucket is {}, not the milliseconds of an hour, a day, a week or 30 days", body["time_bucket"]);
+        let message = format!(
+            "time_bucket is {}, not the milliseconds of an hour, a day, a week or 30 days",
+            body["time_bucket"]
+        );
         return Err(ApiError::bad_request(message));
     };
     let delta = match body["compare_period"].as_i64() {
         Some(period) if period > 0 && period % length == 0 => Some(period / length),
         Some(period) if period != 0 => {
-            let message = format!("compare_period is {period}, not a multiple of time_bucket, {length}");
+            let message =
+                format!("compare_period is {period}, not a multiple of time_bucket, {length}");
             return Err(ApiError::bad_request(message));
         }
         _ => None,
     };
-    let metric = body["metric_id"].as_str().or_else(|| body["metric"].as_str());
+    let metric = body["metric_id"]
+        .as_str()
+        .or_else(|| body["metric"].as_str());
     let metric = metric.ok_or_else(|| ApiError::bad_request("the body has no text `metric`"))?;
     let renamed = FIRST_METRICS.iter().find(|(before, _)| *before == metric);
     Ok(json!({
@@ -166,7 +174,10 @@ fn columns(body: &Value) -> Answer<Value> {
 fn readable(documents: &Documents<'_>, rule: &Rule, by: Generation) -> Answer<Option<Value>> {
     let mut object = object(documents, rule)?;
     let period = &object["compare_period"];
-    let known = period.is_null() || period.as_i64().is_some_and(|ms| ms == 0 || PERIODS.contains(&ms));
+    let known = period.is_null()
+        || period
+            .as_i64()
+            .is_some_and(|ms| ms == 0 || PERIODS.contains(&ms));
     // One from standard deviations has none.
     if !known || rule.terms.critical_threshold.is_none() {
         return Ok(None);
@@ -194,7 +205,10 @@ fn object(documents: &Documents<'_>, rule: &Rule) -> Answer<Value> {
         None => {
             let terms = &rule.terms;
             let bin = terms.bin_size.name();
-            let length = BINS.iter().find(|(_, name)| *name == bin).map(|(length, _)| *length);
+            let length = BINS
+                .iter()
+                .find(|(_, name)| *name == bin)
+                .map(|(length, _)| *length);
             let delta = terms.compare_bin_delta.map(i64::from);
             let baseline = match terms.baseline_id {
                 Some(id) => documents.get::<Baseline>(BASELINE, id)?,
@@ -243,11 +257,18 @@ async fn list(State(app): State<App>, by: Generation, Query(listing): Query<List
             let objects = rules.iter().map(|rule| readable(documents, rule, by));
             objects.collect::<Answer<Vec<_>>>()
         })?;
-        let wanted = objects.into_iter().flatten().filter(|object| filter.takes(object));
+        let wanted = objects
+            .into_iter()
+            .flatten()
+            .filter(|object| filter.takes(object));
         let wanted: Vec<Value> = wanted.collect();
         Ok(paginated(Page {
             total: wanted.len(),
-            items: wanted.into_iter().skip(listing.offset).take(listing.limit).collect(),
+            items: wanted
+                .into_iter()
+                .skip(listing.offset)
+                .take(listing.limit)
+                .collect(),
             offset: listing.offset,
             limit: listing.limit,
         }))

@@ -157,11 +157,14 @@ fn described(
         "ROLLING_PRODUCTION" => {
             let (seconds, offset) = (number(body, "window_size")?, number(body, "offset")?);
             let Some((_, window)) = WINDOWS.iter().find(|(length, _)| *length == seconds) else {
-                let message = format!("window_size is {seconds}, not the seconds of an hour, a day, a week or 30 days");
+                let message = format!(
+                    "window_size is {seconds}, not the seconds of an hour, a day, a week or 30 days"
+                );
                 return Err(ApiError::bad_request(message));
             };
             if offset <= 0 || offset % seconds != 0 {
-                let message = format!("offset is {offset}, not a multiple of window_size, {seconds}");
+                let message =
+                    format!("offset is {offset}, not a multiple of window_size, {seconds}");
                 return Err(ApiError::bad_request(message));
             }
             baseline.kind = BaselineKind::Rolling;
@@ -179,9 +182,9 @@ fn described(
 }
 
 fn number(body: &Value, name: &str) -> Answer<i64> {
-    body[name]
-        .as_i64()
-        .ok_or_else(|| ApiError::bad_request(format!("this type of baseline needs the number `{name}`")))
+    body[name].as_i64().ok_or_else(|| {
+        ApiError::bad_request(format!("this type of baseline needs the number `{name}`"))
+    })
 }
 
 async fn delete(State(app): State<App>, Query(query): Query<Named>) -> Answer {

@@ -44,7 +44,11 @@ pub(super) fn routes() -> Router<App> {
 
 impl Dataset {
     fn object(&self) -> Value {
-        let tree: Vec<Value> = self.files.iter().map(|file| json!({"name": file})).collect();
+        let tree: Vec<Value> = self
+            .files
+            .iter()
+            .map(|file| json!({"name": file}))
+            .collect();
         json!({
             "id": self.number,
             "name": self.name,
@@ -63,6 +67,12 @@ impl Dataset {
     }
 }
 
+/// The uploads that data sets are made of.
+pub(crate) fn files(documents: &Documents<'_>) -> Answer<Vec<Uuid>> {
+    let all: Vec<Dataset> = documents.list(DATASET)?;
+    Ok(all.into_iter().flat_map(|dataset| dataset.files).collect())
+}
+
 /// The data set of this name.
 ///
 /// # Errors
@@ -77,11 +87,7 @@ fn key(project: &str, name: &str) -> String {
     format!("{project}:{name}")
 }
 
-async fn list(
-    State(app): State<App>,
-    by: Generation,
-    Query(query): Query<InProject>,
-) -> Answer {
+async fn list(State(app): State<App>, by: Generation, Query(query): Query<InProject>) -> Answer {
     app.blocking(move |app| {
         app.catalog.read(|documents| {
             let all: Vec<Dataset> = documents.list(DATASET)?;
@@ -97,7 +103,9 @@ async fn list(
 async fn one(State(app): State<App>, by: Generation, Path(names): Path<String>) -> Answer {
     app.blocking(move |app| {
         let [_, project, name] = split(&names)?;
-        let dataset = app.catalog.read(|documents| find(documents, project, name))?;
+        let dataset = app
+            .catalog
+            .read(|documents| find(documents, project, name))?;
         if !dataset.readable(by) {
             return Err(ApiError::not_found("Dataset that this client can read"));
         }
@@ -115,7 +123,8 @@ async fn ingest(
     app.blocking(move |app| {
         let [_, project, name] = split(&names)?;
         let columns = body["info"]["columns"].as_array();
-        let named = |column: &Value| column["column-name"].is_string() && column["data-type"].is_string();
+        let named =
+            |column: &Value| column["column-name"].is_string() && column["data-type"].is_string();
         if !columns.is_some_and(|columns| columns.iter().all(named)) {
             let message = "info.columns is not a list of columns with column-name and data-type";
             return Err(ApiError::bad_request(message));
@@ -126,7 +135,12 @@ async fn ingest(
             let numbers = documents.list::<Dataset>(DATASET)?;
             let dataset = Dataset {
                 id: Uuid::new_v4(),
-                number: numbers.iter().map(|dataset| dataset.number).max().unwrap_or(0) + 1,
+                number: numbers
+                    .iter()
+                    .map(|dataset| dataset.number)
+                    .max()
+                    .unwrap_or(0)
+                    + 1,
                 project: project.to_owned(),
                 name: name.to_owned(),
                 files: files.clone(),

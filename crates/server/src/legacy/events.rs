@@ -68,11 +68,7 @@ async fn ingest(
     .await
 }
 
-async fn one(
-    State(app): State<App>,
-    Path(names): Path<String>,
-    Payload(body): Payload,
-) -> Answer {
+async fn one(State(app): State<App>, Path(names): Path<String>, Payload(body): Payload) -> Answer {
     let body = decoded(body)?;
     app.blocking(move |app| {
         let [_, project, name] = split(&names)?;

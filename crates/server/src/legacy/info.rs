@@ -90,7 +90,10 @@ pub(super) fn readable(mut info: Value, by: Generation) -> Option<Value> {
                     .iter()
                     .all(|feature| feature["type"] == FROM_COLUMNS)
             });
-            let columns = ROLES.iter().flat_map(|role| info[role].as_array()).flatten();
+            let columns = ROLES
+                .iter()
+                .flat_map(|role| info[role].as_array())
+                .flatten();
             (scalar && columns.clone().all(is_scalar)).then_some(info)
         }
         Generation::Second => {
@@ -197,7 +200,8 @@ mod tests {
 
     fn vectors() -> Value {
         let mut info = scalars();
-        info["inputs"] = json!([{"column-name": "embeddings", "data-type": "vector", "n-dimensions": 2}]);
+        info["inputs"] =
+            json!([{"column-name": "embeddings", "data-type": "vector", "n-dimensions": 2}]);
         info["metadata"] = json!([{"column-name": "image_url", "data-type": "str"}]);
         info["custom_features"] = json!([{
             "name": "feature", "type": "FROM_IMAGE_EMBEDDING", "n_clusters": 7,

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::names::{Generation, split};
 use super::{InProject, decoded, info, required};
+use crate::App;
 use crate::app::Payload;
 use crate::catalog::Documents;
 use crate::envelope::{Answer, ApiError, Page, normal, paginated, rpc};
@@ -15,15 +16,23 @@ use crate::ingest::{Files, Work};
 use crate::jobs::{self, JOB, Job};
 use crate::legacy::datasets;
 use crate::objects::{self, FIRST_VERSION, Model, NewModel, Origin};
-use crate::App;
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/v2/models", get(list).post(create))
         .route("/v2/models/{names}", get(one).delete(delete))
-        .route("/model_info/{organization}/{project}/{model}", get(model_info))
-        .route("/model_predictions_exist/{organization}/{project}", post(predictions_exist))
-        .route("/init_monitoring/{organization}/{project}/{model}", post(init_monitoring))
+        .route(
+            "/model_info/{organization}/{project}/{model}",
+            get(model_info),
+        )
+        .route(
+            "/model_predictions_exist/{organization}/{project}",
+            post(predictions_exist),
+        )
+        .route(
+            "/init_monitoring/{organization}/{project}/{model}",
+            post(init_monitoring),
+        )
 }
 
 /// The model of this name: its first version, as these clients know no others, else its newest.
@@ -46,7 +55,10 @@ fn readable(documents: &Documents<'_>, model: &Model, by: Generation) -> Answer<
         Some(info) => info.clone(),
         None => {
             let baselines = objects::baselines(documents, model.id)?;
-            let datasets: Vec<String> = baselines.into_iter().map(|baseline| baseline.name).collect();
+            let datasets: Vec<String> = baselines
+                .into_iter()
+                .map(|baseline| baseline.name)
+                .collect();
             info::of_definition(&model.name, &model.definition, &datasets)
         }
     };
@@ -202,7 +214,8 @@ async fn predictions_exist(
     app.blocking(move |app| {
         let body = decoded(body)?;
         let name = required(&body, "model")?;
-        app.catalog.read(|documents| find(documents, &project, name))?;
+        app.catalog
+            .read(|documents| find(documents, &project, name))?;
         Ok(rpc(true))
     })
     .await

@@ -34,7 +34,10 @@ pub(super) fn split<const N: usize>(path: &str) -> Answer<[&str; N]> {
     let mut names = [""; N];
     let mut parts = path.split(':');
     for name in &mut names {
-        *name = parts.next().filter(|part| !part.is_empty()).ok_or_else(unknown)?;
+        *name = parts
+            .next()
+            .filter(|part| !part.is_empty())
+            .ok_or_else(unknown)?;
     }
     match parts.next() {
         None => Ok(names),
@@ -53,7 +56,10 @@ mod tests {
     #[test]
     fn a_path_has_as_many_names_as_the_route() {
         assert_eq!(split::<2>("org:project"), Ok(["org", "project"]));
-        assert_eq!(split::<3>("org:project:data"), Ok(["org", "project", "data"]));
+        assert_eq!(
+            split::<3>("org:project:data"),
+            Ok(["org", "project", "data"])
+        );
         for path in ["", "org", "org:", ":project", "org:project:data"] {
             assert_eq!(split::<2>(path).unwrap_err().status.as_u16(), 404, "{path}");
         }

@@ -93,7 +93,9 @@ fn parts(id: Uuid, body: &Value) -> Answer<Vec<u32>> {
     let listed = listed.ok_or_else(|| ApiError::bad_request("parts is not a list of parts"))?;
     let mut numbers = Vec::new();
     for part in listed {
-        let number = part["PartNumber"].as_u64().and_then(|n| u32::try_from(n).ok());
+        let number = part["PartNumber"]
+            .as_u64()
+            .and_then(|n| u32::try_from(n).ok());
         match number {
             Some(number) if part["ETag"] == tag(id, number) => numbers.push(number),
             _ => {
