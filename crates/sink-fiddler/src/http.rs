@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -134,7 +135,7 @@ pub(crate) struct Http {
     quotas: Option<Mutex<Quotas>>,
     stop: Stop,
     /// Whether the server has answered as Fiddler does.
-    known: std::sync::atomic::AtomicBool,
+    known: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -211,7 +212,7 @@ impl Http {
     /// What passes (no connection, 408, 429, 5xx but 501, half an answer, what is not JSON) is repeated after a random
     /// wait that grows, or after what `Retry-After` asks for, until the patience has ended.
     pub(crate) fn send(&self, request: &Request<'_>) -> Result<Value, Failed> {
-        let known = self.known.load(std::sync::atomic::Ordering::Relaxed);
+        let known = self.known.load(Ordering::Relaxed);
         let patience = if known {
             self.patience.retry
         } else {
@@ -223,7 +224,7 @@ impl Http {
             self.wait_for_quota(&request.method)?;
             let mut failed = match self.attempt(request, attempt) {
                 Ok(data) => {
-                    self.known.store(true, std::sync::atomic::Ordering::Relaxed);
+                    self.known.store(true, Ordering::Relaxed);
                     return Ok(data);
                 }
                 Err(failed) => failed,

@@ -86,7 +86,7 @@ impl V3 {
         let request = Request::get("/v3/projects").query("filter", equal(&[("name", name)]));
         let found = self.http.send(&request)?;
         let project = items(&found)?.first();
-        Ok(project.map(|project| id_of(project)).transpose()?)
+        Ok(project.map(id_of).transpose()?)
     }
 
     /// The model, if it is there and has the schema.
