@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{FromRequest, Request};
-use axum::middleware::{from_fn_with_state, map_response};
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use driftline_report::Pictures;
 use serde_json::Value;
@@ -15,6 +15,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::auth::{self, Token};
 use crate::catalog::{Catalog, Documents};
 use crate::envelope::{self, Answer, ApiError};
+use crate::ingest::Sinks;
 use crate::jobs::Jobs;
 use crate::limits::{self, Limits};
 use crate::observe::{self, Observed};
@@ -35,6 +36,8 @@ pub struct Shared {
     pub catalog: Catalog,
     /// Files on their way in.
     pub uploads: Uploads,
+    /// Writers of models.
+    pub sinks: Sinks,
     /// The queue's worker.
     pub jobs: Jobs,
     /// What opens the server.
@@ -90,6 +93,7 @@ impl App {
             .merge(alerts::routes())
             .merge(page::data_routes())
             .merge(observe::routes())
+            .route_layer(from_fn(observe::route))
             .fallback(|| async { ApiError::not_found("Route") })
             .method_not_allowed_fallback(|| async {
                 ApiError::of_status(
@@ -101,6 +105,7 @@ impl App {
         Router::new()
             .merge(page::shell_routes())
             .merge(observe::health_routes())
+            .route_layer(from_fn(observe::route))
             .fallback_service(guarded.with_state(self.clone()))
             .layer(CatchPanicLayer::custom(|_| {
                 ApiError::internal("a handler panicked").into_response()

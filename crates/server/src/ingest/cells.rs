@@ -13,6 +13,22 @@ use super::vectors;
 use crate::envelope::{Answer, ApiError};
 use crate::queries::times;
 
+/// Bytes of text in one column of a batch.
+const MOST_TEXT: u64 = 256 << 20;
+
+/// Bytes of text when every row has its own: rows of one page may point to the same.
+pub(crate) fn unrolled(array: &ArrayRef) -> u64 {
+    match array.as_string_view_opt() {
+        // The length of a view is in its lowest 32 bits.
+        Some(views) => views
+            .views()
+            .iter()
+            .map(|view| u64::from(*view as u32))
+            .sum(),
+        None => 0,
+    }
+}
+
 /// A column of a batch whose first row is row `first` of its file.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cells<'a> {
@@ -28,8 +44,16 @@ impl<'a> Cells<'a> {
         Some(Self { name, array, first })
     }
 
+    /// A column by itself.
+    pub(crate) fn of(name: &'a str, array: &'a ArrayRef, first: u64) -> Self {
+        Self { name, array, first }
+    }
+
     /// Finite numbers, none of them null.
     pub(crate) fn numbers(self) -> Answer<Float32Array> {
+        if unrolled(self.array) > MOST_TEXT {
+            return Err(self.wrong(0, "it is not a number"));
+        }
         let numbers = self.cast(&DataType::Float32)?;
         let numbers = numbers.as_primitive::<Float32Type>();
         for (row, value) in numbers.iter().enumerate() {
@@ -58,6 +82,13 @@ impl<'a> Cells<'a> {
         if self.array.data_type().is_nested() {
             return Err(self.wrong(0, format!("it is {}, not text", self.array.data_type())));
         }
+        let grown = unrolled(self.array);
+        if grown > MOST_TEXT {
+            return Err(self.wrong(
+                0,
+                format!("its text, and that of the rows after it, has {grown} bytes"),
+            ));
+        }
         Ok(self.cast(&DataType::Utf8)?.as_string().clone())
     }
 
@@ -77,7 +108,9 @@ impl<'a> Cells<'a> {
                 let cast = self.cast(&DataType::Timestamp(TimeUnit::Millisecond, zone))?;
                 let moments = cast.as_primitive::<TimestampMillisecondType>();
                 let moments = moments.iter().enumerate();
-                moments.map(|(row, ms)| ms.ok_or_else(|| missing(row))).collect()
+                moments
+                    .map(|(row, ms)| ms.ok_or_else(|| missing(row)))
+                    .collect()
             }
             kind if kind.is_integer() => {
                 let cast = self.cast(&DataType::Int64)?;
@@ -93,10 +126,12 @@ impl<'a> Cells<'a> {
                 let cast = self.cast(&DataType::Float64)?;
                 let numbers = cast.as_primitive::<Float64Type>();
                 (0..length)
-                    .map(|row| match numbers.is_null(row) || !numbers.value(row).is_finite() {
-                        true => Err(missing(row)),
-                        false => epoch(row, numbers.value(row) as i64),
-                    })
+                    .map(
+                        |row| match numbers.is_null(row) || !numbers.value(row).is_finite() {
+                            true => Err(missing(row)),
+                            false => epoch(row, numbers.value(row) as i64),
+                        },
+                    )
                     .collect()
             }
             _ => {
@@ -109,8 +144,9 @@ impl<'a> Cells<'a> {
                         let text = texts.value(row);
                         let moment = times::text_moment(text)
                             .or_else(|| times::epoch(text.parse::<f64>().ok()? as i64).ok());
-                        let moment = moment
-                            .ok_or_else(|| self.wrong(row, format!("`{text}` is no date and time")))?;
+                        let moment = moment.ok_or_else(|| {
+                            self.wrong(row, format!("`{text}` is no date and time"))
+                        })?;
                         Ok(moment.as_millisecond())
                     })
                     .collect()
@@ -142,8 +178,10 @@ impl<'a> Cells<'a> {
                     if texts.is_null(row) {
                         return Err(self.wrong(row, "its vector is null"));
                     }
-                    let found = vectors::parse(texts.value(row), dim, &mut numbers)
-                        .map_err(|why| self.wrong(row, format!("its vector cannot be read: {why}")))?;
+                    let found =
+                        vectors::parse(texts.value(row), dim, &mut numbers).map_err(|why| {
+                            self.wrong(row, format!("its vector cannot be read: {why}"))
+                        })?;
                     if found != dim {
                         return Err(wrong_length(row, found));
                     }
@@ -155,10 +193,15 @@ impl<'a> Cells<'a> {
             match value {
                 Some(value) if value.is_finite() => {}
                 Some(value) => {
-                    return Err(self.wrong(i / dim, format!("number {} of its vector is {value}", i % dim)));
+                    return Err(self.wrong(
+                        i / dim,
+                        format!("number {} of its vector is {value}", i % dim),
+                    ));
                 }
                 None => {
-                    return Err(self.wrong(i / dim, format!("number {} of its vector is null", i % dim)));
+                    return Err(
+                        self.wrong(i / dim, format!("number {} of its vector is null", i % dim))
+                    );
                 }
             }
         }
@@ -194,9 +237,16 @@ impl<'a> Cells<'a> {
             other => return Err(self.wrong(0, format!("it is {other}, not a list"))),
         };
         if !values.data_type().is_numeric() {
-            return Err(self.wrong(0, format!("it is a list of {}, not of numbers", values.data_type())));
+            return Err(self.wrong(
+                0,
+                format!("it is a list of {}, not of numbers", values.data_type()),
+            ));
         }
-        let cast = Cells { array: &values, ..self }.cast(&DataType::Float32)?;
+        let cast = Cells {
+            array: &values,
+            ..self
+        }
+        .cast(&DataType::Float32)?;
         Ok((cast.as_primitive::<Float32Type>().clone(), lengths))
     }
 
@@ -205,8 +255,12 @@ impl<'a> Cells<'a> {
             return Ok(Arc::clone(self.array));
         }
         let found = self.array.data_type();
-        cast_with_options(self.array, to, &CastOptions::default())
-            .map_err(|_| self.wrong(0, format!("it is {found}, which is not what this column holds")))
+        cast_with_options(self.array, to, &CastOptions::default()).map_err(|_| {
+            self.wrong(
+                0,
+                format!("it is {found}, which is not what this column holds"),
+            )
+        })
     }
 
     /// An error at row `row` of this batch.

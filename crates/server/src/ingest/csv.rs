@@ -68,5 +68,7 @@ impl CsvTable {
 }
 
 fn damaged(cause: impl std::fmt::Display) -> ApiError {
-    ApiError::bad_request(format!("the file is neither Parquet nor CSV that can be read: {cause}"))
+    ApiError::bad_request(format!(
+        "the file is neither Parquet nor CSV that can be read: {cause}"
+    ))
 }

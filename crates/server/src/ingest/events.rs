@@ -22,7 +22,10 @@ pub(crate) fn batch(events: &Value, wanted: &[&str]) -> Answer<RecordBatch> {
         .and_then(|events| events.iter().map(Value::as_object).collect())
         .ok_or_else(|| ApiError::bad_request("source.events is not a list of objects"))?;
     if events.is_empty() || events.len() > MOST_EVENTS {
-        let message = format!("source.events has {} events, not 1 to {MOST_EVENTS}", events.len());
+        let message = format!(
+            "source.events has {} events, not 1 to {MOST_EVENTS}",
+            events.len()
+        );
         return Err(ApiError::bad_request(message));
     }
     let mut names: Vec<&str> = wanted.to_vec();
@@ -77,9 +80,9 @@ fn vectors(name: &str, values: &[&Value]) -> Answer<ArrayRef> {
                     match number {
                         Value::Null => lists.values().append_null(),
                         number => {
-                            let number = number
-                                .as_f64()
-                                .ok_or_else(|| wrong(row, name, "its vector holds something that is not a number"))?;
+                            let number = number.as_f64().ok_or_else(|| {
+                                wrong(row, name, "its vector holds something that is not a number")
+                            })?;
                             lists.values().append_value(number);
                         }
                     }

@@ -22,6 +22,8 @@ const SEED: u64 = 42;
 const CLUSTERS: u64 = 5;
 const BINS: usize = 10;
 const MOST_DIMENSIONS: usize = 65_536;
+/// Length of a vector that is not known yet, which decides how many rows are read at a time.
+const ASSUMED_DIMENSIONS: usize = 2_048;
 /// Numbers of embeddings that are held to find clusters.
 const MOST_NUMBERS: usize = 64 << 20;
 /// What Python prints where there is no value.
@@ -45,7 +47,12 @@ pub(crate) struct Question {
 /// 400 naming the column that is not what the spec makes of it.
 pub(crate) fn infer(path: &Path, question: &Question) -> Answer<Value> {
     let table = Table::open(path)?;
-    let names: Vec<String> = table.schema().fields().iter().map(|f| f.name().clone()).collect();
+    let names: Vec<String> = table
+        .schema()
+        .fields()
+        .iter()
+        .map(|f| f.name().clone())
+        .collect();
     let spec = Spec::of(&question.spec, &names)?;
     let mut columns: Vec<Found> = names
         .iter()
@@ -54,7 +61,7 @@ pub(crate) fn infer(path: &Path, question: &Question) -> Answer<Value> {
     let mut features: Vec<Sample> = spec.embedded.clone();
     let all: Vec<&str> = names.iter().map(String::as_str).collect();
     let mut rows = 0;
-    for batch in table.batches(&all, 128)? {
+    for batch in table.batches(&all, ASSUMED_DIMENSIONS)? {
         let mut batch = batch?;
         if let Some(most) = question.rows {
             batch = batch.slice(0, batch.num_rows().min(most - rows));
@@ -115,7 +122,8 @@ impl Spec {
             for name in &listed {
                 let name = name.as_str().unwrap_or_default();
                 if !names.iter().any(|known| known == name) {
-                    let message = format!("the sample has no column `{name}`, which spec.{role} names");
+                    let message =
+                        format!("the sample has no column `{name}`, which spec.{role} names");
                     return Err(ApiError::bad_request(message));
                 }
                 if role == "targets" {
@@ -165,14 +173,17 @@ impl Sample {
             given => given
                 .as_u64()
                 .filter(|clusters| (1..=1_000).contains(clusters))
-                .ok_or_else(|| ApiError::bad_request(format!("n_clusters is {given}, not 1 to 1000")))?,
+                .ok_or_else(|| {
+                    ApiError::bad_request(format!("n_clusters is {given}, not 1 to 1000"))
+                })?,
         };
         feature["n_clusters"] = json!(clusters);
         let columns: Vec<String> = match (&feature["column"], &feature["columns"]) {
             (Value::String(column), _) => vec![column.clone()],
-            (_, Value::Array(columns)) => {
-                columns.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect()
-            }
+            (_, Value::Array(columns)) => columns
+                .iter()
+                .filter_map(|name| name.as_str().map(str::to_owned))
+                .collect(),
             _ => Vec::new(),
         };
         let unknown = columns.iter().find(|column| !names.contains(column));
@@ -201,7 +212,8 @@ impl Sample {
             [column] => {
                 let cells = cells(column)?;
                 if self.dim == 0 && batch.num_rows() > 0 {
-                    self.dim = length(&batch[column.as_str()]).map_err(|why| cells.wrong(0, why))?;
+                    self.dim =
+                        length(&batch[column.as_str()]).map_err(|why| cells.wrong(0, why))?;
                 }
                 cells.vectors(self.dim)?
             }
@@ -237,15 +249,20 @@ fn length(array: &ArrayRef) -> Result<usize, String> {
     match array.data_type() {
         DataType::List(_) => {
             let list = array.as_list::<i32>();
-            (!list.is_null(0)).then(|| list.value_length(0) as usize).ok_or_else(none)
+            (!list.is_null(0))
+                .then(|| list.value_length(0) as usize)
+                .ok_or_else(none)
         }
         DataType::LargeList(_) => {
             let list = array.as_list::<i64>();
-            (!list.is_null(0)).then(|| list.value_length(0) as usize).ok_or_else(none)
+            (!list.is_null(0))
+                .then(|| list.value_length(0) as usize)
+                .ok_or_else(none)
         }
         DataType::FixedSizeList(_, length) => Ok(*length as usize),
         _ => {
-            let texts = cast(array, &DataType::Utf8).map_err(|_| "it is not a vector".to_owned())?;
+            let texts = cast(&array.slice(0, 1), &DataType::Utf8)
+                .map_err(|_| "it is not a vector".to_owned())?;
             let texts: &StringArray = texts.as_string();
             if texts.is_null(0) {
                 return Err(none());
@@ -326,12 +343,15 @@ impl Found {
                 }
             }
             kind if kind.is_nested() => {
-                let message = format!("row {first}, column `{}`: it is {kind}, which cannot be kept", self.name);
+                let message = format!(
+                    "row {first}, column `{}`: it is {kind}, which cannot be kept",
+                    self.name
+                );
                 return Err(ApiError::bad_request(message));
             }
             _ => {
-                let texts = cast(array, &DataType::Utf8).map_err(ApiError::internal)?;
-                for text in texts.as_string::<i32>().iter().flatten() {
+                let texts = Cells::of(&self.name, array, first).texts()?;
+                for text in texts.iter().flatten() {
                     if !NOTHING.contains(&text) {
                         self.text(text);
                     }
@@ -350,7 +370,11 @@ impl Found {
                 values.iter().flatten().map(shortest).collect()
             }
             None => match cast(array, &DataType::Float64) {
-                Ok(values) => values.as_primitive::<Float64Type>().iter().flatten().collect(),
+                Ok(values) => values
+                    .as_primitive::<Float64Type>()
+                    .iter()
+                    .flatten()
+                    .collect(),
                 Err(_) => Vec::new(),
             },
         };
@@ -399,7 +423,13 @@ impl Found {
         if let Some(typed) = self.typed {
             return typed;
         }
-        let MayBe { integer, number, truth, time, vector } = self.may_be;
+        let MayBe {
+            integer,
+            number,
+            truth,
+            time,
+            vector,
+        } = self.may_be;
         let repeated = self.categories.len() <= rows / 2;
         if self.values == 0 {
             "str"
@@ -467,6 +497,12 @@ fn edges(least: f64, greatest: f64) -> Value {
 /// A name as an id: lower case, `_` for what is neither letter nor digit.
 fn slug(name: &str) -> String {
     name.chars()
-        .map(|c| if c.is_alphanumeric() { c.to_ascii_lowercase() } else { '_' })
+        .map(|c| {
+            if c.is_alphanumeric() {
+                c.to_ascii_lowercase()
+            } else {
+                '_'
+            }
+        })
         .collect()
 }

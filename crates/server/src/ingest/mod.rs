@@ -7,6 +7,7 @@
 //! | `events` | JSON objects as such a batch |
 //! | `cells`, `vectors` | columns of any type as what a row needs |
 //! | `rows` | such batches to rows of the store |
+//! | `sinks` | writers that stay prepared between jobs |
 //! | `work` | what a job does |
 //! | `inference` | the schema of a sample, and its clusters |
 
@@ -17,10 +18,12 @@ pub(crate) mod inference;
 mod pages;
 mod parquet;
 mod rows;
+mod sinks;
 mod table;
 mod vectors;
 mod work;
 
+pub use sinks::Sinks;
 pub use table::Format;
 pub use work::{Events, Files, Update, Work};
 

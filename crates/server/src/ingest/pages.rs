@@ -31,7 +31,8 @@ pub(crate) fn pages(file: &File, chunk: &ColumnChunkMetaData) -> io::Result<Page
     let mut found = Pages::default();
     while header.read < length {
         let page = header.page()?;
-        let (Ok(size), Ok(compressed)) = (u64::try_from(page.size), i64::try_from(page.compressed)) else {
+        let (Ok(size), Ok(compressed)) = (u64::try_from(page.size), i64::try_from(page.compressed))
+        else {
             return Err(malformed());
         };
         if compressed < 0 || header.read + compressed.cast_unsigned() > length {
@@ -187,5 +188,8 @@ const SET: u8 = 10;
 const STRUCT: u8 = 12;
 
 fn malformed() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "its pages are not what they should be")
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        "its pages are not what they should be",
+    )
 }

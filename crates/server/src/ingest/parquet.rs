@@ -59,6 +59,17 @@ impl ParquetTable {
             parquet.file_metadata().schema_descr(),
             columns.iter().copied(),
         );
+        for column in columns {
+            let field = metadata.schema().field(*column);
+            if grows(field.data_type()) {
+                let message = format!(
+                    "column `{}` is {}, which is not read",
+                    field.name(),
+                    field.data_type()
+                );
+                return Err(ApiError::bad_request(message));
+            }
+        }
         guarded(|| {
             let mut largest = 0;
             for group in parquet.row_groups() {
@@ -153,7 +164,11 @@ fn as_views(schema: &Schema) -> SchemaRef {
     };
     let fields = schema.fields().iter().map(|field| {
         if text(field.data_type()) {
-            Arc::new(Field::new(field.name(), DataType::Utf8View, field.is_nullable()))
+            Arc::new(Field::new(
+                field.name(),
+                DataType::Utf8View,
+                field.is_nullable(),
+            ))
         } else {
             Arc::clone(field)
         }
@@ -161,9 +176,22 @@ fn as_views(schema: &Schema) -> SchemaRef {
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
-fn guarded<T>(
-    read: impl FnOnce() -> Result<T, parquet::errors::ParquetError>,
-) -> Answer<T> {
+/// Types that a small file may hold much of, and that no row needs.
+fn grows(kind: &DataType) -> bool {
+    match kind {
+        DataType::List(inner) | DataType::LargeList(inner) | DataType::FixedSizeList(inner, _) => {
+            !inner.data_type().is_numeric()
+        }
+        DataType::Binary
+        | DataType::LargeBinary
+        | DataType::BinaryView
+        | DataType::FixedSizeBinary(_) => true,
+        DataType::Dictionary(_, value) => grows(value),
+        kind => kind.is_nested(),
+    }
+}
+
+fn guarded<T>(read: impl FnOnce() -> Result<T, parquet::errors::ParquetError>) -> Answer<T> {
     catch_unwind(AssertUnwindSafe(read))
         .map_err(|_| damaged("it cannot be decoded"))?
         .map_err(damaged)

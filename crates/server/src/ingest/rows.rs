@@ -76,7 +76,10 @@ impl Mapping {
             };
             let vector = matches!(&self.model.vector, Vector::Column(column) if column == name);
             if !loose(field.data_type(), vector) {
-                let message = format!("column `{name}` is {}, which cannot be read", field.data_type());
+                let message = format!(
+                    "column `{name}` is {}, which cannot be read",
+                    field.data_type()
+                );
                 return Err(ApiError::bad_request(message));
             }
         }
@@ -126,7 +129,9 @@ impl Mapping {
                 let numbers = cells(name)?.integers()?;
                 let row = |row: usize| (first + row as u64).cast_signed();
                 let numbers = numbers.iter().enumerate();
-                numbers.map(|(i, number)| number.unwrap_or_else(|| row(i))).collect()
+                numbers
+                    .map(|(i, number)| number.unwrap_or_else(|| row(i)))
+                    .collect()
             }
             None => (first..).take(count).map(u64::cast_signed).collect(),
         };
@@ -145,8 +150,13 @@ impl Mapping {
             other => return Err(ApiError::internal(format!("embeddings are {other}"))),
         };
         let times = TimestampMillisecondArray::from(times).with_timezone("UTC");
-        let mut columns: Vec<ArrayRef> = vec![Arc::new(event_ids), Arc::new(times), Arc::new(embeddings)];
-        columns.extend(scores.into_iter().map(|scores| Arc::new(scores) as ArrayRef));
+        let mut columns: Vec<ArrayRef> =
+            vec![Arc::new(event_ids), Arc::new(times), Arc::new(embeddings)];
+        columns.extend(
+            scores
+                .into_iter()
+                .map(|scores| Arc::new(scores) as ArrayRef),
+        );
         columns.push(Arc::new(target));
         columns.push(Arc::new(image_url));
         columns.push(Arc::new(image_number));
@@ -164,7 +174,9 @@ impl Mapping {
                 return Err(cells.wrong(row, "the event has no id"));
             }
             match &self.environment {
-                Some(environment) => named.append_value(format!("{environment}-{}", ids.value(row))),
+                Some(environment) => {
+                    named.append_value(format!("{environment}-{}", ids.value(row)))
+                }
                 None => named.append_value(ids.value(row)),
             }
         }
@@ -207,7 +219,9 @@ impl Mapping {
         let cells = Cells::find(batch, id, first).ok_or_else(|| missing(id))?;
         let ids = cells.texts()?;
         let texts = |name: &Option<String>| match name {
-            Some(name) => Cells::find(batch, name, first).map(Cells::texts).transpose(),
+            Some(name) => Cells::find(batch, name, first)
+                .map(Cells::texts)
+                .transpose(),
             None => Ok(None),
         };
         let (targets, urls) = (texts(&self.model.target)?, texts(&self.model.image_url)?);
@@ -232,11 +246,14 @@ impl Mapping {
 
 /// The name, if there is such a column.
 fn present<'a>(batch: &RecordBatch, name: &'a Option<String>) -> Option<&'a str> {
-    name.as_deref().filter(|name| batch.column_by_name(name).is_some())
+    name.as_deref()
+        .filter(|name| batch.column_by_name(name).is_some())
 }
 
 fn missing(column: &str) -> ApiError {
-    ApiError::bad_request(format!("there is no column `{column}`, which the model needs"))
+    ApiError::bad_request(format!(
+        "there is no column `{column}`, which the model needs"
+    ))
 }
 
 /// Whether a column of this type can be tried; what its rows hold is seen later.
@@ -251,5 +268,8 @@ fn loose(kind: &DataType, vector: bool) -> bool {
 }
 
 fn filled(texts: &StringArray, with: &str) -> StringArray {
-    texts.iter().map(|text| Some(text.unwrap_or(with))).collect()
+    texts
+        .iter()
+        .map(|text| Some(text.unwrap_or(with)))
+        .collect()
 }

@@ -59,7 +59,12 @@ impl Table {
             Format::Parquet => Self::Parquet(parquet::ParquetTable::open(file)?),
             Format::Csv => Self::Csv(csv::CsvTable::open(file)?),
         };
-        let mut names: Vec<&str> = table.schema().fields().iter().map(|f| f.name().as_str()).collect();
+        let mut names: Vec<&str> = table
+            .schema()
+            .fields()
+            .iter()
+            .map(|f| f.name().as_str())
+            .collect();
         names.sort_unstable();
         if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
             let message = format!("the file has the column `{}` twice", pair[0]);

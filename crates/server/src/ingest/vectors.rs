@@ -9,7 +9,10 @@ pub(crate) fn parse(text: &str, most: usize, into: &mut Vec<f32>) -> Result<usiz
     let inside = text
         .strip_prefix('[')
         .and_then(|text| text.strip_suffix(']'))
-        .or_else(|| text.strip_prefix('(').and_then(|text| text.strip_suffix(')')))
+        .or_else(|| {
+            text.strip_prefix('(')
+                .and_then(|text| text.strip_suffix(')'))
+        })
         .ok_or("it is not in brackets")?;
     let mut count = 0;
     for word in inside.split(|c: char| c == ',' || c.is_whitespace()) {

@@ -9,7 +9,10 @@ use crate::App;
 use crate::envelope::{Answer, ApiError};
 
 /// The last word of a path, and what it is.
-const ABSENT: [(&str, &str); 2] = [("custom-metrics", "A custom metric"), ("segments", "A segment")];
+const ABSENT: [(&str, &str); 2] = [
+    ("custom-metrics", "A custom metric"),
+    ("segments", "A segment"),
+];
 
 pub(super) fn routes() -> Router<App> {
     let mut routes = Router::new().route(

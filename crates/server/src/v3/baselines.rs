@@ -39,7 +39,9 @@ async fn list(State(app): State<App>, list: List) -> Answer {
 async fn of_model(State(app): State<App>, Path(text): Path<String>, list: List) -> Answer {
     app.blocking(move |app| {
         let id = id(&text, "Model")?;
-        let model = app.catalog.read(|documents| objects::model(documents, id))?;
+        let model = app
+            .catalog
+            .read(|documents| objects::model(documents, id))?;
         Ok(list.page(objects_of(app, &model)?))
     })
     .await
@@ -62,7 +64,9 @@ async fn one(State(app): State<App>, Path(text): Path<String>) -> Answer {
 async fn create(State(app): State<App>, Payload(body): Payload) -> Answer {
     app.blocking(move |app| {
         let id = id_in(&body, "model_id")?;
-        let model = app.catalog.read(|documents| objects::model(documents, id))?;
+        let model = app
+            .catalog
+            .read(|documents| objects::model(documents, id))?;
         let baseline = read(app, &model, &body)?;
         let key = format!("{}/{}", model.id, baseline.name);
         app.change(|documents| documents.insert(BASELINE, baseline.id, Some(&key), &baseline))?;
@@ -110,12 +114,16 @@ fn read(app: &App, model: &Model, body: &Value) -> Answer<Baseline> {
             .read(|documents| objects::environment(documents, model.id, PRODUCTION))?
             .ok_or_else(|| ApiError::not_found("Environment"))?,
         (Value::Null, false) => {
-            return Err(ApiError::bad_request("a pre-production baseline needs an env_id"));
+            return Err(ApiError::bad_request(
+                "a pre-production baseline needs an env_id",
+            ));
         }
         _ => environments::of(app, model, id_in(body, "env_id")?)?,
     };
     if production != (environment.kind == EnvironmentKind::Production) {
-        return Err(ApiError::bad_request("env_id and env_type do not belong together"));
+        return Err(ApiError::bad_request(
+            "env_id and env_type do not belong together",
+        ));
     }
     let time = |name: &str| match &body[name] {
         Value::Null => Ok(None),
@@ -141,7 +149,9 @@ fn read(app: &App, model: &Model, body: &Value) -> Answer<Baseline> {
                 || window_bin_size.is_none_or(|size| !BIN_SIZES.contains(&size))
             {
                 let sizes = BIN_SIZES.join(", ");
-                let message = format!("a rolling baseline needs an offset_delta of 1 to 10000 and a window_bin_size of {sizes}");
+                let message = format!(
+                    "a rolling baseline needs an offset_delta of 1 to 10000 and a window_bin_size of {sizes}"
+                );
                 return Err(ApiError::bad_request(message));
             }
         }
@@ -171,7 +181,10 @@ fn objects_of(app: &App, model: &Model) -> Answer<Vec<Value>> {
     let baselines = app
         .catalog
         .read(|documents| objects::baselines(documents, model.id))?;
-    baselines.iter().map(|baseline| object(app, baseline, model)).collect()
+    baselines
+        .iter()
+        .map(|baseline| object(app, baseline, model))
+        .collect()
 }
 
 fn object(app: &App, baseline: &Baseline, model: &Model) -> Answer<Value> {

@@ -2,6 +2,7 @@
 
 use axum::Router;
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use axum::routing::get;
 use serde_json::Value;
 use uuid::Uuid;
@@ -33,7 +34,9 @@ async fn list(State(app): State<App>, list: List) -> Answer {
 async fn of_model(State(app): State<App>, Path(text): Path<String>, list: List) -> Answer {
     app.blocking(move |app| {
         let id = id(&text, "Model")?;
-        let model = app.catalog.read(|documents| objects::model(documents, id))?;
+        let model = app
+            .catalog
+            .read(|documents| objects::model(documents, id))?;
         let mut items = objects_of(app, &model)?;
         if let Some(kind) = &list.kind {
             items.retain(|item| item["type"] == kind.as_str());
@@ -52,7 +55,11 @@ async fn one(State(app): State<App>, Path(text): Path<String>) -> Answer {
             let model = objects::model(documents, environment.model)?;
             Ok((environment, model))
         })?;
-        Ok(normal(views::environment(&environment, &model, rows(app, &model, &environment)?)))
+        Ok(normal(views::environment(
+            &environment,
+            &model,
+            rows(app, &model, &environment)?,
+        )))
     })
     .await
 }
@@ -76,13 +83,22 @@ pub(super) fn rows(app: &App, model: &Model, environment: &Environment) -> Answe
     if environment.kind == EnvironmentKind::Production {
         return Ok(None);
     }
-    let counts = app.counts.with(app, model, |counted| Ok(counted.environments()))?;
-    Ok(Some(counts.get(&environment.name).copied().unwrap_or(0)))
+    let counted = app
+        .counts
+        .with(app, model, |counted| Ok(counted.environments()));
+    match counted {
+        Ok(counts) => Ok(Some(counts.get(&environment.name).copied().unwrap_or(0))),
+        // Its folder is made by a job that waits.
+        Err(error) if error.status == StatusCode::NOT_FOUND => Ok(Some(0)),
+        Err(error) => Err(error),
+    }
 }
 
 /// The environment with this id, of this model.
 pub(super) fn of(app: &App, model: &Model, id: Uuid) -> Answer<Environment> {
-    let found: Option<Environment> = app.catalog.read(|documents| documents.get(ENVIRONMENT, id))?;
+    let found: Option<Environment> = app
+        .catalog
+        .read(|documents| documents.get(ENVIRONMENT, id))?;
     found
         .filter(|environment| environment.model == model.id)
         .ok_or_else(|| ApiError::not_found("Environment"))

@@ -46,10 +46,14 @@ async fn receive(app: App, headers: HeaderMap, body: Value, update: bool) -> Ans
     let retry = headers.contains_key(RETRY);
     app.blocking(move |app| {
         let id = id_in(&body, "model_id")?;
-        let model = app.catalog.read(|documents| objects::model(documents, id))?;
+        let model = app
+            .catalog
+            .read(|documents| objects::model(documents, id))?;
         let environment = environment(&body)?;
         if update && environment.is_some() {
-            return Err(ApiError::bad_request("rows of pre-production cannot be changed"));
+            return Err(ApiError::bad_request(
+                "rows of pre-production cannot be changed",
+            ));
         }
         match body["source"]["type"].as_str() {
             Some("FILE") => from_file(app, &model, environment, &body, update),
@@ -70,7 +74,9 @@ fn environment(body: &Value) -> Answer<Option<String>> {
         "PRE_PRODUCTION" => {
             let name = body["env_name"].as_str().unwrap_or_default();
             if name.is_empty() || name.len() > LONGEST_NAME || name.chars().any(char::is_control) {
-                let message = format!("pre-production needs an env_name of 1 to {LONGEST_NAME} bytes without control characters");
+                let message = format!(
+                    "pre-production needs an env_name of 1 to {LONGEST_NAME} bytes without control characters"
+                );
                 return Err(ApiError::bad_request(message));
             }
             Ok(Some(name.to_owned()))
@@ -100,7 +106,8 @@ fn from_file(
     {
         return Ok(accepted(&job));
     }
-    app.catalog.read(|documents| files::whole(app, documents, file))?;
+    app.catalog
+        .read(|documents| files::whole(app, documents, file))?;
     let files = Files {
         model: model.id,
         files: vec![file],
@@ -154,18 +161,38 @@ fn from_list(app: &App, model: &Model, body: &Value, update: bool, retry: bool) 
         let batch = event_batch(events, &mapping.update_columns())?;
         mapping.check_update(&batch.schema())?;
         let updates = mapping.updates(&batch, 0)?;
-        let ids = updates.iter().map(|update| update.event_id.clone()).collect();
-        (ids, Work::Change { model: model.id, updates })
+        let ids = updates
+            .iter()
+            .map(|update| update.event_id.clone())
+            .collect();
+        (
+            ids,
+            Work::Change {
+                model: model.id,
+                updates,
+            },
+        )
     } else {
         let batch = event_batch(events, &mapping.columns())?;
         mapping.check(&batch.schema())?;
         let rows = driftline_rows::check(&mapping.rows(&batch, 0)?)?;
-        let ids: Vec<String> = rows.event_ids().iter().flatten().map(str::to_owned).collect();
+        let ids: Vec<String> = rows
+            .event_ids()
+            .iter()
+            .flatten()
+            .map(str::to_owned)
+            .collect();
         let file = Uuid::new_v4();
         if fresh {
             driftline_rows::write(&app.uploads.path(file), rows.batch())?;
         }
-        (ids, Work::Append { model: model.id, file })
+        (
+            ids,
+            Work::Append {
+                model: model.id,
+                file,
+            },
+        )
     };
     if fresh {
         app.change(|documents| {
@@ -199,7 +226,9 @@ async fn delete(State(app): State<App>, Payload(body): Payload) -> Answer {
                 return Err(ApiError::bad_request("time_range ends before it starts"));
             }
             _ => {
-                return Err(ApiError::bad_request("either event_ids or a time_range is needed"));
+                return Err(ApiError::bad_request(
+                    "either event_ids or a time_range is needed",
+                ));
             }
         };
         let job = app.change(|documents| {
@@ -215,7 +244,11 @@ async fn delete(State(app): State<App>, Payload(body): Payload) -> Answer {
 fn named(ids: &Value) -> Answer<HashSet<String>> {
     ids.as_array()
         .filter(|ids| ids.len() <= MOST_DELETED)
-        .and_then(|ids| ids.iter().map(|id| id.as_str().map(str::to_owned)).collect())
+        .and_then(|ids| {
+            ids.iter()
+                .map(|id| id.as_str().map(str::to_owned))
+                .collect()
+        })
         .ok_or_else(|| {
             let message = format!("event_ids is not a list of at most {MOST_DELETED} texts");
             ApiError::bad_request(message)

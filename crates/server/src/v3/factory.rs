@@ -43,7 +43,8 @@ async fn make(State(app): State<App>, Payload(body): Payload) -> Answer {
         .await
         .map_err(ApiError::internal)?;
     app.blocking(move |app| {
-        app.catalog.read(|documents| files::whole(app, documents, id))?;
+        app.catalog
+            .read(|documents| files::whole(app, documents, id))?;
         Ok(normal(infer(&app.uploads.path(id), &question)?))
     })
     .await

@@ -91,7 +91,9 @@ pub(super) fn whole(app: &App, documents: &Documents<'_>, id: Uuid) -> Answer<()
     let upload: Option<Upload> = documents.get(FILE, id)?;
     let upload = upload.ok_or_else(|| ApiError::not_found("File"))?;
     if upload.status != Status::Successful {
-        return Err(ApiError::bad_request("the upload of this file was not completed"));
+        return Err(ApiError::bad_request(
+            "the upload of this file was not completed",
+        ));
     }
     if !app.uploads.path(id).is_file() {
         return Err(ApiError::bad_request(
@@ -130,7 +132,9 @@ async fn part(State(app): State<App>, form: Multipart) -> Answer {
     let into = Incoming::whole(&app, Uuid::new_v4(), app.limits.upload_bytes).await?;
     let (mut received, form) = read(&app, form, into).await?;
     let (Some(id), Some(number)) = (form.file_id, form.part_number) else {
-        return Err(ApiError::bad_request("a part needs the fields file_id and part_number"));
+        return Err(ApiError::bad_request(
+            "a part needs the fields file_id and part_number",
+        ));
     };
     app.blocking(move |app| {
         let upload: Option<Upload> = app.catalog.read(|documents| documents.get(FILE, id))?;
@@ -167,13 +171,19 @@ async fn complete(State(app): State<App>, Payload(body): Payload) -> Answer {
 /// Numbers of parts, ascending; each must be answered with the id that it was given.
 fn numbers(parts: &Value) -> Answer<Vec<u32>> {
     let refuse = || {
-        let message = format!("parts is not a list of numbers from 1 to {MOST_PARTS} with their ids");
+        let message =
+            format!("parts is not a list of numbers from 1 to {MOST_PARTS} with their ids");
         ApiError::bad_request(message)
     };
-    let parts = parts.as_array().filter(|parts| !parts.is_empty()).ok_or_else(refuse)?;
+    let parts = parts
+        .as_array()
+        .filter(|parts| !parts.is_empty())
+        .ok_or_else(refuse)?;
     let mut numbers = Vec::new();
     for part in parts {
-        let number = part["number"].as_u64().and_then(|number| u32::try_from(number).ok());
+        let number = part["number"]
+            .as_u64()
+            .and_then(|number| u32::try_from(number).ok());
         match number {
             Some(number @ 1..=MOST_PARTS) if part["id"] == number => numbers.push(number),
             _ => return Err(refuse()),
@@ -215,14 +225,21 @@ async fn read(app: &App, mut form: Multipart, mut into: Incoming) -> Answer<(Inc
                 }
                 Some("part_number") => {
                     let text = short(field).await?;
-                    let number = text.parse().ok().filter(|number| (1..=MOST_PARTS).contains(number));
+                    let number = text
+                        .parse()
+                        .ok()
+                        .filter(|number| (1..=MOST_PARTS).contains(number));
                     let refuse = || {
                         let message = format!("part_number is not a number from 1 to {MOST_PARTS}");
                         ApiError::bad_request(message)
                     };
                     fields.part_number = Some(number.ok_or_else(refuse)?);
                 }
-                _ => return Err(ApiError::bad_request("the form has a field that is not known")),
+                _ => {
+                    return Err(ApiError::bad_request(
+                        "the form has a field that is not known",
+                    ));
+                }
             }
         }
         if !found {
@@ -249,7 +266,8 @@ async fn short(mut field: axum::extract::multipart::Field<'_>) -> Answer<String>
 /// The name of a file is shown to people, and is never a name in a file system.
 fn checked_name(name: &str) -> Answer<String> {
     if name.len() > LONGEST_NAME || name.chars().any(char::is_control) {
-        let message = format!("a file name has at most {LONGEST_NAME} bytes and no control characters");
+        let message =
+            format!("a file name has at most {LONGEST_NAME} bytes and no control characters");
         return Err(ApiError::bad_request(message));
     }
     Ok(name.to_owned())

@@ -166,9 +166,9 @@ impl Comparison {
         let order = |value| compare(field, value);
         match self {
             Self::Equal => field == value || order(value) == Some(Ordering::Equal),
-            Self::In => value.as_array().is_some_and(|values| {
-                values.iter().any(|value| Self::Equal.holds(field, value))
-            }),
+            Self::In => value
+                .as_array()
+                .is_some_and(|values| values.iter().any(|value| Self::Equal.holds(field, value))),
             // The field is a list, and has one of the values.
             Self::Any => {
                 let wanted = match value {
@@ -246,7 +246,10 @@ mod tests {
             for (value, expected) in [(yes, true), (no, false)] {
                 let rule = json!({"field": field, "operator": operator, "value": value});
                 assert_eq!(passes(rule.clone()), expected, "{rule}");
-                if !operator.starts_with("less") && !operator.starts_with("greater") && operator != "any" {
+                if !operator.starts_with("less")
+                    && !operator.starts_with("greater")
+                    && operator != "any"
+                {
                     let operator = format!("not_{operator}");
                     let rule = json!({"field": field, "operator": operator, "value": value});
                     assert_eq!(passes(rule.clone()), !expected, "{rule}");
@@ -268,14 +271,27 @@ mod tests {
 
     #[test]
     fn conditions_nest_and_may_be_empty() {
-        let rule = |field: &str, value: &str| json!({"field": field, "operator": "equal", "value": value});
+        let rule =
+            |field: &str, value: &str| json!({"field": field, "operator": "equal", "value": value});
         let (yes, no) = (rule("name", "resnet18"), rule("name", "x"));
         assert!(passes(json!({"condition": "AND", "rules": []})));
         assert!(!passes(json!({"condition": "AND", "rules": [yes, no]})));
-        assert!(passes(json!({"condition": "OR", "rules": [no, {"condition": "AND", "rules": [yes]}]})));
-        for bad in ["", "[]", "{}", r#"{"rules": 1}"#, r#"{"condition":"XOR","rules":[]}"#,
-            r#"{"field":"name","operator":"like","value":"x"}"#] {
-            assert_eq!(Filter::parse(bad).unwrap_err().status.as_u16(), 400, "{bad}");
+        assert!(passes(
+            json!({"condition": "OR", "rules": [no, {"condition": "AND", "rules": [yes]}]})
+        ));
+        for bad in [
+            "",
+            "[]",
+            "{}",
+            r#"{"rules": 1}"#,
+            r#"{"condition":"XOR","rules":[]}"#,
+            r#"{"field":"name","operator":"like","value":"x"}"#,
+        ] {
+            assert_eq!(
+                Filter::parse(bad).unwrap_err().status.as_u16(),
+                400,
+                "{bad}"
+            );
         }
     }
 }

@@ -93,14 +93,22 @@ impl List {
                 .map(|order| {
                     let found = compare(lookup(a, &order.field), lookup(b, &order.field));
                     let found = found.unwrap_or(Ordering::Equal);
-                    if order.descending { found.reverse() } else { found }
+                    if order.descending {
+                        found.reverse()
+                    } else {
+                        found
+                    }
                 })
                 .find(|found| found.is_ne())
                 .unwrap_or(Ordering::Equal)
         });
         paginated(Page {
             total: objects.len(),
-            items: objects.into_iter().skip(self.offset).take(self.limit).collect(),
+            items: objects
+                .into_iter()
+                .skip(self.offset)
+                .take(self.limit)
+                .collect(),
             offset: self.offset,
             limit: self.limit,
         })

@@ -45,7 +45,9 @@ async fn list(State(app): State<App>, list: List) -> Answer {
 async fn one(State(app): State<App>, Path(text): Path<String>) -> Answer {
     app.blocking(move |app| {
         let id = id(&text, "Model")?;
-        let model = app.catalog.read(|documents| objects::model(documents, id))?;
+        let model = app
+            .catalog
+            .read(|documents| objects::model(documents, id))?;
         Ok(normal(views::model(&model)))
     })
     .await
@@ -103,7 +105,9 @@ async fn change(
             if let Some(version) = body.get("version")
                 && *version != model.version
             {
-                return Err(ApiError::bad_request("the version of a model cannot be changed"));
+                return Err(ApiError::bad_request(
+                    "the version of a model cannot be changed",
+                ));
             }
             let mut definition = model.definition.clone();
             for part in CHANGEABLE {
@@ -128,16 +132,25 @@ async fn change(
 fn check_change(model: &Model, definition: &Value) -> Answer<()> {
     let (old, new) = (model.monitored()?, Monitored::of(definition)?);
     if old.dim != new.dim {
-        let message = format!("the embedding has {} numbers, which cannot become {}", old.dim, new.dim);
+        let message = format!(
+            "the embedding has {} numbers, which cannot become {}",
+            old.dim, new.dim
+        );
         return Err(ApiError::bad_request(message));
     }
-    let differs = old.outputs.iter().zip(&new.outputs).find(|(old, new)| old != new);
+    let differs = old
+        .outputs
+        .iter()
+        .zip(&new.outputs)
+        .find(|(old, new)| old != new);
     if let Some((old, new)) = differs {
         let message = format!("the output `{old}` cannot become `{new}`");
         return Err(ApiError::bad_request(message));
     }
     if old.outputs.len() != new.outputs.len() {
-        return Err(ApiError::bad_request("outputs can neither be added nor removed"));
+        return Err(ApiError::bad_request(
+            "outputs can neither be added nor removed",
+        ));
     }
     Ok(())
 }

@@ -39,7 +39,9 @@ async fn create(State(app): State<App>, Payload(body): Payload) -> Answer {
 async fn one(State(app): State<App>, Path(text): Path<String>) -> Answer {
     app.blocking(move |app| {
         let id = id(&text, "Project")?;
-        let project = app.catalog.read(|documents| objects::project(documents, id))?;
+        let project = app
+            .catalog
+            .read(|documents| objects::project(documents, id))?;
         Ok(normal(views::project(&project)))
     })
     .await

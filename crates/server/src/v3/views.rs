@@ -55,7 +55,8 @@ pub(crate) fn model(model: &Model) -> Value {
         "created_by": user(),
         "updated_by": user(),
     });
-    if let (Some(object), Some(definition)) = (object.as_object_mut(), model.definition.as_object()) {
+    if let (Some(object), Some(definition)) = (object.as_object_mut(), model.definition.as_object())
+    {
         object.extend(definition.clone());
     }
     object

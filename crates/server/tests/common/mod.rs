@@ -31,7 +31,10 @@ pub struct Api {
 impl Api {
     pub fn new(url: String) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder().timeout(Duration::from_secs(120)).build().unwrap();
+        let client = Client::builder()
+            .timeout(Duration::from_secs(120))
+            .build()
+            .unwrap();
         Self { url, client }
     }
 
@@ -52,7 +55,10 @@ impl Api {
     /// The data of an answer that must be a success.
     pub fn ok(&self, method: &str, path: &str, body: &Value) -> Value {
         let (status, mut value) = self.send(method, path, body);
-        assert!((200..300).contains(&status), "{method} {path}: {status} {value}");
+        assert!(
+            (200..300).contains(&status),
+            "{method} {path}: {status} {value}"
+        );
         value["data"].take()
     }
 
@@ -133,7 +139,8 @@ pub fn events_body(model: &Value, events: Value) -> Value {
 
 pub fn model_body(project: &Value, name: &str, ids: bool) -> Value {
     let score = |class: &&str| json!({"name": class, "data_type": "float", "min": 0.0, "max": 1.0});
-    let mut columns = vec![json!({"name": "embeddings", "data_type": "vector", "n_dimensions": DIM})];
+    let mut columns =
+        vec![json!({"name": "embeddings", "data_type": "vector", "n_dimensions": DIM})];
     columns.extend(CLASSES.iter().map(score));
     columns.push(json!({"name": "target", "data_type": "category", "categories": CLASSES}));
     columns.push(json!({"name": "image_url", "data_type": "str"}));
@@ -164,6 +171,18 @@ pub fn model_body(project: &Value, name: &str, ids: bool) -> Value {
     })
 }
 
+/// Text as the value of a query.
+pub fn encoded(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {
+                char::from(byte).to_string()
+            }
+            byte => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
 pub fn answer(request: RequestBuilder) -> (u16, Value) {
     let response = request.send().unwrap();
     let status = response.status().as_u16();
@@ -180,7 +199,12 @@ pub fn refused(answer: &(u16, Value), status: u16) -> String {
     let error = &value["error"];
     assert_eq!(error["code"], status, "{value}");
     let detail = &error["errors"][0];
-    for text in [&error["message"], &detail["reason"], &detail["message"], &detail["help"]] {
+    for text in [
+        &error["message"],
+        &detail["reason"],
+        &detail["message"],
+        &detail["help"],
+    ] {
         assert!(text.is_string(), "{value}");
     }
     error["message"].as_str().unwrap().to_owned()
@@ -307,7 +331,9 @@ impl Data {
             scores,
             targets: (0..rows).map(|i| CLASSES[i % 3]).collect(),
             urls: (0..rows).map(|i| format!("img/{seed}-{i}.png")).collect(),
-            times: (0..rows as i64).map(|i| 1_763_942_400_000 + 1_000 * i).collect(),
+            times: (0..rows as i64)
+                .map(|i| 1_763_942_400_000 + 1_000 * i)
+                .collect(),
             ids: (0..rows).map(|i| format!("e{seed}-{i:06}")).collect(),
         }
     }
@@ -322,10 +348,19 @@ impl Data {
 
     /// As `publish()` of client 3 writes it.
     pub fn typed(&self, production: bool) -> RecordBatch {
-        let mut vectors = ListBuilder::new(Float64Builder::new())
-            .with_field(Field::new("element", arrow_schema::DataType::Float64, true));
+        let mut vectors = ListBuilder::new(Float64Builder::new()).with_field(Field::new(
+            "element",
+            arrow_schema::DataType::Float64,
+            true,
+        ));
         for row in 0..self.len() {
-            vectors.values().append_slice(&self.vector(row).iter().map(|v| f64::from(*v)).collect::<Vec<_>>());
+            vectors.values().append_slice(
+                &self
+                    .vector(row)
+                    .iter()
+                    .map(|v| f64::from(*v))
+                    .collect::<Vec<_>>(),
+            );
             vectors.append(true);
         }
         let mut columns: Vec<(&str, ArrayRef)> = vec![("embeddings", Arc::new(vectors.finish()))];
@@ -333,7 +368,10 @@ impl Data {
             let scores: Float32Array = self.scores.iter().map(|scores| Some(scores[i])).collect();
             columns.push((class, Arc::new(scores)));
         }
-        columns.push(("target", Arc::new(LargeStringArray::from(self.targets.clone()))));
+        columns.push((
+            "target",
+            Arc::new(LargeStringArray::from(self.targets.clone())),
+        ));
         columns.push(("image_url", Arc::new(StringArray::from(self.urls.clone()))));
         if production {
             columns.push(("timestamp", Arc::new(Int64Array::from(self.times.clone()))));
@@ -346,28 +384,49 @@ impl Data {
     pub fn text(&self) -> RecordBatch {
         let texts = |texts: Vec<String>| Arc::new(LargeStringArray::from(texts)) as ArrayRef;
         let vector = |row: usize| {
-            let numbers: Vec<String> = self.vector(row).iter().map(|v| f64::from(*v).to_string()).collect();
+            let numbers: Vec<String> = self
+                .vector(row)
+                .iter()
+                .map(|v| f64::from(*v).to_string())
+                .collect();
             format!("[{}]", numbers.join(", "))
         };
         let mut columns: Vec<(&str, ArrayRef)> =
             vec![("embeddings", texts((0..self.len()).map(vector).collect()))];
         for (i, class) in CLASSES.iter().enumerate() {
-            columns.push((class, texts(self.scores.iter().map(|s| s[i].to_string()).collect())));
+            columns.push((
+                class,
+                texts(self.scores.iter().map(|s| s[i].to_string()).collect()),
+            ));
         }
-        columns.push(("target", texts(self.targets.iter().map(|t| (*t).to_owned()).collect())));
+        columns.push((
+            "target",
+            texts(self.targets.iter().map(|t| (*t).to_owned()).collect()),
+        ));
         columns.push(("image_url", texts(self.urls.clone())));
         batch(columns)
     }
 
     /// As the fallback of client 3 writes it.
     pub fn csv(&self) -> Vec<u8> {
-        let mut text = format!("embeddings,{},target,image_url,timestamp,event_id\n", CLASSES.join(","));
+        let mut text = format!(
+            "embeddings,{},target,image_url,timestamp,event_id\n",
+            CLASSES.join(",")
+        );
         for row in 0..self.len() {
-            let numbers: Vec<String> = self.vector(row).iter().map(|v| f64::from(*v).to_string()).collect();
+            let numbers: Vec<String> = self
+                .vector(row)
+                .iter()
+                .map(|v| f64::from(*v).to_string())
+                .collect();
             let [a, b, c] = self.scores[row];
             text += &format!(
                 "\"[{}]\",{a},{b},{c},{},{},{},{}\n",
-                numbers.join(", "), self.targets[row], self.urls[row], self.times[row], self.ids[row],
+                numbers.join(", "),
+                self.targets[row],
+                self.urls[row],
+                self.times[row],
+                self.ids[row],
             );
         }
         text.into_bytes()
