@@ -4,7 +4,7 @@ const SIZES = ['hour', 'day', 'week', 'month'];
 const state = { project: null, model: null, baseline: null, size: 'day', statistic: 'jsd', at: null };
 let shown = null;
 let asked = 0;
-/** Draws again what is as wide as its place. */
+/** Draws the clusters and the map of the chosen bin again. */
 let redraw = () => {};
 
 const timeline = new Timeline(byId('timeline'), (i) => choose(i));
@@ -181,7 +181,10 @@ byId('statistic').addEventListener('change', (event) => {
 byId('pickers').addEventListener('submit', (event) => event.preventDefault());
 byId('csv').addEventListener('click', () => download(shown));
 
-addEventListener('resize', () => redraw());
+addEventListener('resize', () => {
+  if (timeline.bins) timeline.draw();
+  redraw();
+});
 
 token.get();
 recall();

@@ -39,7 +39,6 @@ class Timeline {
     host.addEventListener('pointerleave', () => this.point(null));
     host.addEventListener('focus', () => host.matches(':focus-visible') && this.point(this.chosen));
     host.addEventListener('blur', () => this.point(null));
-    new ResizeObserver(() => this.bins && host.clientWidth !== this.width && this.draw()).observe(host);
   }
 
   show(model, statistic, chosen) {
@@ -108,6 +107,7 @@ class Timeline {
     this.bars(picture, rows, slot, left, right);
     if (labelled) this.accuracies(picture, right_answers, left, right);
     host.replaceChildren(picture, this.tip);
+    if (!this.tip.hidden) this.point(this.chosen);
     const bin = bins[this.chosen];
     const spoken = { label: `Chosen ${model.size}`, valuemin: 0, valuemax: bins.length - 1, valuenow: this.chosen,
       valuetext: `${binName(bin.start, model.size)}, ${bin.windows.join(', ')}: ${this.inWords(bin)}`, orientation: 'horizontal' };
