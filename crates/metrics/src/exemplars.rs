@@ -159,7 +159,7 @@ impl Monitored {
                         };
                         let squared = squared_distance(embedding, centroids[cluster]);
                         let nearer = |c: &&[f32]| squared_distance(embedding, c) < squared;
-                        if best.takes(count, squared) && !centroids.iter().any(|c| nearer(&c)) {
+                        if best.takes(count, squared) && !centroids.iter().any(nearer) {
                             best.add(count, Found::new(rows, row, squared, self));
                         }
                     }
