@@ -143,9 +143,8 @@ fn looks_right(browser: &mut Browser, run: &Value, name: &str) {
     }
     browser.scheme("light");
     browser.resize(360, 800);
-    browser.wait_for("document.documentElement.clientWidth === 360");
-    let width = browser.value("document.documentElement.scrollWidth");
-    assert_eq!(width, 360, "something is wider than the window");
+    // Nothing is wider than the window, once what was drawn for another is drawn again.
+    browser.wait_for("document.documentElement.scrollWidth === 360");
     keep(browser, &format!("{name}-narrow"));
     browser.resize(1100, 1400);
     assert_eq!(browser.problems, Vec::<String>::new(), "{name}");
