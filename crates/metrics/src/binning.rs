@@ -286,3 +286,24 @@ fn chosen_rows(rows: u64) -> Option<HashSet<u64>> {
     }
     Some(chosen)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_huge_baseline_a_fixed_sample_of_rows_is_clustered() {
+        assert_eq!(chosen_rows(CLUSTERED_ROWS), None);
+        let rows = 3 * CLUSTERED_ROWS;
+        let chosen = chosen_rows(rows).unwrap();
+        assert_eq!(chosen.len() as u64, CLUSTERED_ROWS);
+        assert_eq!(chosen_rows(rows).unwrap(), chosen);
+        assert!(chosen.iter().all(|row| *row < rows));
+        // A third of each third, give or take.
+        let low = chosen.iter().filter(|row| **row < CLUSTERED_ROWS).count() as f64;
+        assert!(
+            (low / CLUSTERED_ROWS as f64 - 1.0 / 3.0).abs() < 0.01,
+            "{low}"
+        );
+    }
+}
