@@ -592,7 +592,7 @@ fn a_model_with_another_schema_is_named_column_by_column_and_left_alone() {
         (
             "/event_id_col",
             json!(null),
-            "column `event_id`: there event ids in `no column`",
+            "column `event_id`: there no column for event ids",
         ),
         (
             "/event_ts_col",

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use driftline_core::rows::{EVENT_ID, TARGET, TIMESTAMP};
+use driftline_core::sink::ImageEmbedding;
 use driftline_core::{Error, ErrorKind, MonitorSpec, Result};
 use serde_json::Value;
 
@@ -15,8 +16,7 @@ pub(crate) struct Existing {
     pub(crate) outputs: Vec<String>,
     pub(crate) targets: Vec<String>,
     pub(crate) metadata: Vec<String>,
-    /// Name, vector column, source column, clusters.
-    pub(crate) features: Vec<(String, String, String, Option<u64>)>,
+    pub(crate) features: Vec<ImageEmbedding>,
     /// Columns with event id and time, where the model fixes them.
     pub(crate) event_columns: Option<(Option<String>, Option<String>)>,
 }
@@ -28,20 +28,21 @@ pub(crate) fn names(list: Option<&Value>) -> Vec<String> {
         .collect()
 }
 
-/// The custom features of a model's description.
-pub(crate) fn features(list: Option<&Value>) -> Vec<(String, String, String, Option<u64>)> {
+/// The custom features of a model's description; what a feature lacks is empty or 0.
+pub(crate) fn features(list: Option<&Value>) -> Vec<ImageEmbedding> {
     let text = |feature: &Value, name: &str| {
         let text = feature.get(name).and_then(Value::as_str);
         text.unwrap_or_default().to_owned()
     };
     let list = list.and_then(Value::as_array).into_iter().flatten();
     list.map(|feature| {
-        (
-            text(feature, "name"),
-            text(feature, "column"),
-            text(feature, "source_column"),
-            feature.get("n_clusters").and_then(Value::as_u64),
-        )
+        let clusters = feature.get("n_clusters").and_then(Value::as_u64);
+        ImageEmbedding {
+            name: text(feature, "name"),
+            source_column: text(feature, "source_column"),
+            column: text(feature, "column"),
+            n_clusters: clusters.and_then(|k| k.try_into().ok()).unwrap_or(0),
+        }
     })
     .collect()
 }
@@ -104,39 +105,28 @@ impl Existing {
         if !self.metadata.contains(&feature.source_column) {
             return Err(missing(monitor, &feature.source_column));
         }
-        let expected = (
-            feature.name.clone(),
-            feature.column.clone(),
-            feature.source_column.clone(),
-            Some(feature.n_clusters as u64),
-        );
-        if !self.features.contains(&expected) {
-            let there = self
-                .features
-                .iter()
-                .map(|(name, column, source, clusters)| {
-                    let clusters = clusters.map_or_else(|| "?".to_owned(), |k| k.to_string());
-                    format!("`{name}` over `{column}` and `{source}` with {clusters} clusters")
-                });
-            let there = there.collect::<Vec<_>>().join(", ");
-            let there = if there.is_empty() {
-                "no custom feature".to_owned()
-            } else {
-                there
+        if !self.features.contains(feature) {
+            let show = |feature: &ImageEmbedding| {
+                format!(
+                    "`{}` over `{}` and `{}` with {} clusters",
+                    feature.name, feature.column, feature.source_column, feature.n_clusters
+                )
             };
-            let here = format!("`{}` with {} clusters", feature.name, feature.n_clusters);
-            return Err(differs(monitor, &feature.column, there, here));
+            let there: Vec<String> = self.features.iter().map(show).collect();
+            let there = match there.is_empty() {
+                true => "no custom feature".to_owned(),
+                false => there.join(", "),
+            };
+            return Err(differs(monitor, &feature.column, there, show(feature)));
         }
         if let Some((id, time)) = &self.event_columns {
             for (there, here, what) in [(id, EVENT_ID, "event ids"), (time, TIMESTAMP, "times")] {
                 if there.as_deref() != Some(here) {
-                    let there = there.as_deref().unwrap_or("no column");
-                    return Err(differs(
-                        monitor,
-                        here,
-                        format!("{what} in `{there}`"),
-                        "this one",
-                    ));
+                    let there = match there {
+                        Some(there) => format!("{what} in `{there}`"),
+                        None => format!("no column for {what}"),
+                    };
+                    return Err(differs(monitor, here, there, "this one"));
                 }
             }
         }
