@@ -346,3 +346,72 @@ fn database(cause: rusqlite::Error) -> ApiError {
         _ => ApiError::internal(cause),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const THING: Kind = Kind("some_thing");
+
+    #[test]
+    fn a_change_is_kept_as_a_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("server.db");
+        let (a, b) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        {
+            let catalog = Catalog::open(&path).unwrap();
+            catalog
+                .change(|documents| documents.insert(THING, a, Some("k"), &json!(1)))
+                .unwrap();
+            let refused = catalog.change(|documents| {
+                documents.replace(THING, a, &json!(2))?;
+                documents.insert(THING, b, Some("k"), &json!(3))
+            });
+            let refused = refused.unwrap_err();
+            assert_eq!(refused.status.as_u16(), 409);
+            assert_eq!(refused.message, "Some thing already exists");
+        }
+        let catalog = Catalog::open(&path).unwrap();
+        let kept: Vec<Value> = catalog.read(|documents| documents.list(THING)).unwrap();
+        assert_eq!(kept, [json!(1)]);
+        catalog
+            .change(|documents| {
+                documents.release_key(THING, "k")?;
+                documents.insert(THING, b, Some("k"), &json!(3))
+            })
+            .unwrap();
+        let found: Option<Value> = catalog.read(|documents| documents.by_key(THING, "k")).unwrap();
+        assert_eq!(found, Some(json!(3)));
+    }
+
+    #[test]
+    fn work_is_taken_in_order_and_stays_until_it_is_done() {
+        let folder = tempfile::tempdir().unwrap();
+        let catalog = Catalog::open(&folder.path().join("server.db")).unwrap();
+        let next = || catalog.read(|documents| documents.next_work::<Value>()).unwrap();
+        catalog
+            .change(|documents| {
+                for job in [5, 3, 5] {
+                    documents.enqueue(Uuid::from_u128(job), &json!(job))?;
+                }
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(next(), Some((Uuid::from_u128(5), json!(5))));
+        assert_eq!(next(), Some((Uuid::from_u128(5), json!(5))));
+        catalog.change(|documents| documents.dequeue(Uuid::from_u128(5))).unwrap();
+        assert_eq!(next(), Some((Uuid::from_u128(3), json!(3))));
+        assert_eq!(catalog.read(|documents| documents.queue_length()).unwrap(), 1);
+    }
+
+    #[test]
+    fn what_is_no_database_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("server.db");
+        std::fs::write(&path, "not a database, but longer than its header would be: ".repeat(20)).unwrap();
+        let error = Catalog::open(&path).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidData);
+    }
+}

@@ -31,10 +31,10 @@ pub(crate) fn pages(file: &File, chunk: &ColumnChunkMetaData) -> io::Result<Page
     let mut found = Pages::default();
     while header.read < length {
         let page = header.page()?;
-        let (Ok(size), Ok(compressed)) = (u64::try_from(page.size), i64::try_from(page.compressed))
-        else {
+        let (Some(size), Some(compressed)) = (page.size, page.compressed) else {
             return Err(malformed());
         };
+        let size = u64::try_from(size).map_err(|_| malformed())?;
         if compressed < 0 || header.read + compressed.cast_unsigned() > length {
             return Err(malformed());
         }
@@ -48,8 +48,8 @@ pub(crate) fn pages(file: &File, chunk: &ColumnChunkMetaData) -> io::Result<Page
 
 #[derive(Default)]
 struct Page {
-    size: i64,
-    compressed: i64,
+    size: Option<i64>,
+    compressed: Option<i64>,
     values: i64,
 }
 
@@ -65,8 +65,8 @@ impl<R: Read> Header<R> {
         let mut id = 0;
         while let Some(kind) = self.field(&mut id)? {
             match (id, kind) {
-                (2, I32) => page.size = self.integer()?,
-                (3, I32) => page.compressed = self.integer()?,
+                (2, I32) => page.size = Some(self.integer()?),
+                (3, I32) => page.compressed = Some(self.integer()?),
                 // The headers of data pages, version 1 and 2; their first field is the number of values.
                 (5 | 8, STRUCT) => {
                     let mut inner = 0;
@@ -192,4 +192,70 @@ fn malformed() -> io::Error {
         io::ErrorKind::InvalidData,
         "its pages are not what they should be",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::Arc;
+
+    use arrow_array::builder::{Float64Builder, ListBuilder};
+    use arrow_array::{ArrayRef, RecordBatch, StringArray};
+    use parquet::arrow::ArrowWriter;
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+    use parquet::file::properties::{WriterProperties, WriterVersion};
+
+    use super::*;
+
+    fn file(version: WriterVersion) -> File {
+        let mut lists = ListBuilder::new(Float64Builder::new());
+        for row in 0..3_000 {
+            lists.values().append_slice(&[f64::from(row), 0.5, 1.5]);
+            lists.append(true);
+        }
+        let texts = StringArray::from_iter_values((0..3_000).map(|row| format!("text {}", row % 7)));
+        let columns: Vec<(&str, ArrayRef)> =
+            vec![("lists", Arc::new(lists.finish())), ("texts", Arc::new(texts))];
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        let properties = WriterProperties::builder()
+            .set_writer_version(version)
+            .set_data_page_size_limit(4_096)
+            .set_write_batch_size(100)
+            .build();
+        let mut bytes = Vec::new();
+        let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&bytes).unwrap();
+        file
+    }
+
+    #[test]
+    fn pages_are_counted_as_the_footer_counts_them() {
+        for version in [WriterVersion::PARQUET_1_0, WriterVersion::PARQUET_2_0] {
+            let file = file(version);
+            let reader = ParquetRecordBatchReaderBuilder::try_new(file.try_clone().unwrap()).unwrap();
+            let group = reader.metadata().row_group(0);
+            for (column, values) in [(0, 9_000), (1, 3_000)] {
+                let found = pages(&file, group.column(column)).unwrap();
+                assert_eq!(found.values, values);
+                assert!(found.largest > 0 && found.largest < 65_536, "{found:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_page_is_an_error() {
+        let file = file(WriterVersion::PARQUET_1_0);
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file.try_clone().unwrap()).unwrap();
+        let chunk = reader.metadata().row_group(0).column(0).clone();
+        for byte in [0x00, 0x1c, 0xff] {
+            let mut other = tempfile::tempfile().unwrap();
+            other.write_all(&[byte; 100_000]).unwrap();
+            assert!(pages(&other, &chunk).is_err(), "{byte:#x}");
+        }
+        let short = tempfile::tempfile().unwrap();
+        assert!(pages(&short, &chunk).is_err());
+    }
 }

@@ -263,7 +263,7 @@ impl Process {
             .env("RUST_LOG", "warn")
             .stdout(Stdio::piped())
             .spawn()
-            .unwrap();
+            .expect("the example `serve` is built by `cargo build --examples`");
         let mut line = String::new();
         let output = child.stdout.take().unwrap();
         BufReader::new(output).read_line(&mut line).unwrap();
