@@ -18,7 +18,7 @@
 //! | [`binning`] | [`Binning`]: clusters, score bins and categories, the bins of every histogram |
 //! | [`summary`] | [`Summary`]: what is counted of rows, mergeable |
 //! | [`sum`] | [`ExactSum`]: a sum that does not depend on the order of its terms |
-//! | [`column`] | [`Column`]: what a drift, a frequency or a mean is of |
+//! | [`mod@column`] | [`Column`]: what a drift, a frequency or a mean is of |
 //! | [`metric`] | [`Metric`]: the numbers by name, and their values |
 //! | [`series`] | [`BinNumbers`]: everything about a bin, to be shown |
 //! | [`exemplars`] | [`Exemplars`]: typical rows of a bin beside the nearest ones of the baseline |

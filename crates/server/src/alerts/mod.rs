@@ -2,8 +2,8 @@
 //!
 //! | module | what is in it |
 //! | --- | --- |
-//! | [`rule`] | [`Rule`] and its [`Terms`]: what a rule is, and which ones are refused |
-//! | [`evaluate`] | rules against bins |
+//! | [`mod@rule`] | [`Rule`] and its [`Terms`]: what a rule is, and which ones are refused |
+//! | [`mod@evaluate`] | rules against bins |
 //! | [`record`] | [`Record`]: an alert that was raised |
 //! | `routes` | `/v3/alert-rules` and `/v2/alert-configs/{id}/records` |
 //!
