@@ -202,7 +202,8 @@ impl Documents<'_> {
 
     /// All documents of a kind whose key begins with `prefix`, in the order of their keys.
     pub fn under<T: DeserializeOwned>(&self, kind: Kind, prefix: &str) -> Answer<Vec<T>> {
-        let sql = "SELECT body FROM document WHERE kind = ?1 AND key >= ?2 AND key < ?3 ORDER BY key";
+        let sql =
+            "SELECT body FROM document WHERE kind = ?1 AND key >= ?2 AND key < ?3 ORDER BY key";
         let mut statement = self.connection.prepare_cached(sql).map_err(database)?;
         // No character of a key is greater.
         let end = format!("{prefix}\u{10FFFF}");
@@ -382,7 +383,9 @@ mod tests {
                 documents.insert(THING, b, Some("k"), &json!(3))
             })
             .unwrap();
-        let found: Option<Value> = catalog.read(|documents| documents.by_key(THING, "k")).unwrap();
+        let found: Option<Value> = catalog
+            .read(|documents| documents.by_key(THING, "k"))
+            .unwrap();
         assert_eq!(found, Some(json!(3)));
     }
 
@@ -390,7 +393,11 @@ mod tests {
     fn work_is_taken_in_order_and_stays_until_it_is_done() {
         let folder = tempfile::tempdir().unwrap();
         let catalog = Catalog::open(&folder.path().join("server.db")).unwrap();
-        let next = || catalog.read(|documents| documents.next_work::<Value>()).unwrap();
+        let next = || {
+            catalog
+                .read(|documents| documents.next_work::<Value>())
+                .unwrap()
+        };
         catalog
             .change(|documents| {
                 for job in [5, 3, 5] {
@@ -401,16 +408,25 @@ mod tests {
             .unwrap();
         assert_eq!(next(), Some((Uuid::from_u128(5), json!(5))));
         assert_eq!(next(), Some((Uuid::from_u128(5), json!(5))));
-        catalog.change(|documents| documents.dequeue(Uuid::from_u128(5))).unwrap();
+        catalog
+            .change(|documents| documents.dequeue(Uuid::from_u128(5)))
+            .unwrap();
         assert_eq!(next(), Some((Uuid::from_u128(3), json!(3))));
-        assert_eq!(catalog.read(|documents| documents.queue_length()).unwrap(), 1);
+        assert_eq!(
+            catalog.read(|documents| documents.queue_length()).unwrap(),
+            1
+        );
     }
 
     #[test]
     fn what_is_no_database_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("server.db");
-        std::fs::write(&path, "not a database, but longer than its header would be: ".repeat(20)).unwrap();
+        std::fs::write(
+            &path,
+            "not a database, but longer than its header would be: ".repeat(20),
+        )
+        .unwrap();
         let error = Catalog::open(&path).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidData);
     }

@@ -1,5 +1,7 @@
 //! What nobody should send: each is refused in Fiddler's form, changes nothing, and costs little memory.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod common;
 
 use std::io::{Read, Write};

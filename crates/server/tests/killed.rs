@@ -1,5 +1,7 @@
 //! A server that is killed while jobs wait: at the end every row is there once.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod common;
 
 use std::collections::HashMap;

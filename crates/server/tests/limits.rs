@@ -1,5 +1,7 @@
 //! Large uploads: flat memory up to the limit, and a refusal beyond it.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod common;
 
 use std::io::{Read, Write};

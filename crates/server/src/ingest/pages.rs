@@ -213,9 +213,12 @@ mod tests {
             lists.values().append_slice(&[f64::from(row), 0.5, 1.5]);
             lists.append(true);
         }
-        let texts = StringArray::from_iter_values((0..3_000).map(|row| format!("text {}", row % 7)));
-        let columns: Vec<(&str, ArrayRef)> =
-            vec![("lists", Arc::new(lists.finish())), ("texts", Arc::new(texts))];
+        let texts =
+            StringArray::from_iter_values((0..3_000).map(|row| format!("text {}", row % 7)));
+        let columns: Vec<(&str, ArrayRef)> = vec![
+            ("lists", Arc::new(lists.finish())),
+            ("texts", Arc::new(texts)),
+        ];
         let batch = RecordBatch::try_from_iter(columns).unwrap();
         let properties = WriterProperties::builder()
             .set_writer_version(version)
@@ -223,7 +226,8 @@ mod tests {
             .set_write_batch_size(100)
             .build();
         let mut bytes = Vec::new();
-        let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).unwrap();
+        let mut writer =
+            ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).unwrap();
         writer.write(&batch).unwrap();
         writer.close().unwrap();
         let mut file = tempfile::tempfile().unwrap();
@@ -235,7 +239,8 @@ mod tests {
     fn pages_are_counted_as_the_footer_counts_them() {
         for version in [WriterVersion::PARQUET_1_0, WriterVersion::PARQUET_2_0] {
             let file = file(version);
-            let reader = ParquetRecordBatchReaderBuilder::try_new(file.try_clone().unwrap()).unwrap();
+            let reader =
+                ParquetRecordBatchReaderBuilder::try_new(file.try_clone().unwrap()).unwrap();
             let group = reader.metadata().row_group(0);
             for (column, values) in [(0, 9_000), (1, 3_000)] {
                 let found = pages(&file, group.column(column)).unwrap();

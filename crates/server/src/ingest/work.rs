@@ -121,10 +121,11 @@ impl Work {
             Self::Update(files) => update(app, job, files),
             Self::Change { model, updates } => {
                 let model = known(app, *model)?;
-                app.sinks.with(app, &model, objects::PRODUCTION, |sink| {
-                    count(app, sink.update_events(&event_updates(updates))?);
-                    Ok(())
-                })
+                app.sinks
+                    .with(app, &model, objects::UNNAMED_BASELINE, |sink| {
+                        count(app, sink.update_events(&event_updates(updates))?);
+                        Ok(())
+                    })
             }
             Self::Delete { model, events } => {
                 let which = match events {
@@ -132,11 +133,12 @@ impl Work {
                     Events::Times(times) => Deletion::Times(times.clone()),
                 };
                 let model = known(app, *model)?;
-                app.sinks.with(app, &model, objects::PRODUCTION, |sink| {
-                    let deleted = sink.delete_events(&which)?;
-                    tracing::info!(deleted, "events were deleted");
-                    Ok(())
-                })
+                app.sinks
+                    .with(app, &model, objects::UNNAMED_BASELINE, |sink| {
+                        let deleted = sink.delete_events(&which)?;
+                        tracing::info!(deleted, "events were deleted");
+                        Ok(())
+                    })
             }
             Self::DeleteModel { model } => {
                 let found: Option<Model> =
@@ -243,7 +245,10 @@ fn publish(app: &App, job: &Job, files: &Files) -> Answer<()> {
     )?;
     // All rows are looked at before the first is kept, so that a job that fails has kept nothing.
     each_rows(app, &mapping, files, |_| Ok(()))?;
-    let dataset = files.environment.as_deref().unwrap_or(objects::PRODUCTION);
+    let dataset = files
+        .environment
+        .as_deref()
+        .unwrap_or(objects::UNNAMED_BASELINE);
     let baseline = files.environment.is_some();
     app.sinks.with(app, &model, dataset, |sink| {
         each_rows(app, &mapping, files, |rows| {
@@ -297,30 +302,32 @@ fn each_rows(
 
 fn append(app: &App, model: Uuid, file: Uuid) -> Answer<()> {
     let model = known(app, model)?;
-    app.sinks.with(app, &model, objects::PRODUCTION, |sink| {
-        for rows in driftline_rows::RowsReader::open(&app.uploads.path(file))? {
-            count(app, sink.publish_events(rows?.batch())?);
-        }
-        Ok(())
-    })
+    app.sinks
+        .with(app, &model, objects::UNNAMED_BASELINE, |sink| {
+            for rows in driftline_rows::RowsReader::open(&app.uploads.path(file))? {
+                count(app, sink.publish_events(rows?.batch())?);
+            }
+            Ok(())
+        })
 }
 
 fn update(app: &App, job: &Job, files: &Files) -> Answer<()> {
     let model = known(app, files.model)?;
     let mapping = mapping(&model, files, Unnamed::Numbered(job.id), 0)?;
     each_updates(app, &mapping, files, |_| Ok(()))?;
-    app.sinks.with(app, &model, objects::PRODUCTION, |sink| {
-        let mut waiting = Vec::new();
-        each_updates(app, &mapping, files, |updates| {
-            waiting.extend(event_updates(&updates));
-            if waiting.len() >= UPDATES {
-                count(app, sink.update_events(&std::mem::take(&mut waiting))?);
-            }
+    app.sinks
+        .with(app, &model, objects::UNNAMED_BASELINE, |sink| {
+            let mut waiting = Vec::new();
+            each_updates(app, &mapping, files, |updates| {
+                waiting.extend(event_updates(&updates));
+                if waiting.len() >= UPDATES {
+                    count(app, sink.update_events(&std::mem::take(&mut waiting))?);
+                }
+                Ok(())
+            })?;
+            count(app, sink.update_events(&waiting)?);
             Ok(())
-        })?;
-        count(app, sink.update_events(&waiting)?);
-        Ok(())
-    })
+        })
 }
 
 fn each_updates(

@@ -12,7 +12,7 @@ use crate::App;
 use crate::app::Payload;
 use crate::envelope::{Answer, ApiError, normal, normal_with};
 use crate::model::Monitored;
-use crate::objects::{self, FIRST_VERSION, MODEL, Model, NewModel, Origin};
+use crate::objects::{self, FIRST_VERSION, MODEL, Model, NewModel, Origin, UNNAMED_BASELINE};
 
 /// Parts of a definition that a client may change later.
 const CHANGEABLE: [&str; 7] = [
@@ -121,7 +121,7 @@ async fn change(
             documents.replace(MODEL, id, &model)?;
             Ok(model)
         })?;
-        objects::make_folder(app, &model)?;
+        model.sink(app, UNNAMED_BASELINE)?;
         app.counts.forget(id);
         Ok(normal(views::model(&model)))
     })

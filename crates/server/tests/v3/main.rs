@@ -1,5 +1,7 @@
 //! Client 3 against the server: the notebook, what lies beyond it, and the recorded exchange.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 #[path = "../common/mod.rs"]
 mod common;
 mod recorded;

@@ -1,13 +1,16 @@
 //! Projects, models, environments and baselines, as the catalog keeps them.
 
-use std::collections::BTreeSet;
+mod discovery;
 
 use driftline_core::{ErrorKind, MonitorSink, SinkConfig};
-use driftline_sink_local::{LocalSink, Store, monitors, write_clusters};
+use driftline_sink_local::{LocalSink, Store, write_clusters};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use uuid::Uuid;
+
+pub use discovery::discover;
+pub(crate) use discovery::{complete, discover_environments};
 
 use crate::App;
 use crate::alerts;
@@ -28,11 +31,10 @@ pub const BASELINE: Kind = Kind("baseline");
 
 /// The version of a model that has none.
 pub const FIRST_VERSION: &str = "v1";
+/// What the baseline of a model is called before it has one.
+pub const UNNAMED_BASELINE: &str = "baseline";
 /// The environment of events.
 pub const PRODUCTION: &str = "production";
-
-/// Ids of what was in the store before the server follow from names, so that they are the same after every start.
-const NAMESPACE: Uuid = Uuid::from_u128(0x6d0d_5f0c_3f52_4f0e_9d6b_0f7a_5a3c_1e21);
 
 /// A project.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -288,7 +290,11 @@ fn insert_model(
     let same_folder = |other: &Model| {
         other.project == model.project && other.folder == model.folder && other.name != model.name
     };
-    if let Some(other) = documents.list(MODEL)?.iter().find(|other| same_folder(other)) {
+    if let Some(other) = documents
+        .list(MODEL)?
+        .iter()
+        .find(|other| same_folder(other))
+    {
         let message = format!(
             "the model `{}` in version `{}` has the folder `{}` already",
             other.name, other.version, other.folder
@@ -356,7 +362,11 @@ pub fn baselines(documents: &Documents<'_>, model: Uuid) -> Answer<Vec<Baseline>
 ///
 /// # Errors
 /// 400 if the environment of that name is production.
-pub fn ensure_baseline(documents: &Documents<'_>, model: &Model, name: &str) -> Answer<Environment> {
+pub fn ensure_baseline(
+    documents: &Documents<'_>,
+    model: &Model,
+    name: &str,
+) -> Answer<Environment> {
     let environment = match environment(documents, model.id, name)? {
         Some(there) if there.kind == EnvironmentKind::PreProduction => there,
         Some(_) => {
@@ -405,23 +415,9 @@ fn insert_environment(
 
 /// Makes the folder of a model that was just added; if that fails, the model is not there either.
 pub(crate) fn make_folder(app: &App, model: &Model) -> Answer<()> {
-    if let Err(error) = model.sink(app, BASELINE.0) {
+    if let Err(error) = model.sink(app, UNNAMED_BASELINE) {
         app.change(|documents| forget_model(documents, model.id))?;
         return Err(error);
-    }
-    Ok(())
-}
-
-/// Makes the folders that models of the catalog lack, as after a crash.
-pub(crate) fn complete(app: &App) -> Answer<()> {
-    discover(app)?;
-    for model in app.catalog.read(models)? {
-        match model.open(app) {
-            Err(error) if error.status.as_u16() == 404 && model.origin != Origin::Local => {
-                model.sink(app, BASELINE.0)?;
-            }
-            _ => {}
-        }
     }
     Ok(())
 }
@@ -438,7 +434,12 @@ pub fn delete_model(documents: &Documents<'_>, id: Uuid) -> Answer<Job> {
         documents.replace(MODEL, id, &model)?;
     }
     let key = format!("delete/{id}");
-    jobs::submit(documents, "Delete model", Some(&key), &Work::DeleteModel { model: id })
+    jobs::submit(
+        documents,
+        "Delete model",
+        Some(&key),
+        &Work::DeleteModel { model: id },
+    )
 }
 
 /// Marks a project and its models as deleted and accepts the jobs that remove them.
@@ -454,7 +455,12 @@ pub fn delete_project(documents: &Documents<'_>, id: Uuid) -> Answer<()> {
     }
     project.deleting = true;
     documents.replace(PROJECT, id, &project)?;
-    jobs::submit(documents, "Delete project", None, &Work::DeleteProject { project: id })?;
+    jobs::submit(
+        documents,
+        "Delete project",
+        None,
+        &Work::DeleteProject { project: id },
+    )?;
     Ok(())
 }
 
@@ -469,132 +475,6 @@ pub(crate) fn forget_model(documents: &Documents<'_>, model: Uuid) -> Answer<()>
     alerts::forget_model(documents, model)?;
     documents.delete(MODEL, model)?;
     Ok(())
-}
-
-/// Adds what `driftline run` put into the store, and forgets what it put there and was removed by hand.
-pub fn discover(app: &App) -> Answer<()> {
-    let there: BTreeSet<(String, String)> = monitors(&app.store)?.into_iter().collect();
-    let known = app.catalog.read(|documents| documents.list::<Model>(MODEL))?;
-    let names: BTreeSet<(String, String)> = known
-        .iter()
-        .map(|model| (model.project_name.clone(), model.folder.clone()))
-        .collect();
-    for (project, folder) in there.difference(&names) {
-        // A folder that cannot be read stays out of sight, and its fault is in the log.
-        if let Err(error) = discover_model(app, project, folder) {
-            tracing::warn!(project, folder, message = error.message, "a model is passed over");
-        }
-    }
-    for model in known {
-        let name = (model.project_name.clone(), model.folder.clone());
-        if model.origin == Origin::Local && !there.contains(&name) {
-            app.change(|documents| forget_model(documents, model.id))?;
-        }
-    }
-    Ok(())
-}
-
-/// Adds the environments and baselines of a model that are in its rows only, as `driftline run` leaves them.
-pub(crate) fn discover_environments(app: &App, model: &Model) -> Answer<()> {
-    if model.origin != Origin::Local {
-        return Ok(());
-    }
-    let there = app.counts.with(app, model, |counted| Ok(counted.environments()))?;
-    let known = app.catalog.read(|documents| environments(documents, model.id))?;
-    for name in there.into_keys() {
-        if !known.iter().any(|environment| environment.name == name) {
-            app.change(|documents| ensure_baseline(documents, model, &name))?;
-        }
-    }
-    Ok(())
-}
-
-fn discover_model(app: &App, project: &str, folder: &str) -> Answer<()> {
-    let store = Store::open(&app.store, project, folder)?;
-    let definition = local_definition(&store);
-    app.change(|documents| {
-        let project: Project = match documents.by_key(PROJECT, project)? {
-            Some(there) => there,
-            None => {
-                let now = Timestamp::now();
-                let new = Project {
-                    id: Uuid::new_v5(&NAMESPACE, project.as_bytes()),
-                    name: project.to_owned(),
-                    created_at: now,
-                    updated_at: now,
-                    deleting: false,
-                };
-                documents.insert(PROJECT, new.id, Some(project), &new)?;
-                new
-            }
-        };
-        let id = Uuid::new_v5(&project.id, folder.as_bytes());
-        let new = NewModel {
-            project: &project,
-            name: folder,
-            version: FIRST_VERSION,
-            origin: Origin::Local,
-            definition,
-            info: None,
-        };
-        insert_model(documents, new, folder.to_owned(), id)?;
-        Ok(())
-    })
-}
-
-/// The definition of a model that `driftline run` made.
-fn local_definition(store: &Store) -> Value {
-    use driftline_core::rows::{
-        EMBEDDINGS, EVENT_ID, IMAGE_NUMBER, IMAGE_URL, TARGET, TIMESTAMP, WINDOW,
-    };
-    let monitor = store.monitor();
-    let classes = &monitor.schema.classes;
-    let column = |name: &str, data_type: &str| json!({"name": name, "data_type": data_type});
-    let vector = json!({
-        "name": EMBEDDINGS, "data_type": "vector", "n_dimensions": monitor.schema.dim,
-    });
-    let mut categories = classes.clone();
-    categories.sort_unstable();
-    let target = json!({"name": TARGET, "data_type": "category", "categories": categories});
-    let scores = classes.iter().map(|class| {
-        json!({"name": class, "data_type": "float", "min": 0.0, "max": 1.0})
-    });
-    let columns: Vec<Value> = std::iter::once(vector)
-        .chain(scores)
-        .chain([
-            target,
-            column(IMAGE_URL, "str"),
-            column(IMAGE_NUMBER, "int"),
-            column(WINDOW, "str"),
-        ])
-        .collect();
-    let feature = &monitor.custom_feature;
-    json!({
-        "schema": {"schema_version": 1, "columns": columns},
-        "spec": {
-            "schema_version": 1,
-            "inputs": [EMBEDDINGS],
-            "outputs": classes,
-            "targets": [TARGET],
-            "decisions": [],
-            "metadata": [IMAGE_URL, IMAGE_NUMBER, WINDOW],
-            "custom_features": [{
-                "name": feature.name,
-                "type": "FROM_IMAGE_EMBEDDING",
-                "n_clusters": feature.n_clusters,
-                "column": EMBEDDINGS,
-                "source_column": IMAGE_URL,
-            }],
-        },
-        "input_type": "structured",
-        "task": "multiclass_classification",
-        "task_params": {"target_class_order": classes},
-        "description": null,
-        "event_id_col": EVENT_ID,
-        "event_ts_col": TIMESTAMP,
-        "event_ts_format": null,
-        "xai_params": {"custom_explain_methods": [], "default_explain_method": null},
-    })
 }
 
 /// Refuses names that cannot be folders of the store.
