@@ -46,7 +46,14 @@ struct Server {
 impl Server {
     fn start(workspace: &Workspace) -> Self {
         let mut process = workspace
-            .command(["serve", "--store", "store", "--listen", "127.0.0.1:0", "--quiet"])
+            .command([
+                "serve",
+                "--store",
+                "store",
+                "--listen",
+                "127.0.0.1:0",
+                "--quiet",
+            ])
             .env("DRIFTLINE__SERVE__TOKEN", TOKEN)
             .stdout(Stdio::piped())
             .spawn()
