@@ -6,16 +6,15 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
-use common::{StoredRow, Workspace, stderr};
+use common::server::{Served, TOKEN};
+use common::{Workspace, stderr};
 use driftline::data::Split;
 use serde_json::{Value, json};
 
-const TOKEN: &str = "a-token-for-tests";
 /// The clients' versions, and the projects that their notebooks make.
 const CLIENTS: [(&str, &str); 3] = [
     ("3.14.1", "notebook_v3"),
@@ -37,48 +36,26 @@ const DAYS: [(&str, u64, &str); 6] = [
 ];
 const BASELINE: u64 = 300;
 
-/// `driftline serve` on a free port; it is killed in the end.
-struct Server {
-    process: Child,
-    url: String,
-}
+/// What the test asks a server for.
+struct Server(Served);
 
 impl Server {
     fn start(workspace: &Workspace) -> Self {
-        let mut process = workspace
-            .command([
-                "serve",
-                "--store",
-                "store",
-                "--listen",
-                "127.0.0.1:0",
-                "--quiet",
-            ])
-            .env("DRIFTLINE__SERVE__TOKEN", TOKEN)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let url = loop {
-            let line = lines.next().expect("the server ended").unwrap();
-            if let Some(start) = line.find("http://") {
-                let url = line[start..].split_whitespace().next().unwrap();
-                break url.trim_end_matches('/').to_owned();
-            }
-        };
-        // Nobody reads what else it says, which must not stop it.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { process, url }
+        Self(Served::start(workspace, "store"))
+    }
+
+    fn url(&self) -> String {
+        self.0.url()
     }
 
     fn post(&self, path: &str, body: &Value) -> Value {
-        let request = reqwest::blocking::Client::new().post(format!("{}{path}", self.url));
+        let request = reqwest::blocking::Client::new().post(format!("{}{path}", self.url()));
         answer(request.json(body))
     }
 
     /// All objects of a list.
     fn list(&self, path: &str) -> Vec<Value> {
-        let request = reqwest::blocking::Client::new().get(format!("{}{path}", self.url));
+        let request = reqwest::blocking::Client::new().get(format!("{}{path}", self.url()));
         let mut answer = answer(request);
         match answer["data"]["items"].take() {
             Value::Array(items) => items,
@@ -125,13 +102,6 @@ impl Server {
                     .unwrap_or_else(|| panic!("no number in {row}"))
             })
             .collect()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
     }
 }
 
@@ -182,7 +152,7 @@ impl Notebook {
         let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
         let process = Command::new(clients.join(version).join("bin/python"))
             .arg(scripts.join(format!("notebook-{version}.py")))
-            .args([&server.url, TOKEN])
+            .args([&server.url(), TOKEN])
             .arg(rows)
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .current_dir(rows)
