@@ -87,14 +87,11 @@ impl LocalSink {
     }
 
     fn publish(&mut self, batch: &RecordBatch, by_date: bool) -> Result<Ack> {
-        let Some(Prepared {
+        let Prepared {
             layout,
             schema,
             catalog,
-        }) = &mut self.prepared
-        else {
-            return Err(unprepared());
-        };
+        } = self.prepared.as_mut().ok_or_else(unprepared)?;
         let rows = checked(batch, schema)?;
         let sections = if by_date {
             dates(&rows)?
@@ -193,14 +190,11 @@ impl LocalSink {
         concerned: impl Fn(&Catalog, &Part) -> bool,
         change: impl FnMut(&Rows) -> Result<Option<RecordBatch>>,
     ) -> Result<()> {
-        let Some(Prepared {
+        let Prepared {
             layout,
             schema,
             catalog,
-        }) = &mut self.prepared
-        else {
-            return Err(unprepared());
-        };
+        } = self.prepared.as_mut().ok_or_else(unprepared)?;
         let _lock = Lock::acquire(layout)?;
         let mut parts = layout.parts(|section| section != Section::Baseline)?;
         self.damaged
