@@ -1,5 +1,7 @@
 //! The web page's routes: what needs the token, what is answered, and which pictures leave.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod common;
 
 use common::{Data, Running, parquet, refused};
