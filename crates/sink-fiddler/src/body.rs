@@ -238,7 +238,7 @@ fn unwritten(path: &Path, cause: impl Into<Box<dyn std::error::Error + Send + Sy
     )
     .with("file", path.display())
     .because(cause)
-    .remedy("free some space on this disk, and run `driftline sink flush`; nothing is lost")
+    .remedy("free some space on this disk")
 }
 
 #[cfg(test)]
