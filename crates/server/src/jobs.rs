@@ -194,7 +194,10 @@ pub(crate) fn start(app: App) -> io::Result<Worker> {
     thread
         .spawn(move || {
             if let Err(error) = objects::complete(&app) {
-                tracing::error!(message = error.message, "the store does not have every model");
+                tracing::error!(
+                    message = error.message,
+                    "the store does not have every model"
+                );
             }
             while !app.jobs.stopped() {
                 match app.catalog.read(|documents| documents.next_work()) {

@@ -80,7 +80,11 @@ where
     T::deserialize(deserializer).map(Some)
 }
 
-async fn update(State(app): State<App>, Path(rule_id): Path<String>, Payload(body): Payload) -> Answer {
+async fn update(
+    State(app): State<App>,
+    Path(rule_id): Path<String>,
+    Payload(body): Payload,
+) -> Answer {
     app.blocking(move |app| {
         let id = id(&rule_id, "Alert rule")?;
         let update: Update = read(body)?;
@@ -117,7 +121,11 @@ async fn notification(State(app): State<App>, Path(rule_id): Path<String>) -> An
     .await
 }
 
-async fn notify(State(app): State<App>, Path(rule_id): Path<String>, Payload(body): Payload) -> Answer {
+async fn notify(
+    State(app): State<App>,
+    Path(rule_id): Path<String>,
+    Payload(body): Payload,
+) -> Answer {
     app.blocking(move |app| {
         let id = id(&rule_id, "Alert rule")?;
         let Value::Object(news) = body else {
