@@ -129,3 +129,43 @@ pub trait MonitorSink: Send {
     /// Waits until everything that was accepted is where it should be.
     fn flush(&mut self) -> Result<()>;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Stone(SinkInfo);
+
+    impl MonitorSink for Stone {
+        fn info(&self) -> &SinkInfo {
+            &self.0
+        }
+
+        fn prepare(&mut self, _: &MonitorSpec) -> Result<()> {
+            Ok(())
+        }
+
+        fn publish_baseline(&mut self, _: &RecordBatch) -> Result<Ack> {
+            Ok(Ack::default())
+        }
+
+        fn publish_events(&mut self, _: &RecordBatch) -> Result<Ack> {
+            Ok(Ack::default())
+        }
+
+        fn flush(&mut self) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_sink_that_cannot_change_events_says_so() {
+        let mut sink = Stone(SinkInfo {
+            name: "stone".to_owned(),
+            location: String::new(),
+        });
+        let error = sink.publish_labels(&[]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.message().contains("`stone` cannot change events"));
+    }
+}
