@@ -60,6 +60,8 @@ impl Workspace {
             .env("XDG_CONFIG_HOME", self.path("config"))
             .env("XDG_DATA_HOME", self.path("data"))
             .env_remove("DRIFTLINE_PLUGIN_PATH")
+            .env_remove("FIDDLER_TOKEN")
+            .env_remove("FIDDLER_URL")
             .stdin(Stdio::null());
         command
     }
