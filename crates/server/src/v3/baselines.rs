@@ -25,26 +25,11 @@ pub(super) fn routes() -> Router<App> {
 }
 
 async fn list(State(app): State<App>, list: List) -> Answer {
-    app.blocking(move |app| {
-        objects::discover(app)?;
-        let mut items = Vec::new();
-        for model in app.catalog.read(objects::models)? {
-            items.extend(objects_of(app, &model)?);
-        }
-        Ok(list.page(items))
-    })
-    .await
+    list.of_models(&app, objects_of).await
 }
 
 async fn of_model(State(app): State<App>, Path(text): Path<String>, list: List) -> Answer {
-    app.blocking(move |app| {
-        let id = id(&text, "Model")?;
-        let model = app
-            .catalog
-            .read(|documents| objects::model(documents, id))?;
-        Ok(list.page(objects_of(app, &model)?))
-    })
-    .await
+    list.of_model(&app, text, objects_of).await
 }
 
 async fn one(State(app): State<App>, Path(text): Path<String>) -> Answer {

@@ -20,28 +20,17 @@ pub(super) fn routes() -> Router<App> {
 }
 
 async fn list(State(app): State<App>, list: List) -> Answer {
-    app.blocking(move |app| {
-        objects::discover(app)?;
-        let mut items = Vec::new();
-        for model in app.catalog.read(objects::models)? {
-            items.extend(objects_of(app, &model)?);
-        }
-        Ok(list.page(items))
-    })
-    .await
+    list.of_models(&app, objects_of).await
 }
 
 async fn of_model(State(app): State<App>, Path(text): Path<String>, list: List) -> Answer {
-    app.blocking(move |app| {
-        let id = id(&text, "Model")?;
-        let model = app
-            .catalog
-            .read(|documents| objects::model(documents, id))?;
-        let mut items = objects_of(app, &model)?;
-        if let Some(kind) = &list.kind {
+    let kind = list.kind.clone();
+    list.of_model(&app, text, move |app, model| {
+        let mut items = objects_of(app, model)?;
+        if let Some(kind) = &kind {
             items.retain(|item| item["type"] == kind.as_str());
         }
-        Ok(list.page(items))
+        Ok(items)
     })
     .await
 }

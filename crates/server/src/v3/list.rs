@@ -9,8 +9,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::filter::{Filter, compare, lookup};
+use super::id;
 use crate::App;
 use crate::envelope::{Answer, ApiError, Page, paginated};
+use crate::objects::{self, Model};
 
 const PAGE: usize = 50;
 const LONGEST_PAGE: usize = 10_000;
@@ -81,6 +83,40 @@ impl List {
             offset: number("offset", asked.offset, 0)?,
             kind: asked.kind,
         })
+    }
+
+    /// The page of what all models have.
+    pub(super) async fn of_models(
+        self,
+        app: &App,
+        objects_of: impl Fn(&App, &Model) -> Answer<Vec<Value>> + Send + 'static,
+    ) -> Answer {
+        app.blocking(move |app| {
+            objects::discover(app)?;
+            let mut items = Vec::new();
+            for model in app.catalog.read(objects::models)? {
+                items.extend(objects_of(app, &model)?);
+            }
+            Ok(self.page(items))
+        })
+        .await
+    }
+
+    /// The page of what the model with the id `text` has.
+    pub(super) async fn of_model(
+        self,
+        app: &App,
+        text: String,
+        objects_of: impl FnOnce(&App, &Model) -> Answer<Vec<Value>> + Send + 'static,
+    ) -> Answer {
+        app.blocking(move |app| {
+            let id = id(&text, "Model")?;
+            let model = app
+                .catalog
+                .read(|documents| objects::model(documents, id))?;
+            Ok(self.page(objects_of(app, &model)?))
+        })
+        .await
     }
 
     /// The page of these objects that was asked for.
