@@ -4,7 +4,7 @@
 
 mod common;
 
-use std::io::{Read, Write};
+use std::io::{Cursor, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
@@ -21,6 +21,7 @@ use driftline_sink_local::Store;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
+use reqwest::blocking::multipart;
 use serde_json::{Value, json};
 
 fn rows(store: &Path, model: &str) -> usize {
@@ -428,6 +429,41 @@ fn a_file_that_grows_when_it_is_read() {
     if let (Some(before), Some(after)) = (before, server.peak_mib()) {
         println!("peak memory: {before} MiB before, {after} MiB after");
         assert!(after < before + 512, "{before} MiB grew to {after} MiB");
+    }
+    assert_eq!(rows(folder.path(), "m"), 50);
+}
+
+#[test]
+fn a_csv_file_of_one_field() {
+    const LENGTH: u64 = 300 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let server = Process::start(folder.path());
+    let api = &server.api;
+    let project = api.project("images");
+    let model = api.model(&project, "m", true);
+    let good = Data::new(50, 1).csv();
+    api.succeeds(&api.publish(&model, None, good.clone()));
+    let before = server.peak_mib();
+    let long =
+        Cursor::new([good.as_slice(), b"\""].concat()).chain(std::io::repeat(b'1').take(LENGTH));
+    let length = good.len() as u64 + 1 + LENGTH;
+    let part = multipart::Part::reader_with_length(long, length).file_name("rows.csv");
+    let form = multipart::Form::new().part("file", part);
+    let (status, mut value) = answer(api.request("POST", "/v3/files/upload").multipart(form));
+    assert_eq!(status, 200, "{value}");
+    let file = value["data"].take();
+    let message = refused(
+        &api.send("POST", "/v3/model-factory", &json!({"file_id": file["id"]})),
+        400,
+    );
+    assert!(message.contains("row 50 of the CSV file"), "{message}");
+    let (status, mut value) = api.send("POST", "/v3/events", &publish_body(&model, None, &file));
+    assert_eq!(status, 202, "{value}");
+    let reason = api.fails(&value["data"]["job"].take());
+    assert!(reason.contains("row 50 of the CSV file"), "{reason}");
+    if let (Some(before), Some(after)) = (before, server.peak_mib()) {
+        println!("peak memory: {before} MiB before, {after} MiB after");
+        assert!(after < before + 64, "{before} MiB grew to {after} MiB");
     }
     assert_eq!(rows(folder.path(), "m"), 50);
 }
