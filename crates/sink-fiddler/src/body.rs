@@ -31,6 +31,16 @@ pub(crate) enum Column {
     EventId,
 }
 
+/// The columns of events.
+pub(crate) const EVENTS: [Column; 6] = [
+    Column::Embeddings,
+    Column::Scores,
+    Column::Target,
+    Column::ImageUrl,
+    Column::Timestamp,
+    Column::EventId,
+];
+
 fn nullable(name: &str, kind: DataType) -> Field {
     Field::new(name, kind, true)
 }

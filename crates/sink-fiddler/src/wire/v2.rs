@@ -34,14 +34,6 @@ const BASELINE: [Column; 5] = [
     Column::ImageNumber,
     Column::ImageUrl,
 ];
-const EVENTS: [Column; 6] = [
-    Column::Embeddings,
-    Column::Scores,
-    Column::Target,
-    Column::ImageUrl,
-    Column::Timestamp,
-    Column::EventId,
-];
 
 /// Talks to one model of a server.
 #[derive(Debug)]
@@ -346,7 +338,7 @@ impl Wire for V2 {
                 ("baseline.parquet".to_owned(), bytes)
             }
             Kind::Events => {
-                let bytes = body::write(scratch, &EVENTS, schema, batch.read())?;
+                let bytes = body::write(scratch, &body::EVENTS, schema, batch.read())?;
                 (format!("events-{}.parquet", batch.id), bytes)
             }
             Kind::Labels => {

@@ -44,14 +44,6 @@ const BASELINE: [Column; 5] = [
     Column::ImageUrl,
     Column::EventId,
 ];
-const EVENTS: [Column; 6] = [
-    Column::Embeddings,
-    Column::Scores,
-    Column::Target,
-    Column::ImageUrl,
-    Column::Timestamp,
-    Column::EventId,
-];
 
 /// Talks to one model of a server.
 #[derive(Debug)]
@@ -245,7 +237,7 @@ impl Wire for V3 {
         let schema = &self.monitor()?.schema;
         let bytes = match batch.kind {
             Kind::Baseline => body::write(scratch, &BASELINE, schema, batch.read())?,
-            Kind::Events => body::write(scratch, &EVENTS, schema, batch.read())?,
+            Kind::Events => body::write(scratch, &body::EVENTS, schema, batch.read())?,
             Kind::Labels => body::write_labels(scratch, &batch.labels()?)?,
         };
         let name = format!("{}-{}.parquet", batch.kind.name(), batch.id);
