@@ -14,6 +14,7 @@
 //! | [`app`] | the router, and what every handler is given: [`App`] |
 //! | [`auth`] | the token |
 //! | [`limits`] | how much a client may send, and how slowly |
+//! | `connection` | a connection that lets go of a client that does not read |
 //! | [`observe`] | logs, `/metrics`, `/healthz` |
 //! | [`envelope`] | answers and errors in Fiddler's form |
 //! | [`catalog`] | documents in `server.db` |
@@ -32,6 +33,7 @@ pub mod alerts;
 pub mod app;
 pub mod auth;
 pub mod catalog;
+mod connection;
 pub mod envelope;
 pub mod ingest;
 pub mod jobs;

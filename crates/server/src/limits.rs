@@ -28,6 +28,8 @@ pub struct Limits {
     pub head: Duration,
     /// The longest pause inside a body.
     pub pause: Duration,
+    /// The longest that a client may take nothing of an answer that waits.
+    pub answer: Duration,
     /// The longest that a whole JSON body may take.
     pub json: Duration,
     /// The longest that a whole upload may take.
@@ -48,6 +50,7 @@ impl Default for Limits {
             upload_bytes: 500 * MIB,
             head: Duration::from_secs(30),
             pause: Duration::from_secs(30),
+            answer: Duration::from_secs(30),
             json: Duration::from_secs(60),
             upload: Duration::from_secs(1_800),
             stop: Duration::from_secs(30),

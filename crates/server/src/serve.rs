@@ -24,6 +24,7 @@ use crate::App;
 use crate::app::Shared;
 use crate::auth::Token;
 use crate::catalog::{Catalog, Documents};
+use crate::connection::Impatient;
 use crate::envelope::{Answer, ApiError};
 use crate::ingest::Sinks;
 use crate::ingest::Work;
@@ -239,7 +240,8 @@ async fn accept(app: &App, listener: &tokio::net::TcpListener, shutdown: &Shutdo
             continue;
         };
         let _best_effort = stream.set_nodelay(true);
-        let connection = http.serve_connection(TokioIo::new(stream), service.clone());
+        let stream = TokioIo::new(Impatient::new(stream, app.limits.answer));
+        let connection = http.serve_connection(stream, service.clone());
         let connection = graceful.watch(connection);
         let open = app.observed.connections.clone();
         open.inc();

@@ -1,13 +1,16 @@
-//! Large uploads: flat memory up to the limit, and a refusal beyond it.
+//! Large uploads: flat memory up to the limit, and a refusal beyond it. Answers that nobody reads.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::time::Duration;
 
-use common::{Process, TOKEN, answer, refused};
+use common::{Process, Running, TOKEN, answer, refused};
+use driftline_server::ServeConfig;
+use driftline_server::limits::Limits;
 use reqwest::blocking::multipart;
 
 const MIB: u64 = 1 << 20;
@@ -108,4 +111,47 @@ fn json_beyond_its_limit_is_refused() {
         Err(error) => assert!(error.is_request(), "{error}"),
     }
     assert_eq!(server.api.ok_get("/v3/projects")["total"], 0);
+}
+
+/// One place, and a client that asks and asks and never reads.
+#[test]
+fn an_answer_that_nobody_reads_holds_its_place_for_a_while_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut limits = Limits::default();
+    limits.connections = 1;
+    limits.answer = Duration::from_millis(500);
+    let server = Running::with(ServeConfig {
+        limits,
+        ..ServeConfig::new(folder.path().to_owned())
+    });
+    let address = server.api.url.trim_start_matches("http://");
+    let mut silent = TcpStream::connect(address).unwrap();
+    let timeout = Some(Duration::from_secs(30));
+    silent.set_write_timeout(timeout).unwrap();
+    let requests = "GET / HTTP/1.1\r\nhost: x\r\n\r\n".repeat(1_000);
+    // The answers fill every buffer on the way, then the requests do, until the server lets go.
+    let mut sent = 0;
+    let error = loop {
+        match silent.write_all(requests.as_bytes()) {
+            Ok(()) => sent += requests.len(),
+            Err(error) => break error,
+        }
+        assert!(sent < 1 << 30, "the server reads on without an answer");
+    };
+    let gone = [ErrorKind::ConnectionReset, ErrorKind::BrokenPipe];
+    assert!(gone.contains(&error.kind()), "{error}");
+    let mut answer = String::new();
+    for _ in 0..100 {
+        let mut stream = TcpStream::connect(address).unwrap();
+        let request = "GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+        let _refused = stream.write_all(request.as_bytes());
+        answer.clear();
+        let _reset = stream.read_to_string(&mut answer);
+        if answer.starts_with("HTTP/1.1 200") {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    drop(silent);
 }
