@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use driftline_report::Pictures;
 use serde_json::Value;
 use tower_http::catch_panic::CatchPanicLayer;
+use uuid::Uuid;
 
 use crate::auth::{self, Token};
 use crate::catalog::{Catalog, Documents};
@@ -42,6 +43,8 @@ pub struct Shared {
     pub jobs: Jobs,
     /// What opens the server.
     pub token: Token,
+    /// The id of the one organisation, by which clients tell this store from others.
+    pub organization: Uuid,
     /// How much and how slowly.
     pub limits: Limits,
     /// Models whose rows were counted.

@@ -37,6 +37,8 @@ use crate::uploads::Uploads;
 
 /// Folder of the server inside the store.
 const FOLDER: &str = ".driftline";
+/// The setting that has the organisation's id.
+const ORGANIZATION: &str = "organization_id";
 
 /// What a server is made from.
 #[derive(Debug)]
@@ -119,6 +121,9 @@ impl Server {
         let uploads = Uploads::open(&folder.join("uploads"), &needed)?;
         let (token, new_token) = Token::settle(config.token.as_deref(), &catalog)
             .map_err(|error| Error::new(ErrorKind::InvalidData, "read the token", error.message))?;
+        let organization = catalog.change(organization).map_err(|error| {
+            Error::new(ErrorKind::InvalidData, "read the catalog", error.message)
+        })?;
         let failed = |cause: io::Error| {
             Error::new(
                 ErrorKind::Resource,
@@ -139,6 +144,7 @@ impl Server {
             sinks: Sinks::default(),
             jobs: Jobs::default(),
             token,
+            organization,
             limits: config.limits,
             counts: Counts::default(),
             observed: Observed::default(),
@@ -212,6 +218,16 @@ fn needed_uploads(documents: &Documents<'_>) -> Answer<HashSet<Uuid>> {
     let waiting = work.iter().flat_map(Work::uploads);
     let kept = datasets::files(documents)?;
     Ok(waiting.chain(kept).collect())
+}
+
+/// The id of the store's organisation, made at the first start.
+fn organization(documents: &Documents<'_>) -> Answer<Uuid> {
+    if let Some(kept) = documents.setting(ORGANIZATION)? {
+        return kept.parse().map_err(ApiError::internal);
+    }
+    let made = Uuid::new_v4();
+    documents.set(ORGANIZATION, &made.to_string())?;
+    Ok(made)
 }
 
 async fn accept(app: &App, listener: &tokio::net::TcpListener, shutdown: &Shutdown) {

@@ -175,5 +175,5 @@ fn objects_of(app: &App, model: &Model) -> Answer<Vec<Value>> {
 fn object(app: &App, baseline: &Baseline, model: &Model) -> Answer<Value> {
     let environment = environments::of(app, model, baseline.environment)?;
     let rows = environments::rows(app, model, &environment)?;
-    Ok(views::baseline(baseline, model, &environment, rows))
+    Ok(views::baseline(app, baseline, model, &environment, rows))
 }

@@ -45,6 +45,7 @@ async fn one(State(app): State<App>, Path(text): Path<String>) -> Answer {
             Ok((environment, model))
         })?;
         Ok(normal(views::environment(
+            app,
             &environment,
             &model,
             rows(app, &model, &environment)?,
@@ -62,7 +63,7 @@ fn objects_of(app: &App, model: &Model) -> Answer<Vec<Value>> {
         .iter()
         .map(|environment| {
             let rows = rows(app, model, environment)?;
-            Ok(views::environment(environment, model, rows))
+            Ok(views::environment(app, environment, model, rows))
         })
         .collect()
 }

@@ -1,6 +1,7 @@
 //! What a client asks first.
 
 use axum::Router;
+use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
 use serde_json::json;
@@ -15,11 +16,11 @@ pub(super) fn routes() -> Router<App> {
         .route("/v3/version-compatibility", get(compatibility))
 }
 
-async fn server() -> Response {
+async fn server(State(app): State<App>) -> Response {
     normal(json!({
         "feature_flags": {},
         "server_version": FIDDLER_VERSION,
-        "organization": views::organization(),
+        "organization": views::organization(&app),
     }))
 }
 

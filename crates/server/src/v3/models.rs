@@ -37,7 +37,12 @@ async fn list(State(app): State<App>, list: List) -> Answer {
     app.blocking(move |app| {
         objects::discover(app)?;
         let models = app.catalog.read(objects::models)?;
-        Ok(list.page(models.iter().map(views::model).collect()))
+        Ok(list.page(
+            models
+                .iter()
+                .map(|model| views::model(app, model))
+                .collect(),
+        ))
     })
     .await
 }
@@ -48,7 +53,7 @@ async fn one(State(app): State<App>, Path(text): Path<String>) -> Answer {
         let model = app
             .catalog
             .read(|documents| objects::model(documents, id))?;
-        Ok(normal(views::model(&model)))
+        Ok(normal(views::model(app, &model)))
     })
     .await
 }
@@ -85,7 +90,7 @@ async fn create(State(app): State<App>, Payload(body): Payload) -> Answer {
             objects::create_model(app, documents, new)
         })?;
         objects::make_folder(app, &model)?;
-        Ok(normal(views::model(&model)))
+        Ok(normal(views::model(app, &model)))
     })
     .await
 }
@@ -123,7 +128,7 @@ async fn change(
         })?;
         model.sink(app, UNNAMED_BASELINE)?;
         app.counts.forget(id);
-        Ok(normal(views::model(&model)))
+        Ok(normal(views::model(app, &model)))
     })
     .await
 }

@@ -21,7 +21,12 @@ async fn list(State(app): State<App>, list: List) -> Answer {
     app.blocking(move |app| {
         objects::discover(app)?;
         let projects = app.catalog.read(objects::projects)?;
-        Ok(list.page(projects.iter().map(views::project).collect()))
+        Ok(list.page(
+            projects
+                .iter()
+                .map(|project| views::project(app, project))
+                .collect(),
+        ))
     })
     .await
 }
@@ -31,7 +36,7 @@ async fn create(State(app): State<App>, Payload(body): Payload) -> Answer {
         objects::discover(app)?;
         let name = text_in(&body, "name")?;
         let project = app.change(|documents| objects::create_project(app, documents, name))?;
-        Ok(normal(views::project(&project)))
+        Ok(normal(views::project(app, &project)))
     })
     .await
 }
@@ -42,7 +47,7 @@ async fn one(State(app): State<App>, Path(text): Path<String>) -> Answer {
         let project = app
             .catalog
             .read(|documents| objects::project(documents, id))?;
-        Ok(normal(views::project(&project)))
+        Ok(normal(views::project(app, &project)))
     })
     .await
 }

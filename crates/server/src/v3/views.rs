@@ -3,14 +3,15 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::App;
 use crate::objects::{Baseline, Environment, Model, Project};
 use crate::queries::times;
 
 const ORGANIZATION: &str = "driftline";
 
 /// The one organisation.
-pub(crate) fn organization() -> Value {
-    json!({"id": Uuid::new_v5(&Uuid::NAMESPACE_OID, b"driftline organisation"), "name": ORGANIZATION})
+pub(crate) fn organization(app: &App) -> Value {
+    json!({"id": app.organization, "name": ORGANIZATION})
 }
 
 /// The one user.
@@ -22,11 +23,11 @@ pub(crate) fn user() -> Value {
     })
 }
 
-pub(crate) fn project(project: &Project) -> Value {
+pub(crate) fn project(app: &App, project: &Project) -> Value {
     json!({
         "id": project.id,
         "name": project.name,
-        "organization": organization(),
+        "organization": organization(app),
         "created_at": times::text(project.created_at),
         "updated_at": times::text(project.updated_at),
     })
@@ -40,13 +41,13 @@ fn model_of(model: &Model) -> Value {
     json!({"id": model.id, "name": model.name, "version": model.version})
 }
 
-pub(crate) fn model(model: &Model) -> Value {
+pub(crate) fn model(app: &App, model: &Model) -> Value {
     let mut object = json!({
         "id": model.id,
         "name": model.name,
         "version": model.version,
         "project": project_of(model),
-        "organization": organization(),
+        "organization": organization(app),
         "artifact_status": "no_model",
         "artifact_files": [],
         "is_binary_ranking_model": false,
@@ -62,7 +63,12 @@ pub(crate) fn model(model: &Model) -> Value {
     object
 }
 
-pub(crate) fn environment(environment: &Environment, model: &Model, rows: Option<u64>) -> Value {
+pub(crate) fn environment(
+    app: &App,
+    environment: &Environment,
+    model: &Model,
+    rows: Option<u64>,
+) -> Value {
     json!({
         "id": environment.id,
         "name": environment.name,
@@ -70,11 +76,12 @@ pub(crate) fn environment(environment: &Environment, model: &Model, rows: Option
         "row_count": rows,
         "model": model_of(model),
         "project": project_of(model),
-        "organization": organization(),
+        "organization": organization(app),
     })
 }
 
 pub(crate) fn baseline(
+    app: &App,
     baseline: &Baseline,
     model: &Model,
     environment: &Environment,
@@ -91,7 +98,7 @@ pub(crate) fn baseline(
         "row_count": rows,
         "model": model_of(model),
         "project": project_of(model),
-        "organization": organization(),
+        "organization": organization(app),
         "environment": {"id": environment.id, "name": environment.name, "type": environment.kind},
         "created_at": times::text(baseline.created_at),
         "updated_at": times::text(baseline.updated_at),

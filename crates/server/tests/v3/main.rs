@@ -16,6 +16,7 @@ use driftline_core::{MonitorSink, RowSchema, Rows, SinkConfig};
 use driftline_sink_local::{LocalSink, Store};
 use driftline_stats::{Baseline, KMeans, KMeansConfig};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 fn spec() -> Value {
     json!({
@@ -39,6 +40,21 @@ fn stored(store: &std::path::Path, project: &str, model: &str) -> (Vec<Rows>, Ve
 
 fn count(rows: &[Rows]) -> usize {
     rows.iter().map(Rows::len).sum()
+}
+
+#[test]
+fn a_store_has_an_organisation_of_its_own() {
+    let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let organization = |store: &TempDir, name| {
+        let server = Running::start(store.path());
+        let told = server.api.ok_get("/v3/server-info")["organization"].take();
+        assert_eq!(told["name"], "driftline");
+        assert_eq!(server.api.project(name)["organization"], told);
+        told
+    };
+    let first = organization(&one, "images");
+    assert_eq!(organization(&one, "more"), first);
+    assert_ne!(organization(&other, "images")["id"], first["id"]);
 }
 
 #[test]
