@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn a_record_that_is_too_long_is_named() {
         let long = "x".repeat(MOST_RECORD);
-        let spread = format!("\"{}\"", "1,\r\n\"\"".repeat(MOST_RECORD / 6));
+        let spread = format!("\"{}\"", "1,\r\n\"\"".repeat(MOST_RECORD / 6 + 1));
         for (text, which) in [
             (format!("a,b\n1,2\n\n{long}1"), "row 1 "),
             (format!("a,b\r\n1,2\r\n\r\n3,{spread}"), "row 1 "),
