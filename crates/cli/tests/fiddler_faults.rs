@@ -205,7 +205,7 @@ fn after_a_thousand_faults_every_row_is_there_exactly_once() {
                             .arg(&config)
                             .arg("--store")
                             .arg(&spool)
-                            .args(["--set", "sink.options.batch_rows=12"])
+                            .args(["--set", "sink.options.batch_rows=10"])
                             .args(["--set", &format!("sink.options.url={url}")])
                             .env("FIDDLER_TOKEN", TOKEN)
                             .stdout(Stdio::null())
