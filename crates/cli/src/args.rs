@@ -45,6 +45,8 @@ pub enum Command {
     /// Write what is in a store as one page that opens offline
     Report(ReportArgs),
     /// Put a store behind an API that Fiddler's clients speak, and a web page
+    ///
+    /// Clients send a token. It comes from DRIFTLINE__SERVE__TOKEN, or is made at the first start and shown once.
     Serve(ServeArgs),
     /// Fetch, inspect or export a model
     Model(ModelArgs),
