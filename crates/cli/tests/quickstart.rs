@@ -131,7 +131,7 @@ fn the_lists_name_what_is_built_in() {
     for (list, names) in [
         ("backends", &["candle", "onnx", "tch"][..]),
         ("transforms", &["gaussian_blur", "brightness"]),
-        ("sinks", &["local"]),
+        ("sinks", &["local", "fiddler"]),
         ("statistics", &["jsd", "psi"]),
     ] {
         let entries = workspace.json(&[list]);
