@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::layout::Layout;
 use crate::lock::Lock;
+use crate::store::Store;
 
 /// Centroids of the clusters over which a model's drift is measured. A model without them is clustered on its baseline.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,7 +30,7 @@ pub fn write_clusters(
     model: &str,
     centroids: &Centroids,
 ) -> Result<()> {
-    let layout = Layout::of_model(store, project, model)?;
+    let store = Store::open(store, project, model)?;
     let text = serde_json::to_vec(centroids).map_err(|cause| {
         Error::new(
             ErrorKind::Internal,
@@ -38,8 +39,8 @@ pub fn write_clusters(
         )
         .because(cause)
     })?;
-    let _lock = Lock::acquire(&layout)?;
-    driftline_rows::write_atomic(&layout.clusters(), &text)
+    let _lock = Lock::acquire(store.layout())?;
+    driftline_rows::write_atomic(&store.layout().clusters(), &text)
 }
 
 /// Reads `clusters.json`; `None` if there is none.

@@ -30,17 +30,6 @@ impl Layout {
         })
     }
 
-    /// The layout of a model that is there.
-    pub(crate) fn of_model(store: &Path, project: &str, model: &str) -> Result<Self> {
-        let layout = Self::new(store, project, model)?;
-        if layout.monitor().is_file() {
-            return Ok(layout);
-        }
-        let message = format!("the store has no model `{model}` in a project `{project}`");
-        Err(Error::new(ErrorKind::NotFound, "open the store", message)
-            .with("store", store.display()))
-    }
-
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }

@@ -102,6 +102,10 @@ impl Store {
             .remedy(remedy))
     }
 
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
     /// Clusters that were found elsewhere, if the model has such.
     pub fn clusters(&self) -> Result<Option<Centroids>> {
         clusters::read(&self.layout)
