@@ -60,22 +60,11 @@ fn a_run_published_again_and_labels_change_what_they_name_alone() {
     assert_eq!(again["sink"]["rows_published"], 0);
     assert_eq!(again["sink"]["rows_duplicate"], published);
 
-    let before = workspace.rows_of("served", "image_monitoring", MODEL);
-    let id = before
-        .keys()
-        .find(|id| id.contains("october"))
-        .unwrap()
-        .clone();
-    let labels = format!("event_id,target\n{id},something\nno-such-event,x\n");
-    std::fs::write(workspace.path("labels.csv"), labels).unwrap();
+    let stored = || workspace.rows_of("served", "image_monitoring", MODEL);
+    let expected = workspace.label_file(stored());
     let labels = ["labels", "publish", "labels.csv", "--sink", "fiddler"];
     assert_eq!(json(&workspace, &server, &labels)["labels"], 2);
-    let mut expected = before;
-    expected.get_mut(&id).unwrap().target = "something".to_owned();
-    assert_eq!(
-        workspace.rows_of("served", "image_monitoring", MODEL),
-        expected
-    );
+    assert_eq!(stored(), expected);
 
     let flushed = json(&workspace, &server, &["sink", "flush"]);
     assert_eq!(

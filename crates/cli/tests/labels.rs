@@ -11,20 +11,10 @@ fn labels_that_come_later_are_in_the_store_once() {
     let workspace = Workspace::new();
     workspace.small_run();
     workspace.json(&["run"]);
-    let before = workspace.rows("driftline-store", MODEL);
-    let id = before
-        .keys()
-        .find(|id| id.contains("october"))
-        .unwrap()
-        .clone();
-    let labels = format!("event_id,target\n{id},something\nno-such-event,x\n");
-    std::fs::write(workspace.path("labels.csv"), labels).unwrap();
-
+    let expected = workspace.label_file(workspace.rows("driftline-store", MODEL));
     let printed = workspace.json(&["labels", "publish", "labels.csv"]);
     assert_eq!(printed["labels"], 2);
     assert_eq!(printed["changed"], 1);
-    let mut expected = before;
-    expected.get_mut(&id).unwrap().target = "something".to_owned();
     assert_eq!(workspace.rows("driftline-store", MODEL), expected);
 
     let again = workspace.json(&["labels", "publish", "labels.csv"]);

@@ -173,6 +173,19 @@ days = 4
         all
     }
 
+    /// A label file `labels.csv` for one event of October in `rows` and for one that is not there; returns `rows` as they
+    /// are once it is published.
+    pub fn label_file(&self, mut rows: BTreeMap<String, StoredRow>) -> BTreeMap<String, StoredRow> {
+        let (id, row) = rows
+            .iter_mut()
+            .find(|(id, _)| id.contains("october"))
+            .unwrap();
+        let labels = format!("event_id,target\n{id},something\nno-such-event,x\n");
+        std::fs::write(self.path("labels.csv"), labels).unwrap();
+        row.target = "something".to_owned();
+        rows
+    }
+
     /// All rows of a row file by event id.
     pub fn row_file(&self, name: &str) -> BTreeMap<String, StoredRow> {
         let mut all = BTreeMap::new();
