@@ -116,6 +116,7 @@ impl OracleBackend {
                 input: shape,
                 dim: crate::synthetic::DIM,
                 classes: manifest.classes,
+                notes: Vec::new(),
             },
             model,
             fault,

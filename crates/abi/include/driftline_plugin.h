@@ -205,7 +205,8 @@ typedef struct {
    * written and finite, or the call fails. */
   uint32_t (*embed)(DlInstance instance, const DlCall *call, const DlTensor *images, const DlTensorMut *embeddings,
                     const DlTensorMut *scores, DlError *err);
-  /* Writes a JSON object: engine, device, precision, threads, height, width, classes (names). */
+  /* Writes a JSON object: engine, device, precision, threads, height, width, classes (names),
+   * and optionally notes (lines that a user is told at the start). */
   uint32_t (*describe)(DlInstance instance, const DlWriter *text, DlError *err);
 } DlEmbeddingTable;
 

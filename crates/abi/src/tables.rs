@@ -109,7 +109,7 @@ pub struct DlEmbeddingTable {
         ) -> u32,
     >,
     /// Writes a JSON object: `engine` and `device` (text), `precision` (as in `fp32`), `threads`, `height`, `width`,
-    /// `classes` (names in the order of the scores).
+    /// `classes` (names in the order of the scores), and optionally `notes` (lines that a user is told at the start).
     pub describe: Option<
         unsafe extern "C" fn(instance: DlInstance, text: *const DlWriter, err: *mut DlError) -> u32,
     >,

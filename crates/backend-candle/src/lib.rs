@@ -1,16 +1,39 @@
 //! The candle backend: ResNet-18 embeddings on the CPU, in Rust from end to end.
 //!
+//! The network is compiled once for the input size at hand: batch norm, shortcut and ReLU are part of the convolutions,
+//! weights are packed for the inner loops, every buffer is planned. It runs beside candle's tensors, since an operation of
+//! candle allocates its result; [`Embed`] is the same network as an operation of candle.
+//!
 //! | module | what is in it |
 //! | --- | --- |
-//! | [`backend`] | [`CandleBackend`]: batches, threads, buffers |
-//! | `convolution` | convolution and max pool on channels-last tensors |
-//! | `network` | the network as candle tensors; knows nothing of the traits |
+//! | [`backend`] | [`CandleBackend`]: the network behind the trait |
+//! | [`operation`] | [`Embed`]: the network as an operation of candle |
+//! | [`network`] | [`Network`]: plan, threads and buffers together |
+//! | [`instructions`] | which inner loops a processor can run |
+//! | `plan` | the order of the layers, and the buffers between them |
+//! | `convolution` | one convolution: which products it is, and which weights they take |
+//! | `filter` | 3x3 convolution with fewer products |
+//! | `kernel` | the inner loops, compiled once for each instruction set |
+//! | `simd` | vectors of each instruction set |
+//! | `team` | threads that work on one thing together |
+//! | `memory` | buffers that start on a cache line |
 
 pub mod backend;
 mod convolution;
-mod network;
+mod filter;
+pub mod instructions;
+mod kernel;
+mod memory;
+pub mod network;
+pub mod operation;
+mod plan;
+mod simd;
+mod team;
 
 pub use backend::CandleBackend;
+pub use instructions::Instructions;
+pub use network::Network;
+pub use operation::Embed;
 
 use driftline_core::{BackendConfig, EmbeddingBackend, Registration, Registry, Result};
 

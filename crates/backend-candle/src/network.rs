@@ -1,87 +1,132 @@
-//! The network as candle tensors.
+//! The compiled network with its threads and buffers.
 
-use candle_core::{D, Device, Result, Tensor};
-use candle_nn::ops::softmax;
-use driftline_model as model;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::convolution::{Convolution, MaxPool};
+use driftline_core::{Error, ErrorKind, ImageShape, Result};
+use driftline_model::{Preprocessing, ResNet18};
 
-struct Linear {
-    /// `[in, out]`, contiguous.
-    weight: Tensor,
-    bias: Tensor,
-}
+use crate::Instructions;
+use crate::memory::Buffer;
+use crate::plan::{Output, Plan};
+use crate::team::Team;
 
-impl Linear {
-    fn new(linear: &model::Linear) -> Result<Self> {
-        let weight = Tensor::from_slice(
-            &linear.weight,
-            (linear.outputs, linear.inputs),
-            &Device::Cpu,
-        )?;
-        Ok(Self {
-            weight: weight.t()?.contiguous()?,
-            bias: Tensor::from_slice(&linear.bias, linear.outputs, &Device::Cpu)?,
-        })
-    }
-
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        x.matmul(&self.weight)?.broadcast_add(&self.bias)
-    }
-}
-
-struct Block {
-    conv1: Convolution,
-    conv2: Convolution,
-    downsample: Option<Convolution>,
-}
-
-impl Block {
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let y = x.apply_op1_no_bwd(&self.conv1)?;
-        let shortcut = match &self.downsample {
-            Some(conv) => &x.apply_op1_no_bwd(conv)?,
-            None => x,
-        };
-        y.apply_op2_no_bwd(shortcut, &self.conv2)
-    }
-}
-
-/// ResNet-18, ready to run.
-pub(crate) struct Network {
-    stem: Convolution,
-    blocks: Vec<Block>,
-    embedding: Linear,
-    head: Linear,
+/// ResNet-18, ready to run on images of one size.
+///
+/// # Behavior
+/// * An image has the same embedding, bit by bit, in every batch and with any number of threads.
+/// * Nothing is allocated after the first call.
+/// * Between calls threads wait for work for 50 microseconds, and then sleep.
+pub struct Network {
+    plan: Plan,
+    team: Team,
+    memory: Vec<Buffer>,
+    shape: ImageShape,
+    dim: usize,
+    classes: usize,
 }
 
 impl Network {
-    pub(crate) fn new(network: &model::ResNet18) -> Result<Self> {
-        let block = |block: &model::Block| Block {
-            conv1: Convolution::new(&block.conv1, true),
-            conv2: Convolution::new(&block.conv2, true),
-            downsample: block
-                .downsample
-                .as_ref()
-                .map(|conv| Convolution::new(conv, false)),
-        };
+    /// Compiles the network for images of `preprocessing`'s size, and starts `threads - 1` threads; the one that calls
+    /// is the last.
+    ///
+    /// # Errors
+    /// `Unsupported` for an instruction set that this processor does not have, `InvalidConfig` for an input size that is too
+    /// small for the network, `Resource` when memory or threads cannot be had.
+    pub fn new(
+        network: &ResNet18,
+        preprocessing: &Preprocessing,
+        threads: usize,
+        instructions: Instructions,
+    ) -> Result<Self> {
+        let kernels = instructions.kernels().ok_or_else(|| {
+            Error::new(
+                ErrorKind::Unsupported,
+                "open backend",
+                format!("this processor has no {instructions}"),
+            )
+        })?;
+        let plan = Plan::new(network, preprocessing, kernels)?;
+        let memory = plan.memory(threads.max(1))?;
+        let team = Team::new(threads.max(1)).map_err(|cause| {
+            Error::new(
+                ErrorKind::Resource,
+                "open backend",
+                "the threads could not be started",
+            )
+            .because(cause)
+        })?;
         Ok(Self {
-            stem: Convolution::new(&network.stem, true),
-            blocks: network.blocks.iter().map(block).collect(),
-            embedding: Linear::new(&network.embedding)?,
-            head: Linear::new(&network.head)?,
+            plan,
+            team,
+            memory,
+            shape: preprocessing.shape,
+            dim: network.dim(),
+            classes: network.classes(),
         })
     }
 
-    /// `x`: f32 `[N, H, W, 3]`, normalised. Gives embeddings `[N, dim]` and softmax scores `[N, classes]`.
-    pub(crate) fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
-        let mut y = x.apply_op1_no_bwd(&self.stem)?.apply_op1_no_bwd(&MaxPool)?;
-        for block in &self.blocks {
-            y = block.forward(&y)?;
+    /// Height and width of the images.
+    pub fn shape(&self) -> ImageShape {
+        self.shape
+    }
+
+    /// Length of an embedding.
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// Number of scores.
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// Threads, with the one that calls.
+    pub fn threads(&self) -> usize {
+        self.team.size()
+    }
+
+    /// Embeds `images`, u8 `[N, H, W, 3]`, into `embeddings`, f32 `[N, dim]`, and `scores`, f32 `[N, classes]`.
+    ///
+    /// # Panics
+    /// When a length is not the one of the shape.
+    pub fn embed(&mut self, images: &[u8], embeddings: &mut [f32], mut scores: Option<&mut [f32]>) {
+        let bytes = self.shape.bytes();
+        let n = images.len() / bytes;
+        assert_eq!(images.len(), n * bytes, "images");
+        assert_eq!(embeddings.len(), n * self.dim, "embeddings");
+        if let Some(scores) = &scores {
+            assert_eq!(scores.len(), n * self.classes, "scores");
         }
-        let pooled = y.mean((1, 2))?;
-        let embeddings = self.embedding.forward(&pooled)?;
-        let logits = self.head.forward(&embeddings.relu()?)?;
-        Ok((embeddings, softmax(&logits, D::Minus1)?))
+        let output = Output {
+            embeddings: embeddings.as_mut_ptr(),
+            scores: scores.as_mut().map(|scores| scores.as_mut_ptr()),
+        };
+        let plan = &self.plan;
+        let memory = &self.memory;
+        let workers = self.team.size();
+        if n < 2 * workers && n <= plan.images() {
+            // SAFETY: the plan's instruction set was checked. All workers work in the first memory, as `share` divides it.
+            self.team
+                .together(&|share| unsafe { plan.run(images, &memory[0], &output, share) });
+            return;
+        }
+        let rounds = n.div_ceil(workers * plan.images());
+        let chunk = n.div_ceil(workers * rounds).max(1);
+        let next = AtomicUsize::new(0);
+        self.team.apart(&|worker, alone| {
+            loop {
+                let start = next.fetch_add(1, Ordering::Relaxed) * chunk;
+                if start >= n {
+                    break;
+                }
+                let end = n.min(start + chunk);
+                // SAFETY: the plan's instruction set was checked. Each worker has memory and rows of its own.
+                unsafe {
+                    let output = output.from(start, self.dim, self.classes);
+                    let images = &images[start * bytes..end * bytes];
+                    plan.run(images, &memory[worker], &output, alone);
+                }
+            }
+        });
     }
 }

@@ -4,8 +4,10 @@
 
 use std::path::{Path, PathBuf};
 
-use driftline_backend_candle::CandleBackend;
+use candle_core::{Device, Tensor};
+use driftline_backend_candle::{CandleBackend, Embed, Instructions, Network};
 use driftline_core::{BackendConfig, EmbeddingBackend, ImageShape, ImageView, Inference};
+use driftline_model::ModelPackage;
 use safetensors::SafeTensors;
 
 const SHAPE: ImageShape = ImageShape {
@@ -35,12 +37,9 @@ fn f64s(file: &SafeTensors<'_>, name: &str) -> Vec<f64> {
         .collect()
 }
 
-fn open(folder: &Path, threads: usize) -> CandleBackend {
-    CandleBackend::open(&BackendConfig::new(
-        folder.join("resnet18_cifar10.pth"),
-        threads,
-    ))
-    .unwrap()
+fn open(folder: &Path, threads: usize, instructions: Instructions) -> CandleBackend {
+    let config = BackendConfig::new(folder.join("resnet18_cifar10.pth"), threads);
+    CandleBackend::with_instructions(&config, instructions).unwrap()
 }
 
 fn run(backend: &mut CandleBackend, images: &[u8], batch: usize) -> Inference {
@@ -76,38 +75,67 @@ fn embeddings_and_scores_are_those_of_float64_pytorch() {
     let bytes = std::fs::read(folder.join("golden.safetensors")).unwrap();
     let golden = SafeTensors::deserialize(&bytes).unwrap();
     let images = golden.tensor("images").unwrap().data();
-    let found = run(&mut open(&folder, 2), images, 256);
-    assert_close(
-        &found.embeddings,
-        &f64s(&golden, "embeddings_f64"),
-        "embedding",
-    );
-    assert_close(&found.scores, &f64s(&golden, "probabilities_f64"), "score");
+    for instructions in Instructions::supported() {
+        let found = run(&mut open(&folder, 2, instructions), images, 256);
+        assert_close(
+            &found.embeddings,
+            &f64s(&golden, "embeddings_f64"),
+            &format!("{instructions}: embedding"),
+        );
+        assert_close(
+            &found.scores,
+            &f64s(&golden, "probabilities_f64"),
+            &format!("{instructions}: score"),
+        );
+    }
 }
 
 #[test]
-fn threads_change_no_bit_and_batch_size_no_more_than_rounding() {
+fn neither_threads_nor_batch_size_change_a_bit() {
     let Some(folder) = data_folder() else { return };
     let bytes = std::fs::read(folder.join("golden.safetensors")).unwrap();
     let golden = SafeTensors::deserialize(&bytes).unwrap();
-    let images = &golden.tensor("images").unwrap().data()[..70 * SHAPE.bytes()];
-    let (mut one, mut two) = (open(&folder, 1), open(&folder, 2));
-    let reference = run(&mut one, images, 70);
-    for batch in [1, 7, 70] {
-        let single = run(&mut one, images, batch);
-        let double = run(&mut two, images, batch);
-        assert_eq!(single.embeddings, double.embeddings, "batch size {batch}");
-        assert_eq!(single.scores, double.scores, "batch size {batch}");
-        for (a, b) in single.embeddings.iter().zip(&reference.embeddings) {
-            assert!((a - b).abs() <= 1e-5, "batch size {batch}: {a} is not {b}");
+    let images = &golden.tensor("images").unwrap().data()[..100 * SHAPE.bytes()];
+    for instructions in Instructions::supported() {
+        let reference = run(&mut open(&folder, 1, instructions), images, 100);
+        for threads in [2, 5] {
+            let mut backend = open(&folder, threads, instructions);
+            for batch in [1, 2, 7, 33, 100] {
+                let found = run(&mut backend, images, batch);
+                let what = format!("{instructions}, {threads} threads, batch size {batch}");
+                assert_eq!(found.embeddings, reference.embeddings, "{what}");
+                assert_eq!(found.scores, reference.scores, "{what}");
+            }
         }
     }
 }
 
 #[test]
+fn as_an_operation_of_candle_it_gives_the_same_embeddings() {
+    let Some(folder) = data_folder() else { return };
+    let bytes = std::fs::read(folder.join("golden.safetensors")).unwrap();
+    let golden = SafeTensors::deserialize(&bytes).unwrap();
+    let images = &golden.tensor("images").unwrap().data()[..5 * SHAPE.bytes()];
+    let instructions = Instructions::chosen().unwrap();
+    let package = ModelPackage::open(&folder.join("resnet18_cifar10.pth")).unwrap();
+    let (weights, _) = package.network().unwrap();
+    let network = Network::new(&weights, &package.preprocessing, 2, instructions).unwrap();
+    let operation = Embed::new(network);
+    let tensor = Tensor::from_slice(images, (5, 32, 32, 3), &Device::Cpu).unwrap();
+    let embeddings = tensor.apply_op1_no_bwd(&operation).unwrap();
+    assert_eq!(embeddings.dims(), [5, 128]);
+    let reference = run(&mut open(&folder, 1, instructions), images, 5);
+    let found: Vec<f32> = embeddings.flatten_all().unwrap().to_vec1().unwrap();
+    assert_eq!(found, reference.embeddings);
+    let small = Tensor::from_slice(&images[..48], (1, 4, 4, 3), &Device::Cpu).unwrap();
+    let error = small.apply_op1_no_bwd(&operation).unwrap_err();
+    assert!(error.to_string().contains("32x32"), "{error}");
+}
+
+#[test]
 fn wrong_shapes_are_refused_and_no_image_is_no_work() {
     let Some(folder) = data_folder() else { return };
-    let mut backend = open(&folder, 1);
+    let mut backend = open(&folder, 1, Instructions::chosen().unwrap());
     let small = ImageShape {
         height: 16,
         width: 16,

@@ -105,6 +105,7 @@ impl OnnxBackend {
                 input: shape,
                 dim: graph.dim,
                 classes: graph.classes,
+                notes: Vec::new(),
             },
             input: input.name().to_owned(),
             session,

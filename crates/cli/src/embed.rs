@@ -5,7 +5,7 @@ use driftline::data::DecodeOptions;
 use driftline::model::ModelPackage;
 use driftline::pipeline::part::{PartBuilder, RowNames};
 use driftline::pipeline::{EmbedOptions, OnError, Progress, embed as embed_all};
-use driftline::plan::all_threads;
+use driftline::plan::{all_threads, tell_notes};
 use driftline::rows::RowsWriter;
 use driftline::{Plugins, models, registries, sources};
 use serde::Serialize;
@@ -37,6 +37,7 @@ pub fn embed(args: &EmbedArgs, plugins: &Plugins, output: Output) -> anyhow::Res
             ..BackendConfig::new(path, args.threads.unwrap_or_else(all_threads).get())
         },
     )?;
+    tell_notes(backend.info(), &progress);
     let schema = RowSchema::new(backend.info().dim, backend.info().classes.clone())?;
     let decode = DecodeOptions {
         shape: backend.info().input,

@@ -264,3 +264,39 @@ fn a_plugin_that_is_garbage_is_named_and_hurts_nobody() {
     // Nobody else is hurt by it.
     assert!(with(&["backends"]).status.success());
 }
+
+#[test]
+fn what_slows_candle_down_is_said_once() {
+    let workspace = Workspace::new();
+    let cores = std::thread::available_parallelism().unwrap().get();
+    let many = (2 * cores).to_string();
+    for (instructions, threads, note) in [
+        ("portable", "1", "several times slower"),
+        ("portable", &many, "take turns, which is slower"),
+    ] {
+        let arguments = [
+            "embed",
+            "sample#test",
+            "-o",
+            "rows.parquet",
+            "--threads",
+            threads,
+        ];
+        let output = command(&workspace, &arguments, &[])
+            .env("DRIFTLINE_CANDLE_INSTRUCTIONS", instructions)
+            .output()
+            .unwrap();
+        let text = stderr(&output);
+        assert!(output.status.success(), "{text}");
+        assert_eq!(text.matches(note).count(), 1, "{text}");
+    }
+    let unknown = [("DRIFTLINE_CANDLE_INSTRUCTIONS", OsString::from("sse9"))];
+    let message = refused(&workspace, &EMBED, &unknown);
+    for part in [
+        "no instruction set `sse9`",
+        "DRIFTLINE_CANDLE_INSTRUCTIONS",
+        "portable",
+    ] {
+        assert!(message.contains(part), "{message}");
+    }
+}

@@ -144,6 +144,8 @@ pub struct BackendInfo {
     pub dim: usize,
     /// Class names in the order of the scores.
     pub classes: Vec<String>,
+    /// What a user should know about how it runs, such as what makes it slower here; each is said once, at the start.
+    pub notes: Vec<String>,
 }
 
 /// Output buffers of one [`EmbeddingBackend::embed`] call, owned.

@@ -4,8 +4,8 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use driftline_core::{
-    BackendConfig, EmbeddingBackend, Error, ErrorKind, MonitorSink, MonitorSpec, Result, RowSchema,
-    SinkConfig, sink::ImageEmbedding,
+    BackendConfig, BackendInfo, EmbeddingBackend, Error, ErrorKind, MonitorSink, MonitorSpec,
+    Result, RowSchema, SinkConfig, sink::ImageEmbedding,
 };
 use driftline_data::DecodeOptions;
 use driftline_model::ModelPackage;
@@ -77,6 +77,7 @@ impl Plan {
             },
         )?;
         let info = backend.info();
+        tell_notes(info, progress);
         let decode = DecodeOptions {
             shape: info.input,
             resize: package.preprocessing.resize,
@@ -170,6 +171,20 @@ impl Plan {
 /// As many threads as the machine runs at once.
 pub fn all_threads() -> NonZeroUsize {
     std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+/// Tells, once, what a user should know about how the backend runs here.
+pub fn tell_notes(backend: &BackendInfo, progress: &dyn Progress) {
+    for note in &backend.notes {
+        progress.note(&format!("{}: {note}", backend.name));
+    }
+    let cores = all_threads().get();
+    if backend.threads > cores {
+        progress.note(&format!(
+            "{}: {} threads on {cores} cores take turns, which is slower than {cores} threads",
+            backend.name, backend.threads
+        ));
+    }
 }
 
 fn identity(window: &Window) -> WindowIdentity {

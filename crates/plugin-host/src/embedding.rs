@@ -44,6 +44,8 @@ struct Description {
     height: usize,
     width: usize,
     classes: Vec<String>,
+    #[serde(default)]
+    notes: Vec<String>,
 }
 
 impl PluginBackend {
@@ -101,6 +103,7 @@ impl PluginBackend {
                 },
                 dim: dim as usize,
                 classes: description.classes,
+                notes: description.notes,
             },
             embed,
             instance,

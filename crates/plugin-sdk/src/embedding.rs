@@ -200,6 +200,7 @@ unsafe extern "C" fn describe<T: EmbeddingPlugin>(
                     "height": info.input.height,
                     "width": info.input.width,
                     "classes": info.classes,
+                    "notes": info.notes,
                 });
                 arguments::give(writer, &description.to_string())
             })

@@ -60,6 +60,7 @@ impl EmbeddingPlugin for Misbehaving {
                 },
                 dim: if how == "zero_dim" { 0 } else { DIM },
                 classes: of_classes(2),
+                notes: Vec::new(),
             },
         })
     }

@@ -48,6 +48,7 @@ impl EmbeddingPlugin for TchBackend {
                 input: package.preprocessing.shape,
                 dim: weights.dim(),
                 classes,
+                notes: Vec::new(),
             },
             network: Network::new(&weights, &normalised, device).map_err(engine_failed)?,
             parts: Parts::new(None),

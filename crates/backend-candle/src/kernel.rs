@@ -1,0 +1,384 @@
+//! The inner loops, compiled once for each instruction set.
+//!
+//! Activations are f32, channels last, with the channels padded with zeros to a multiple of [`CHANNELS`]. A sum is
+//! taken in one order, tap by tap and channel by channel, whatever the number of rows, so that an image has the same
+//! embedding in every batch.
+
+use std::array::from_fn;
+use std::ops::Range;
+
+use crate::filter::{Filter, MOST_PRODUCTS, Pair, Small, Tile, Winograd};
+#[cfg(target_arch = "aarch64")]
+use crate::simd::Neon;
+#[cfg(target_arch = "x86_64")]
+use crate::simd::{Avx2, Avx512};
+use crate::simd::{Portable, Vector};
+
+/// Values of weights that are asked for before they are needed: the processor does not look beyond a page by itself.
+const AHEAD: usize = 512;
+
+/// Channels of activations come in multiples of this: the lanes of the widest vector.
+pub(crate) const CHANNELS: usize = 16;
+
+/// `channels` with the padding behind them.
+pub(crate) fn padded(channels: usize) -> usize {
+    channels.next_multiple_of(CHANNELS)
+}
+
+/// Values under one row of a kernel, which lie side by side in the input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Segment {
+    /// Where they start, from the start of the input row.
+    pub(crate) input: u32,
+    /// Rows of the weights that they are multiplied with: the first,
+    pub(crate) weight: u32,
+    /// and how many.
+    pub(crate) depth: u32,
+}
+
+/// `output[row] = relu(sum over segments of input[row] * weight + bias + shortcut[row])` for a number of rows.
+pub(crate) struct Product<'a> {
+    pub(crate) input: *const f32,
+    /// Where each row starts in the input.
+    pub(crate) input_rows: &'a [u32],
+    pub(crate) segments: &'a [Segment],
+    /// Packed by [`pack`].
+    pub(crate) weight: *const f32,
+    /// Rows of the weights.
+    pub(crate) depth: usize,
+    pub(crate) output: *mut f32,
+    /// Where each row starts in the output and the shortcut.
+    pub(crate) output_rows: &'a [u32],
+    /// Panels of columns to compute.
+    pub(crate) panels: Range<usize>,
+    /// Columns of the whole output.
+    pub(crate) columns: usize,
+    pub(crate) finish: Finish,
+}
+
+/// What happens to a sum before it is stored.
+#[derive(Clone, Copy)]
+pub(crate) struct Finish {
+    /// A value for each column.
+    pub(crate) bias: Option<*const f32>,
+    /// Values laid out as the output.
+    pub(crate) shortcut: Option<*const f32>,
+    pub(crate) relu: bool,
+}
+
+impl Finish {
+    /// The sum itself.
+    pub(crate) const NOTHING: Self = Self {
+        bias: None,
+        shortcut: None,
+        relu: false,
+    };
+
+    #[inline(always)]
+    unsafe fn apply<V: Vector>(&self, sum: V, column: usize, at: usize) -> V {
+        // SAFETY: the pointers cover all columns and outputs.
+        unsafe {
+            let mut value = sum;
+            if let Some(bias) = self.bias {
+                value = value.add(V::load(bias.add(column)));
+            }
+            if let Some(shortcut) = self.shortcut {
+                value = value.add(V::load(shortcut.add(at + column)));
+            }
+            if self.relu {
+                value = value.max(V::splat(0.0));
+            }
+            value
+        }
+    }
+}
+
+/// Weights `[depth, columns]`, row-major and already padded, in panels of `panel` columns: `[panel][depth][column]`.
+pub(crate) fn pack(weight: &[f32], columns: usize, panel: usize, packed: &mut [f32]) {
+    let mut packed = packed.chunks_exact_mut(1);
+    for start in (0..columns).step_by(panel) {
+        let end = columns.min(start + panel);
+        for row in weight.chunks_exact(columns) {
+            for value in &row[start..end] {
+                if let Some([to]) = packed.next() {
+                    *to = *value;
+                }
+            }
+        }
+    }
+}
+
+/// `PANEL` vectors of columns at a time, `ROWS` rows at a time.
+#[inline(always)]
+unsafe fn product<V: Vector, const ROWS: usize, const PANEL: usize>(p: &Product<'_>) {
+    let tiles = p.input_rows.len().div_ceil(ROWS);
+    let rows = p.input_rows.len().div_ceil(tiles.max(1)).max(1);
+    for panel in p.panels.clone() {
+        let start = panel * PANEL * V::LANES;
+        let vectors = PANEL.min((p.columns - start) / V::LANES);
+        for (input, output) in p.input_rows.chunks(rows).zip(p.output_rows.chunks(rows)) {
+            // SAFETY: the caller's.
+            unsafe {
+                match vectors {
+                    1 => any_rows::<V, ROWS, 1>(p, start, input, output),
+                    2 => any_rows::<V, ROWS, 2>(p, start, input, output),
+                    3 => any_rows::<V, ROWS, 3>(p, start, input, output),
+                    _ => any_rows::<V, ROWS, 4>(p, start, input, output),
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn any_rows<V: Vector, const ROWS: usize, const VECTORS: usize>(
+    p: &Product<'_>,
+    column: usize,
+    input: &[u32],
+    output: &[u32],
+) {
+    macro_rules! rows {
+        ($($rows:literal)*) => {
+            match input.len() {
+                // SAFETY: the caller's.
+                $($rows if $rows <= ROWS => unsafe { tile::<V, $rows, VECTORS>(p, column, input, output) },)*
+                _ => unreachable!("a tile of {} rows", input.len()),
+            }
+        };
+    }
+    rows!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
+}
+
+/// A tile of the output, held in registers.
+#[inline(always)]
+unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize>(
+    p: &Product<'_>,
+    column: usize,
+    input: &[u32],
+    output: &[u32],
+) {
+    // SAFETY: rows, segments and columns lie inside input, weights and output.
+    unsafe {
+        let input: [*const f32; ROWS] = from_fn(|row| p.input.add(input[row] as usize));
+        let weight = p.weight.add(column * p.depth);
+        let mut sums = [[V::splat(0.0); VECTORS]; ROWS];
+        for segment in p.segments {
+            let left = input.map(|row| row.add(segment.input as usize));
+            let mut weight = weight.add(segment.weight as usize * VECTORS * V::LANES);
+            for k in 0..segment.depth as usize {
+                let right: [V; VECTORS] = from_fn(|v| V::load(weight.add(v * V::LANES)));
+                for v in 0..VECTORS {
+                    V::prefetch(weight.wrapping_add(v * V::LANES + AHEAD));
+                }
+                for (sums, left) in sums.iter_mut().zip(&left) {
+                    let left = V::splat(*left.add(k));
+                    for (sum, right) in sums.iter_mut().zip(&right) {
+                        *sum = left.mul_add(*right, *sum);
+                    }
+                }
+                weight = weight.add(VECTORS * V::LANES);
+            }
+        }
+        for (sums, at) in sums.iter().zip(output) {
+            let at = *at as usize;
+            for (v, sum) in sums.iter().enumerate() {
+                let column = column + v * V::LANES;
+                let value = p.finish.apply(*sum, column, at);
+                value.store(p.output.add(at + column));
+            }
+        }
+    }
+}
+
+/// Tiles of planes to factors of the products of a [`Filter`], and sums of products back to planes.
+pub(crate) struct Transform<'a> {
+    pub(crate) input: *const f32,
+    pub(crate) output: *mut f32,
+    /// Tiles of one image.
+    pub(crate) tiles: &'a [Tile],
+    pub(crate) images: usize,
+    /// Values of one image's plane.
+    pub(crate) plane: usize,
+    /// Channels of a position, on the side of the plane and of the products.
+    pub(crate) channels: usize,
+    /// Values of one product's matrix: `[images * tiles, channels]`.
+    pub(crate) matrix: usize,
+    /// Channels to transform.
+    pub(crate) range: Range<usize>,
+    pub(crate) finish: Finish,
+    /// `channels` zeros, for positions outside the plane.
+    pub(crate) zeros: *const f32,
+}
+
+#[inline(always)]
+unsafe fn transform_input<V: Vector, F: Filter>(t: &Transform<'_>) {
+    // SAFETY: tiles lie inside the planes, and products inside their matrices.
+    unsafe {
+        for image in 0..t.images {
+            let plane = t.input.add(image * t.plane);
+            for (index, tile) in t.tiles.iter().enumerate() {
+                let from: Small<Small<*const f32>> = from_fn(|y| {
+                    from_fn(|x| match tile.input[y][x] {
+                        Some(at) => plane.add(at as usize),
+                        None => t.zeros,
+                    })
+                });
+                let to = t.output.add((image * t.tiles.len() + index) * t.channels);
+                for channel in t.range.clone().step_by(V::LANES) {
+                    let mut columns = [[V::splat(0.0); MOST_PRODUCTS]; MOST_PRODUCTS];
+                    for (x, column) in columns.iter_mut().enumerate().take(F::INPUT) {
+                        *column = F::input(from_fn(|y| {
+                            if y < F::INPUT {
+                                V::load(from[y][x].add(channel))
+                            } else {
+                                V::splat(0.0)
+                            }
+                        }));
+                    }
+                    for y in 0..F::PRODUCTS {
+                        let row = F::input(columns.map(|column| column[y]));
+                        for (x, value) in row.iter().enumerate().take(F::PRODUCTS) {
+                            let product = y * F::PRODUCTS + x;
+                            value.store(to.add(product * t.matrix + channel));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn transform_output<V: Vector, F: Filter>(t: &Transform<'_>) {
+    // SAFETY: as for the input.
+    unsafe {
+        for image in 0..t.images {
+            for (index, tile) in t.tiles.iter().enumerate() {
+                let from = t.input.add((image * t.tiles.len() + index) * t.channels);
+                for channel in t.range.clone().step_by(V::LANES) {
+                    let mut columns = [[V::splat(0.0); MOST_PRODUCTS]; MOST_PRODUCTS];
+                    for (x, column) in columns.iter_mut().enumerate().take(F::PRODUCTS) {
+                        *column = F::output(from_fn(|y| {
+                            if y < F::PRODUCTS {
+                                let product = y * F::PRODUCTS + x;
+                                V::load(from.add(product * t.matrix + channel))
+                            } else {
+                                V::splat(0.0)
+                            }
+                        }));
+                    }
+                    for y in 0..F::OUTPUT {
+                        let row = F::output(columns.map(|column| column[y]));
+                        for (x, value) in row.iter().enumerate().take(F::OUTPUT) {
+                            if let Some(at) = tile.output[y][x] {
+                                let at = image * t.plane + at as usize;
+                                let value = t.finish.apply(*value, channel, at);
+                                value.store(t.output.add(at + channel));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The largest or the mean of values at several positions of a plane.
+pub(crate) struct Pool<'a> {
+    pub(crate) input: *const f32,
+    pub(crate) output: *mut f32,
+    /// For each output position of one image, where the values under its window start.
+    pub(crate) windows: &'a [Vec<u32>],
+    pub(crate) images: usize,
+    /// Values of one image's plane in the input.
+    pub(crate) plane: usize,
+    pub(crate) channels: usize,
+    /// Channels to pool.
+    pub(crate) range: Range<usize>,
+}
+
+#[inline(always)]
+unsafe fn pool<V: Vector, const MEAN: bool>(p: &Pool<'_>) {
+    // SAFETY: windows lie inside the plane; there is one for each position of the output.
+    unsafe {
+        for image in 0..p.images {
+            let plane = p.input.add(image * p.plane);
+            for (index, window) in p.windows.iter().enumerate() {
+                let to = p.output.add((image * p.windows.len() + index) * p.channels);
+                let share = V::splat(1.0 / window.len() as f32);
+                for channel in p.range.clone().step_by(V::LANES) {
+                    let mut values = window
+                        .iter()
+                        .map(|at| V::load(plane.add(*at as usize + channel)));
+                    let Some(mut result) = values.next() else {
+                        continue;
+                    };
+                    for value in values {
+                        result = if MEAN {
+                            result.add(value)
+                        } else {
+                            result.max(value)
+                        };
+                    }
+                    if MEAN {
+                        result = result.mul_add(share, V::splat(0.0));
+                    }
+                    result.store(to.add(channel));
+                }
+            }
+        }
+    }
+}
+
+/// The loops of one instruction set.
+pub(crate) struct Kernels {
+    /// Columns of a product that are computed together.
+    pub(crate) panel: usize,
+    pub(crate) product: unsafe fn(&Product<'_>),
+    pub(crate) winograd: [unsafe fn(&Transform<'_>); 2],
+    pub(crate) pair: [unsafe fn(&Transform<'_>); 2],
+    pub(crate) largest: unsafe fn(&Pool<'_>),
+    pub(crate) mean: unsafe fn(&Pool<'_>),
+}
+
+macro_rules! kernels {
+    ($module:ident, $vector:ty, rows: $rows:literal, panel: $panel:literal $(, $feature:literal)?) => {
+        pub(crate) mod $module {
+            use super::*;
+
+            macro_rules! instance {
+                ($name:ident, $argument:ty, $body:expr) => {
+                    $(#[target_feature(enable = $feature)])?
+                    unsafe fn $name(argument: &$argument) {
+                        // SAFETY: the caller's; the instruction set of the vector is enabled here.
+                        unsafe { $body(argument) }
+                    }
+                };
+            }
+            instance!(product_, Product<'_>, product::<$vector, $rows, $panel>);
+            instance!(winograd_input, Transform<'_>, transform_input::<$vector, Winograd>);
+            instance!(winograd_output, Transform<'_>, transform_output::<$vector, Winograd>);
+            instance!(pair_input, Transform<'_>, transform_input::<$vector, Pair>);
+            instance!(pair_output, Transform<'_>, transform_output::<$vector, Pair>);
+            instance!(largest, Pool<'_>, pool::<$vector, false>);
+            instance!(mean, Pool<'_>, pool::<$vector, true>);
+
+            pub(crate) static KERNELS: Kernels = Kernels {
+                panel: $panel * <$vector>::LANES,
+                product: product_,
+                winograd: [winograd_input, winograd_output],
+                pair: [pair_input, pair_output],
+                largest,
+                mean,
+            };
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+kernels!(avx512, Avx512, rows: 12, panel: 2, "avx512f");
+#[cfg(target_arch = "x86_64")]
+kernels!(avx2, Avx2, rows: 6, panel: 2, "avx2,fma");
+#[cfg(target_arch = "aarch64")]
+kernels!(neon, Neon, rows: 6, panel: 4, "neon");
+kernels!(portable, Portable, rows: 4, panel: 2);

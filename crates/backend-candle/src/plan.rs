@@ -1,0 +1,527 @@
+//! The network compiled for one input size: the order of the layers, and the buffers between them.
+//!
+//! Activations are worked on depth first: a few images go through the stem, a few through all blocks of a stage, so that what
+//! one layer writes is near the core when the next one reads it.
+
+use driftline_core::{ImageShape, Result};
+use driftline_model as model;
+use driftline_model::Preprocessing;
+
+use crate::convolution::{Convolution, Plane, Planes, Scratch, Window};
+use crate::kernel::{CHANNELS, Kernels, Pool, padded};
+use crate::memory::{Buffer, check_room};
+use crate::team::Share;
+
+/// Bytes of activations that are worked on at a time.
+const STAGE_BYTES: usize = 512 << 10;
+/// Bytes of activations between two stages.
+const BETWEEN_BYTES: usize = 64 << 20;
+/// Most images of a run. The later stages need some dozens, so that weights are read once for many; more would fill the caches.
+const MOST_IMAGES: usize = 32;
+
+const POOL: Window = Window {
+    size: 3,
+    stride: 2,
+    padding: 1,
+};
+
+/// ResNet-18 for images of one size.
+pub(crate) struct Plan {
+    kernels: &'static Kernels,
+    images: usize,
+    stem: Stem,
+    stages: Vec<Stage>,
+    /// The plane behind the last stage, and all its positions.
+    last: Plane,
+    mean: [Vec<u32>; 1],
+    embedding: Convolution,
+    head: Convolution,
+    dim: usize,
+    classes: usize,
+    areas: Areas<usize>,
+    /// Values of all areas.
+    memory: usize,
+}
+
+/// Pixels to the planes of the first stage.
+struct Stem {
+    image: ImageShape,
+    /// Zeros around an image.
+    margin: usize,
+    /// `pixel / 255` normalised, for each channel and pixel value.
+    normalised: [[f32; 256]; 3],
+    convolution: Convolution,
+    /// For each position of the pool, where the values under its window start.
+    windows: Vec<Vec<u32>>,
+    output: Plane,
+    /// Images at a time.
+    images: usize,
+}
+
+/// Blocks on planes of one size.
+struct Stage {
+    blocks: Vec<Block>,
+    input: Plane,
+    output: Plane,
+    /// Images at a time.
+    images: usize,
+}
+
+struct Block {
+    conv1: Convolution,
+    conv2: Convolution,
+    downsample: Option<Convolution>,
+}
+
+/// Where in its memory a run writes on its way: planned as offsets, used as pointers.
+struct Areas<P> {
+    /// Normalised images with zeros around.
+    image: P,
+    stem: P,
+    /// Between stages; one is read while the other is written.
+    between: [P; 2],
+    /// Inside a block, behind its first convolution.
+    first: P,
+    shortcut: P,
+    /// Between the blocks of a stage.
+    block: P,
+    factors: P,
+    sums: P,
+    zeros: P,
+    mean: P,
+    embedding: P,
+    rectified: P,
+    logits: P,
+}
+
+/// Where results go: f32 `[n, dim]`, and f32 `[n, classes]` if scores are wanted.
+pub(crate) struct Output {
+    pub(crate) embeddings: *mut f32,
+    pub(crate) scores: Option<*mut f32>,
+}
+
+// SAFETY: workers write to rows of their own.
+unsafe impl Sync for Output {}
+
+impl Output {
+    /// The rows from `row` on.
+    ///
+    /// # Safety
+    /// There are that many rows.
+    pub(crate) unsafe fn from(&self, row: usize, dim: usize, classes: usize) -> Self {
+        // SAFETY: the caller's.
+        unsafe {
+            Self {
+                embeddings: self.embeddings.add(row * dim),
+                scores: self.scores.map(|scores| scores.add(row * classes)),
+            }
+        }
+    }
+}
+
+impl Plan {
+    pub(crate) fn new(
+        network: &model::ResNet18,
+        preprocessing: &Preprocessing,
+        kernels: &'static Kernels,
+    ) -> Result<Self> {
+        let stem = Stem::new(&network.stem, preprocessing, kernels)?;
+        let images = (BETWEEN_BYTES / (4 * stem.output.values())).clamp(1, MOST_IMAGES);
+        let mut last = stem.output;
+        let mut stages: Vec<Stage> = Vec::new();
+        for block in &network.blocks {
+            let new_stage = block.downsample.is_some() || stages.is_empty();
+            if new_stage {
+                stages.push(Stage {
+                    blocks: Vec::new(),
+                    input: last,
+                    output: last,
+                    images: (STAGE_BYTES / (4 * 3 * last.values())).clamp(1, images),
+                });
+            }
+            if let Some(stage) = stages.last_mut() {
+                let block = Block::new(block, last, stage.images, kernels)?;
+                last = block.conv2.output;
+                stage.output = last;
+                stage.blocks.push(block);
+            }
+        }
+        let linear = |linear: &model::Linear| {
+            let conv = model::Conv {
+                weight: linear.weight.clone(),
+                bias: linear.bias.clone(),
+                out_channels: linear.outputs,
+                in_channels: linear.inputs,
+                kernel: 1,
+                stride: 1,
+                padding: 0,
+            };
+            let row = Plane {
+                height: 1,
+                width: 1,
+                channels: padded(linear.inputs),
+            };
+            Convolution::new(&conv, false, row, images, kernels)
+        };
+        let (embedding, head) = (linear(&network.embedding)?, linear(&network.head)?);
+        let (areas, memory) = areas(&stem, &stages, images, [&embedding, &head]);
+        Ok(Self {
+            kernels,
+            images,
+            stem,
+            stages,
+            last,
+            mean: [last.positions().map(|(y, x)| last.at(y, x)).collect()],
+            embedding,
+            head,
+            dim: network.dim(),
+            classes: network.classes(),
+            areas,
+            memory,
+        })
+    }
+
+    /// Most images of one [`Self::run`].
+    pub(crate) fn images(&self) -> usize {
+        self.images
+    }
+
+    /// Memory for `workers`, each for itself.
+    pub(crate) fn memory(&self, workers: usize) -> Result<Vec<Buffer>> {
+        check_room(self.memory.saturating_mul(workers))?;
+        (0..workers).map(|_| Buffer::new(self.memory)).collect()
+    }
+
+    /// Embeds `images`, u8 `[n, H, W, 3]`, at most [`Self::images`] of them.
+    ///
+    /// # Safety
+    /// The processor has the instruction set of the kernels, the memory is of this plan, and `output` has a row for each
+    /// image. All workers of `share` call it with the same arguments, and nobody else has the memory and the rows.
+    pub(crate) unsafe fn run(
+        &self,
+        images: &[u8],
+        memory: &Buffer,
+        output: &Output,
+        share: &Share<'_>,
+    ) {
+        let n = images.len() / self.stem.image.bytes();
+        // SAFETY: the memory has room for all areas.
+        let work = unsafe { self.areas.from(memory.start()) };
+        let scratch = work.scratch();
+        let planes = |input: *mut f32, output| Planes {
+            input,
+            output,
+            shortcut: None,
+        };
+        let [mut from, mut to] = work.between;
+        // SAFETY: the buffers were made for the planes of this plan; workers meet before one reads what others wrote.
+        unsafe {
+            self.stem.run(self.kernels, images, &work, share);
+            for stage in &self.stages {
+                stage.run(self.kernels, n, [from, to], &work, share);
+                (from, to) = (to, from);
+            }
+            let units = share.part(self.last.channels / CHANNELS);
+            (self.kernels.mean)(&Pool {
+                input: from,
+                output: work.mean,
+                windows: &self.mean,
+                images: n,
+                plane: self.last.values(),
+                channels: self.last.channels,
+                range: units.start * CHANNELS..units.end * CHANNELS,
+            });
+            share.wait();
+            let mean = planes(work.mean, work.embedding);
+            self.embedding.run(self.kernels, mean, scratch, n, share);
+            share.wait();
+            // What is left is less than another meeting would take.
+            if !share.is_first() {
+                return;
+            }
+            for row in 0..n {
+                let at = row * self.embedding.output.channels;
+                let embedding = std::slice::from_raw_parts(work.embedding.add(at), self.dim);
+                let rectified = std::slice::from_raw_parts_mut(work.rectified.add(at), self.dim);
+                for (rectified, value) in rectified.iter_mut().zip(embedding) {
+                    *rectified = value.max(0.0);
+                }
+                std::slice::from_raw_parts_mut(output.embeddings.add(row * self.dim), self.dim)
+                    .copy_from_slice(embedding);
+            }
+            let Some(scores) = output.scores else {
+                return;
+            };
+            let rectified = planes(work.rectified, work.logits);
+            self.head
+                .run(self.kernels, rectified, scratch, n, &share.alone());
+            for row in 0..n {
+                let logits = work.logits.add(row * self.head.output.channels);
+                softmax(
+                    std::slice::from_raw_parts(logits, self.classes),
+                    std::slice::from_raw_parts_mut(scores.add(row * self.classes), self.classes),
+                );
+            }
+        }
+    }
+}
+
+impl Stem {
+    fn new(conv: &model::Conv, preprocessing: &Preprocessing, kernels: &Kernels) -> Result<Self> {
+        let (image, margin) = (preprocessing.shape, conv.padding);
+        let input = Plane {
+            height: image.height + 2 * margin,
+            width: image.width + 2 * margin,
+            channels: conv.in_channels,
+        };
+        // The zeros are there already when the convolution starts.
+        let conv = model::Conv {
+            padding: 0,
+            ..conv.clone()
+        };
+        let plane = input.under(Window::of(&conv), padded(conv.out_channels))?;
+        let images = (STAGE_BYTES / (4 * plane.values())).clamp(1, MOST_IMAGES);
+        let convolution = Convolution::new(&conv, true, input, images, kernels)?;
+        let output = plane.under(POOL, plane.channels)?;
+        let windows = output
+            .positions()
+            .map(|(y, x)| {
+                let (rows, top) = POOL.on(y, plane.height);
+                let (columns, left) = POOL.on(x, plane.width);
+                (top..top + rows.len())
+                    .flat_map(|y| (left..left + columns.len()).map(move |x| plane.at(y, x)))
+                    .collect()
+            })
+            .collect();
+        Ok(Self {
+            image,
+            margin,
+            normalised: preprocessing.normalisation(),
+            convolution,
+            windows,
+            output,
+            images,
+        })
+    }
+
+    /// Fills the first buffer between stages. As unsafe as [`Plan::run`].
+    unsafe fn run(
+        &self,
+        kernels: &Kernels,
+        images: &[u8],
+        work: &Areas<*mut f32>,
+        share: &Share<'_>,
+    ) {
+        let plane = self.convolution.output;
+        let panels = share.part(plane.channels.div_ceil(kernels.panel));
+        let range = panels.start * kernels.panel..plane.channels.min(panels.end * kernels.panel);
+        let bytes = self.image.bytes();
+        for (index, images) in images.chunks(self.images * bytes).enumerate() {
+            let n = images.len() / bytes;
+            let planes = Planes {
+                input: work.image,
+                output: work.stem,
+                shortcut: None,
+            };
+            // SAFETY: the buffers have room for this many images.
+            unsafe {
+                if share.is_first() {
+                    self.normalise(images, work.image);
+                }
+                share.wait();
+                self.convolution
+                    .run(kernels, planes, work.scratch(), n, share);
+                // A worker pools the channels that it has just made.
+                (kernels.largest)(&Pool {
+                    input: planes.output,
+                    output: work.between[0].add(index * self.images * self.output.values()),
+                    windows: &self.windows,
+                    images: n,
+                    plane: plane.values(),
+                    channels: plane.channels,
+                    range: range.clone(),
+                });
+            }
+            share.wait();
+        }
+    }
+
+    /// u8 `[n, H, W, 3]` to normalised f32 with zeros around each image; the zeros are there.
+    ///
+    /// # Safety
+    /// The output has room for the images, and nobody else has it.
+    unsafe fn normalise(&self, images: &[u8], output: *mut f32) {
+        let [red, green, blue] = &self.normalised;
+        let plane = self.convolution.input;
+        let width = self.image.width * 3;
+        for (row, pixels) in images.chunks_exact(width).enumerate() {
+            let (image, y) = (row / self.image.height, row % self.image.height);
+            let at = image * plane.values() + plane.at(y + self.margin, self.margin) as usize;
+            // SAFETY: the row lies on the plane of the image.
+            let to = unsafe { std::slice::from_raw_parts_mut(output.add(at), width) };
+            for (to, &[r, g, b]) in to.as_chunks_mut().0.iter_mut().zip(pixels.as_chunks().0) {
+                *to = [red[r as usize], green[g as usize], blue[b as usize]];
+            }
+        }
+    }
+}
+
+impl Stage {
+    /// Takes `n` images from one buffer between stages to the other. As unsafe as [`Plan::run`].
+    unsafe fn run(
+        &self,
+        kernels: &Kernels,
+        n: usize,
+        [input, output]: [*mut f32; 2],
+        work: &Areas<*mut f32>,
+        share: &Share<'_>,
+    ) {
+        let scratch = work.scratch();
+        for start in (0..n).step_by(self.images) {
+            let n = self.images.min(n - start);
+            let run = |convolution: &Convolution, input, output, shortcut| {
+                let planes = Planes {
+                    input,
+                    output,
+                    shortcut,
+                };
+                // SAFETY: the buffers have room for this many images.
+                unsafe { convolution.run(kernels, planes, scratch, n, share) };
+            };
+            // SAFETY: the buffers between stages have room for all images.
+            let (mut from, end) = unsafe {
+                (
+                    input.add(start * self.input.values()),
+                    output.add(start * self.output.values()),
+                )
+            };
+            for (index, block) in self.blocks.iter().enumerate() {
+                let last = index + 1 == self.blocks.len();
+                let to = if last { end } else { work.block };
+                run(&block.conv1, from, work.first, None);
+                let shortcut = match &block.downsample {
+                    Some(downsample) => {
+                        run(downsample, from, work.shortcut, None);
+                        work.shortcut
+                    }
+                    None => from,
+                };
+                share.wait();
+                run(&block.conv2, work.first, to, Some(shortcut.cast_const()));
+                share.wait();
+                from = to;
+            }
+        }
+    }
+}
+
+impl Block {
+    fn new(block: &model::Block, input: Plane, images: usize, kernels: &Kernels) -> Result<Self> {
+        let conv1 = Convolution::new(&block.conv1, true, input, images, kernels)?;
+        Ok(Self {
+            conv2: Convolution::new(&block.conv2, true, conv1.output, images, kernels)?,
+            conv1,
+            downsample: block
+                .downsample
+                .as_ref()
+                .map(|downsample| Convolution::new(downsample, false, input, images, kernels))
+                .transpose()?,
+        })
+    }
+}
+
+/// Offsets of all areas, each on a cache line, and the values that they take together.
+fn areas(
+    stem: &Stem,
+    stages: &[Stage],
+    images: usize,
+    [embedding, head]: [&Convolution; 2],
+) -> (Areas<usize>, usize) {
+    let most = |values: &dyn Fn(&Stage) -> usize| stages.iter().map(values).max().unwrap_or(0);
+    let inside = most(&|stage| stage.images * stage.output.values());
+    let between = images * most(&|stage| stage.input.values().max(stage.output.values()));
+    let channels = most(&|stage| stage.output.channels);
+    let scratch = |side: usize| {
+        most(&|stage| {
+            let convolutions = stage
+                .blocks
+                .iter()
+                .flat_map(|block| [&block.conv1, &block.conv2]);
+            convolutions
+                .map(|convolution| convolution.scratch()[side])
+                .max()
+                .unwrap_or(0)
+        })
+    };
+    let mut memory = 0;
+    let mut area = |values: usize| {
+        let start = memory;
+        memory += padded(values);
+        start
+    };
+    let areas = Areas {
+        image: area(stem.images * stem.convolution.input.values()),
+        stem: area(stem.images * stem.convolution.output.values()),
+        between: [area(between), area(between)],
+        first: area(inside),
+        shortcut: area(inside),
+        block: area(inside),
+        factors: area(scratch(0)),
+        sums: area(scratch(1)),
+        zeros: area(channels),
+        mean: area(images * channels),
+        embedding: area(images * embedding.output.channels),
+        rectified: area(images * embedding.output.channels),
+        logits: area(images * head.output.channels),
+    };
+    (areas, memory)
+}
+
+impl Areas<usize> {
+    /// The areas in memory.
+    ///
+    /// # Safety
+    /// The memory has room for all of them.
+    unsafe fn from(&self, start: *mut f32) -> Areas<*mut f32> {
+        // SAFETY: the caller's.
+        let at = |offset: usize| unsafe { start.add(offset) };
+        Areas {
+            image: at(self.image),
+            stem: at(self.stem),
+            between: self.between.map(at),
+            first: at(self.first),
+            shortcut: at(self.shortcut),
+            block: at(self.block),
+            factors: at(self.factors),
+            sums: at(self.sums),
+            zeros: at(self.zeros),
+            mean: at(self.mean),
+            embedding: at(self.embedding),
+            rectified: at(self.rectified),
+            logits: at(self.logits),
+        }
+    }
+}
+
+impl Areas<*mut f32> {
+    fn scratch(&self) -> Scratch {
+        Scratch {
+            factors: self.factors,
+            sums: self.sums,
+            zeros: self.zeros,
+        }
+    }
+}
+
+/// `exp(logit - largest)` over their sum.
+fn softmax(logits: &[f32], scores: &mut [f32]) {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let mut sum = 0.0;
+    for (score, logit) in scores.iter_mut().zip(logits) {
+        *score = (logit - largest).exp();
+        sum += *score;
+    }
+    for score in scores {
+        *score /= sum;
+    }
+}

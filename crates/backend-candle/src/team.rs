@@ -1,0 +1,294 @@
+//! Threads that work on one thing together.
+
+use std::any::Any;
+use std::hint;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// How long a thread keeps its core while it waits: longer than another worker needs for a layer of one image, too short
+/// to be in the way of another engine of the process.
+const PATIENCE: Duration = Duration::from_micros(50);
+
+/// Waits on the core until `done`, and says whether it was in time.
+fn spin_until(done: impl Fn() -> bool) -> bool {
+    let mut start = None;
+    loop {
+        // Reading the clock takes as long as some turns.
+        for _ in 0..16 {
+            if done() {
+                return true;
+            }
+            hint::spin_loop();
+        }
+        if start.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
+            return false;
+        }
+    }
+}
+
+/// Waits until `done`, on the core at first, then off it.
+fn wait_until(done: impl Fn() -> bool) {
+    if !spin_until(&done) {
+        while !done() {
+            thread::yield_now();
+        }
+    }
+}
+
+/// One of `of` workers on the same thing, and the place where they wait for each other.
+pub(crate) struct Share<'a> {
+    index: usize,
+    of: usize,
+    meeting: &'a Meeting,
+}
+
+impl Share<'_> {
+    /// This worker's part of `0..total`, in whole units.
+    pub(crate) fn part(&self, total: usize) -> Range<usize> {
+        total * self.index / self.of..total * (self.index + 1) / self.of
+    }
+
+    /// Whether this worker does what only one has to do.
+    pub(crate) fn is_first(&self) -> bool {
+        self.index == 0
+    }
+
+    /// All of the work.
+    pub(crate) fn alone(&self) -> Self {
+        Self {
+            index: 0,
+            of: 1,
+            ..*self
+        }
+    }
+
+    /// Returns when all workers have called it.
+    pub(crate) fn wait(&self) {
+        if self.of > 1 {
+            self.meeting.wait(self.of);
+        }
+    }
+}
+
+/// A barrier that is passed many times.
+#[derive(Default)]
+pub(crate) struct Meeting {
+    arrived: AtomicUsize,
+    passed: AtomicUsize,
+    broken: AtomicBool,
+}
+
+impl Meeting {
+    fn wait(&self, workers: usize) {
+        let passed = self.passed.load(Ordering::Acquire);
+        if self.arrived.fetch_add(1, Ordering::AcqRel) + 1 == workers {
+            self.arrived.store(0, Ordering::Relaxed);
+            self.passed.store(passed.wrapping_add(1), Ordering::Release);
+        } else {
+            wait_until(|| {
+                self.passed.load(Ordering::Acquire) != passed || self.broken.load(Ordering::Acquire)
+            });
+        }
+        assert!(
+            !self.broken.load(Ordering::Acquire),
+            "another worker panicked"
+        );
+    }
+}
+
+type Job<'a> = dyn Fn(usize) + Sync + 'a;
+
+struct Shared {
+    /// What to do; set before `round` is raised, and valid until `busy` is zero again.
+    job: Mutex<Option<&'static Job<'static>>>,
+    round: AtomicUsize,
+    busy: AtomicUsize,
+    stop: AtomicBool,
+    panic: Mutex<Option<Box<dyn Any + Send>>>,
+    meeting: Meeting,
+}
+
+/// Threads that wait for work; the thread that hands it out is one of them.
+pub(crate) struct Team {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Team {
+    /// Starts `size - 1` threads.
+    pub(crate) fn new(size: usize) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared {
+            job: Mutex::new(None),
+            round: AtomicUsize::new(0),
+            busy: AtomicUsize::new(0),
+            stop: AtomicBool::new(false),
+            panic: Mutex::new(None),
+            meeting: Meeting::default(),
+        });
+        let mut team = Self {
+            shared,
+            threads: Vec::with_capacity(size),
+        };
+        for worker in 1..size {
+            let shared = team.shared.clone();
+            team.threads.push(
+                thread::Builder::new()
+                    .name(format!("candle-{worker}"))
+                    .spawn(move || shared.work(worker))?,
+            );
+        }
+        Ok(team)
+    }
+
+    /// Threads, with the one that calls.
+    pub(crate) fn size(&self) -> usize {
+        self.threads.len() + 1
+    }
+
+    /// Calls `job` once for each worker, with its number, and returns when all are done.
+    pub(crate) fn run(&mut self, job: &(dyn Fn(usize) + Sync)) {
+        let shared = &*self.shared;
+        // SAFETY: the reference is used by workers only until they count themselves out of `busy`, for which this call waits.
+        let job_of_all = unsafe { std::mem::transmute::<&Job<'_>, &'static Job<'static>>(job) };
+        *shared.job.lock().unwrap_or_else(PoisonError::into_inner) = Some(job_of_all);
+        shared.busy.store(self.threads.len(), Ordering::Relaxed);
+        shared.round.fetch_add(1, Ordering::Release);
+        for thread in &self.threads {
+            thread.thread().unpark();
+        }
+        shared.call(job, 0);
+        wait_until(|| shared.busy.load(Ordering::Acquire) == 0);
+        let panic = shared
+            .panic
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(panic) = panic {
+            shared.meeting.broken.store(false, Ordering::Release);
+            shared.meeting.arrived.store(0, Ordering::Release);
+            resume_unwind(panic);
+        }
+    }
+
+    /// As [`Self::run`], with all workers on the same thing.
+    pub(crate) fn together(&mut self, job: &(dyn Fn(&Share<'_>) + Sync)) {
+        let (shared, of) = (self.shared.clone(), self.size());
+        self.run(&|index| {
+            job(&Share {
+                index,
+                of,
+                meeting: &shared.meeting,
+            });
+        });
+    }
+
+    /// As [`Self::run`], with each worker on things of its own.
+    pub(crate) fn apart(&mut self, job: &(dyn Fn(usize, &Share<'_>) + Sync)) {
+        let shared = self.shared.clone();
+        self.run(&|worker| {
+            job(
+                worker,
+                &Share {
+                    index: 0,
+                    of: 1,
+                    meeting: &shared.meeting,
+                },
+            );
+        });
+    }
+}
+
+impl Shared {
+    fn call(&self, job: &Job<'_>, worker: usize) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| job(worker))) {
+            self.meeting.broken.store(true, Ordering::Release);
+            self.panic
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .get_or_insert(panic);
+        }
+    }
+
+    fn work(&self, worker: usize) {
+        let mut round = 0;
+        loop {
+            let called =
+                || self.round.load(Ordering::Acquire) != round || self.stop.load(Ordering::Acquire);
+            if !spin_until(called) {
+                while !called() {
+                    thread::park();
+                }
+            }
+            if self.stop.load(Ordering::Acquire) {
+                return;
+            }
+            round = self.round.load(Ordering::Acquire);
+            let job = *self.job.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(job) = job {
+                self.call(job, worker);
+            }
+            self.busy.fetch_sub(1, Ordering::Release);
+        }
+    }
+}
+
+impl Drop for Team {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Release);
+        for thread in self.threads.drain(..) {
+            thread.thread().unpark();
+            // A worker catches what its work throws, so that there is nothing to learn from it.
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU32;
+
+    use super::*;
+
+    #[test]
+    fn workers_meet_and_divide_what_there_is() {
+        for size in [1, 2, 5] {
+            let mut team = Team::new(size).expect("threads");
+            let sums: Vec<AtomicU32> = (0..100).map(|_| AtomicU32::new(0)).collect();
+            for _ in 0..200 {
+                team.together(&|share| {
+                    for at in share.part(sums.len()) {
+                        sums[at].fetch_add(1, Ordering::Relaxed);
+                    }
+                    share.wait();
+                    let first = sums[0].load(Ordering::Relaxed);
+                    assert!(sums.iter().all(|sum| sum.load(Ordering::Relaxed) == first));
+                    share.wait();
+                });
+            }
+            assert!(sums.iter().all(|sum| sum.load(Ordering::Relaxed) == 200));
+        }
+    }
+
+    #[test]
+    fn a_panic_reaches_the_caller_and_the_team_goes_on() {
+        let mut team = Team::new(3).expect("threads");
+        for panicking in 0..3 {
+            let call = AssertUnwindSafe(|| {
+                team.together(&|share| {
+                    assert!(share.index != panicking, "on purpose");
+                    share.wait();
+                });
+            });
+            assert!(catch_unwind(call).is_err());
+            let calls = AtomicUsize::new(0);
+            team.apart(&|_, _| {
+                calls.fetch_add(1, Ordering::Relaxed);
+            });
+            assert_eq!(calls.into_inner(), 3);
+        }
+    }
+}

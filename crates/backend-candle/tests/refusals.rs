@@ -1,0 +1,46 @@
+//! What cannot be opened is refused with the remedy.
+
+use std::path::Path;
+
+use driftline_backend_candle::{CandleBackend, Instructions};
+use driftline_conformance::synthetic::SyntheticModel;
+use driftline_core::{BackendConfig, ErrorKind, ImageShape};
+
+fn model(folder: &Path, side: usize) -> BackendConfig {
+    let shape = ImageShape {
+        height: side,
+        width: side,
+    };
+    let path = SyntheticModel::new(8, shape).write(folder);
+    BackendConfig::new(path.expect("a model"), 1)
+}
+
+#[test]
+fn threads_that_there_is_no_memory_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut config = model(folder.path(), 512);
+    config.threads = 1 << 20;
+    let error = CandleBackend::open(&config)
+        .err()
+        .map(|error| (error.kind(), error.to_string()));
+    let (kind, message) = error.expect("an error");
+    assert_eq!(kind, ErrorKind::Resource);
+    for part in ["MiB for images of this size", "fewer threads"] {
+        assert!(message.contains(part), "{message}");
+    }
+}
+
+#[test]
+fn instructions_of_another_processor() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = model(folder.path(), 32);
+    for instructions in Instructions::ALL {
+        let opened = CandleBackend::with_instructions(&config, instructions);
+        let supported = Instructions::supported().any(|set| set == instructions);
+        assert_eq!(opened.is_ok(), supported, "{instructions}");
+        assert_eq!(
+            instructions.to_string().parse::<Instructions>().is_ok(),
+            supported
+        );
+    }
+}
