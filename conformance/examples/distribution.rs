@@ -11,10 +11,18 @@ use driftline_conformance::oracle::{self, Answer};
 use driftline_conformance::synthetic::{Image, SyntheticModel, images};
 use driftline_conformance::tolerance::{Difference, FP32};
 use driftline_core::{
-    BackendConfig, EmbeddingBackend, Error, ErrorKind, ImageShape, ImageView, Inference, Result,
+    BackendConfig, EmbeddingBackend, Error, ErrorKind, ImageShape, ImageView, Inference, Precision,
+    Result,
 };
 
 const IMAGES: u64 = 256;
+
+fn in_bf16(config: &BackendConfig) -> BackendConfig {
+    BackendConfig {
+        precision: Some(Precision::Bf16),
+        ..config.clone()
+    }
+}
 
 fn main() -> Result<()> {
     let plugins = Plugins::find(&PluginSettings::default())?;
@@ -41,10 +49,20 @@ fn main() -> Result<()> {
         for name in &names {
             let label = format!("{name} | {model}");
             measure(&label, registry.build(name, &config)?, &images, &answers)?;
+            if let Ok(backend) = registry.build(name, &in_bf16(&config)) {
+                measure(
+                    &format!("{name} in bf16 | {model}"),
+                    backend,
+                    &images,
+                    &answers,
+                )?;
+            }
         }
-        let rounded = OracleBackend::open(&config, Some(Fault::Rounding(10)))?;
-        let label = format!("products in tf32 | {model}");
-        measure(&label, Box::new(rounded), &images, &answers)?;
+        for (precision, bits) in [("tf32", 10), ("bf16", 7)] {
+            let rounded = OracleBackend::open(&config, Some(Fault::Rounding(bits)))?;
+            let label = format!("products in {precision} | {model}");
+            measure(&label, Box::new(rounded), &images, &answers)?;
+        }
     }
     let Some(folder) = golden::folder() else {
         println!("{} has no golden vectors", golden::VARIABLE);
@@ -57,6 +75,10 @@ fn main() -> Result<()> {
         let backend = registry.build(name, &config)?;
         let label = format!("{name} | PyTorch's");
         measure(&label, backend, &golden.images, &golden.answers)?;
+        if let Ok(backend) = registry.build(name, &in_bf16(&config)) {
+            let label = format!("{name} in bf16 | PyTorch's");
+            measure(&label, backend, &golden.images, &golden.answers)?;
+        }
     }
     Ok(())
 }

@@ -85,6 +85,7 @@ impl OracleBackend {
     /// Opens a model that [`SyntheticModel::write`] wrote, and refuses one that was changed.
     pub fn open(config: &BackendConfig, fault: Option<Fault>) -> Result<Self> {
         config.cpu_only("oracle")?;
+        config.fp32_only("oracle")?;
         let refuse = |message: String| {
             Error::new(ErrorKind::InvalidData, "open model", message)
                 .with("model", config.model.display())

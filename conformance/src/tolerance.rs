@@ -71,6 +71,26 @@ pub const TF32: Class = Class {
     statistic: 6e-2,
 };
 
+/// Factors of products rounded to the 7 bits of bfloat16, sums in single precision.
+pub const BF16: Class = Class {
+    name: "bf16",
+    embeddings: Tolerance {
+        absolute: 4e-1,
+        relative: 4e-1,
+        relative_l2: 5e-2,
+        cosine: 4e-4,
+        norm_ratio: 4e-2,
+    },
+    scores: Tolerance {
+        absolute: 8e-2,
+        relative: 8e-2,
+        relative_l2: 1.6e-1,
+        cosine: 4e-3,
+        norm_ratio: 8e-2,
+    },
+    statistic: 1e-1,
+};
+
 /// Same bits.
 pub const EXACT: Tolerance = Tolerance {
     absolute: 0.0,
@@ -85,6 +105,7 @@ pub fn of(precision: Precision) -> Option<Class> {
     match precision {
         Precision::Fp32 => Some(FP32),
         Precision::Tf32 => Some(TF32),
+        Precision::Bf16 => Some(BF16),
         _ => None,
     }
 }

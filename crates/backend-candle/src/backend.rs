@@ -7,7 +7,7 @@ use driftline_model::ModelPackage;
 
 use crate::{ENGINE, Instructions, Network};
 
-/// ResNet-18 on the CPU, in fp32.
+/// ResNet-18 on the CPU, in fp32 or with bf16 factors.
 pub struct CandleBackend {
     info: BackendInfo,
     network: Network,
@@ -16,7 +16,8 @@ pub struct CandleBackend {
 impl CandleBackend {
     /// Reads the model and compiles it for this processor, see [`Instructions::chosen`].
     pub fn open(config: &BackendConfig) -> Result<Self> {
-        Self::with_instructions(config, Instructions::chosen()?)
+        let precision = config.precision.unwrap_or(Precision::Fp32);
+        Self::with_instructions(config, Instructions::chosen(precision)?)
     }
 
     /// Reads the model and compiles it for an instruction set.
@@ -25,7 +26,9 @@ impl CandleBackend {
         let package = ModelPackage::open(&config.model)?;
         let (weights, classes) = package.network()?;
         let preprocessing = &package.preprocessing;
-        let network = Network::new(&weights, preprocessing, config.threads, instructions)?;
+        let precision = config.precision.unwrap_or(Precision::Fp32);
+        let threads = config.threads;
+        let network = Network::new(&weights, preprocessing, threads, instructions, precision)?;
         let mut notes = Vec::new();
         if instructions == Instructions::Portable {
             notes.push(
@@ -38,7 +41,7 @@ impl CandleBackend {
                 name: "candle".to_owned(),
                 engine: ENGINE.to_owned(),
                 device: config.device,
-                precision: Precision::Fp32,
+                precision,
                 threads: network.threads(),
                 input: preprocessing.shape,
                 dim: network.dim(),

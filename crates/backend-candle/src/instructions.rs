@@ -3,8 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use driftline_core::{Error, ErrorKind, Result};
+use driftline_core::{Error, ErrorKind, Precision, Result};
 
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+use crate::amx;
 use crate::kernel::{self, Kernels};
 
 /// Variable that names the instruction set, for a comparison or a test; without it the best one of the processor is used.
@@ -13,7 +15,9 @@ pub const VARIABLE: &str = "DRIFTLINE_CANDLE_INSTRUCTIONS";
 /// An instruction set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Instructions {
-    /// AVX-512 of x86-64.
+    /// AVX-512 of x86-64 with the tiles of AMX, for bf16.
+    Amx,
+    /// AVX-512 of x86-64, with AVX512-BF16 for bf16.
     Avx512,
     /// AVX2 and FMA of x86-64.
     Avx2,
@@ -25,45 +29,73 @@ pub enum Instructions {
 
 impl Instructions {
     /// All of them, the fastest first.
-    pub const ALL: [Self; 4] = [Self::Avx512, Self::Avx2, Self::Neon, Self::Portable];
+    pub const ALL: [Self; 5] = [
+        Self::Amx,
+        Self::Avx512,
+        Self::Avx2,
+        Self::Neon,
+        Self::Portable,
+    ];
 
-    /// Those of this processor, the fastest first; the last is always [`Self::Portable`].
-    pub fn supported() -> impl Iterator<Item = Self> {
+    /// Those of this processor with loops for `precision`, the fastest first.
+    pub fn supported(precision: Precision) -> impl Iterator<Item = Self> {
         Self::ALL
             .into_iter()
-            .filter(|instructions| instructions.kernels().is_some())
+            .filter(move |instructions| instructions.kernels(precision).is_some())
     }
 
-    /// The set that [`VARIABLE`] names, or the fastest of this processor.
+    /// The set that [`VARIABLE`] names, or the fastest of this processor for `precision`.
     ///
     /// # Errors
-    /// `InvalidConfig` when the variable names no set, or one that this processor does not have.
-    pub fn chosen() -> Result<Self> {
-        match std::env::var(VARIABLE) {
-            Ok(name) => name.parse(),
-            Err(_) => Ok(Self::supported().next().unwrap_or(Self::Portable)),
+    /// `InvalidConfig` when the variable names no set, `Unsupported` when this processor has none, or not the one that is named,
+    /// for the precision.
+    pub fn chosen(precision: Precision) -> Result<Self> {
+        let found = match std::env::var(VARIABLE) {
+            Ok(name) => Some(name.parse()?),
+            Err(_) => Self::supported(precision).next(),
+        };
+        match found {
+            Some(instructions) => Ok(instructions),
+            None => Err(Error::new(
+                ErrorKind::Unsupported,
+                "open backend",
+                format!("this processor has no instructions for {precision}"),
+            )
+            .remedy("use `--precision fp32`")),
         }
     }
 
-    /// The loops for this set, if this processor has it.
-    pub(crate) fn kernels(self) -> Option<&'static Kernels> {
+    /// The loops for `precision`, if this processor has the set.
+    pub(crate) fn kernels(self, precision: Precision) -> Option<&'static Kernels> {
+        let half = match precision {
+            Precision::Fp32 => false,
+            Precision::Bf16 => true,
+            _ => return None,
+        };
+        #[cfg(target_arch = "x86_64")]
+        let avx512 = std::is_x86_feature_detected!("avx512f");
+        #[cfg(target_arch = "x86_64")]
+        let avx512_bf16 = avx512 && std::is_x86_feature_detected!("avx512bf16");
         match self {
+            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+            Self::Amx if half && avx512_bf16 && amx::is_there() => Some(&kernel::amx_bf16::KERNELS),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 if std::is_x86_feature_detected!("avx512f") => {
-                Some(&kernel::avx512::KERNELS)
-            }
+            Self::Avx512 if half && avx512_bf16 => Some(&kernel::avx512_bf16::KERNELS),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 if !half && avx512 => Some(&kernel::avx512::KERNELS),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2
-                if std::is_x86_feature_detected!("avx2")
+                if !half
+                    && std::is_x86_feature_detected!("avx2")
                     && std::is_x86_feature_detected!("fma") =>
             {
                 Some(&kernel::avx2::KERNELS)
             }
             #[cfg(target_arch = "aarch64")]
-            Self::Neon if std::arch::is_aarch64_feature_detected!("neon") => {
+            Self::Neon if !half && std::arch::is_aarch64_feature_detected!("neon") => {
                 Some(&kernel::neon::KERNELS)
             }
-            Self::Portable => Some(&kernel::portable::KERNELS),
+            Self::Portable if !half => Some(&kernel::portable::KERNELS),
             _ => None,
         }
     }
@@ -72,6 +104,7 @@ impl Instructions {
 impl fmt::Display for Instructions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Amx => "amx",
             Self::Avx512 => "avx512",
             Self::Avx2 => "avx2",
             Self::Neon => "neon",
@@ -83,21 +116,22 @@ impl fmt::Display for Instructions {
 impl FromStr for Instructions {
     type Err = Error;
 
-    /// Reads the name of a set that this processor has.
+    /// Reads the name of a set.
     fn from_str(name: &str) -> Result<Self> {
-        Self::supported()
+        Self::ALL
+            .into_iter()
             .find(|set| set.to_string() == name)
             .ok_or_else(|| {
-                let supported: Vec<_> = Self::supported().map(|set| set.to_string()).collect();
+                let names: Vec<_> = Self::ALL.iter().map(Self::to_string).collect();
                 Error::new(
                     ErrorKind::InvalidConfig,
                     "open backend",
-                    format!("this processor has no instruction set `{name}`"),
+                    format!("there is no instruction set `{name}`"),
                 )
                 .with("variable", VARIABLE)
                 .remedy(format!(
                     "unset it for the fastest, or name one of {}",
-                    supported.join(", ")
+                    names.join(", ")
                 ))
             })
     }

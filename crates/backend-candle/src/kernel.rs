@@ -3,6 +3,9 @@
 //! Activations are f32, channels last, with the channels padded with zeros to a multiple of [`CHANNELS`]. A sum is
 //! taken in one order, tap by tap and channel by channel, whatever the number of rows, so that an image has the same
 //! embedding in every batch.
+//!
+//! Loops with bf16 factors sum in f32; the factors of a product lie side by side, row by row, so that a convolution without
+//! a filter gathers them first.
 
 use std::array::from_fn;
 use std::ops::Range;
@@ -11,19 +14,17 @@ use crate::filter::{Filter, MOST_PRODUCTS, Pair, Small, Tile, Winograd};
 #[cfg(target_arch = "aarch64")]
 use crate::simd::Neon;
 #[cfg(target_arch = "x86_64")]
-use crate::simd::{Avx2, Avx512};
-use crate::simd::{Portable, Vector};
+use crate::simd::{Avx2, Avx512, Pairs};
+use crate::simd::{Factor, Portable, Single, Vector};
 
 /// Values of weights that are asked for before they are needed: the processor does not look beyond a page by itself.
 const AHEAD: usize = 512;
 
-/// Channels of activations come in multiples of this: the lanes of the widest vector.
+/// Channels come in multiples of this: the lanes of the widest vector.
 pub(crate) const CHANNELS: usize = 16;
 
-/// `channels` with the padding behind them.
-pub(crate) fn padded(channels: usize) -> usize {
-    channels.next_multiple_of(CHANNELS)
-}
+/// Rows behind the last one that a loop may read, and does not use.
+pub(crate) const ROWS_BEYOND: usize = 32;
 
 /// Values under one row of a kernel, which lie side by side in the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -36,13 +37,25 @@ pub(crate) struct Segment {
     pub(crate) depth: u32,
 }
 
+impl Segment {
+    /// A row whose values all lie side by side.
+    pub(crate) fn whole(depth: usize) -> Self {
+        Self {
+            input: 0,
+            weight: 0,
+            depth: depth as u32,
+        }
+    }
+}
+
 /// `output[row] = relu(sum over segments of input[row] * weight + bias + shortcut[row])` for a number of rows.
 pub(crate) struct Product<'a> {
+    /// f32, or bf16 for loops that [gather](Kernels::gather).
     pub(crate) input: *const f32,
     /// Where each row starts in the input.
     pub(crate) input_rows: &'a [u32],
     pub(crate) segments: &'a [Segment],
-    /// Packed by [`pack`].
+    /// Packed, see [`Weight`](crate::weight::Weight).
     pub(crate) weight: *const f32,
     /// Rows of the weights.
     pub(crate) depth: usize,
@@ -75,7 +88,7 @@ impl Finish {
     };
 
     #[inline(always)]
-    unsafe fn apply<V: Vector>(&self, sum: V, column: usize, at: usize) -> V {
+    pub(crate) unsafe fn apply<V: Vector>(&self, sum: V, column: usize, at: usize) -> V {
         // SAFETY: the pointers cover all columns and outputs.
         unsafe {
             let mut value = sum;
@@ -93,37 +106,22 @@ impl Finish {
     }
 }
 
-/// Weights `[depth, columns]`, row-major and already padded, in panels of `panel` columns: `[panel][depth][column]`.
-pub(crate) fn pack(weight: &[f32], columns: usize, panel: usize, packed: &mut [f32]) {
-    let mut packed = packed.chunks_exact_mut(1);
-    for start in (0..columns).step_by(panel) {
-        let end = columns.min(start + panel);
-        for row in weight.chunks_exact(columns) {
-            for value in &row[start..end] {
-                if let Some([to]) = packed.next() {
-                    *to = *value;
-                }
-            }
-        }
-    }
-}
-
 /// `PANEL` vectors of columns at a time, `ROWS` rows at a time.
 #[inline(always)]
-unsafe fn product<V: Vector, const ROWS: usize, const PANEL: usize>(p: &Product<'_>) {
+unsafe fn product<F: Factor, const ROWS: usize, const PANEL: usize>(p: &Product<'_>) {
     let tiles = p.input_rows.len().div_ceil(ROWS);
     let rows = p.input_rows.len().div_ceil(tiles.max(1)).max(1);
     for panel in p.panels.clone() {
-        let start = panel * PANEL * V::LANES;
-        let vectors = PANEL.min((p.columns - start) / V::LANES);
+        let start = panel * PANEL * F::Sum::LANES;
+        let vectors = PANEL.min((p.columns - start) / F::Sum::LANES);
         for (input, output) in p.input_rows.chunks(rows).zip(p.output_rows.chunks(rows)) {
             // SAFETY: the caller's.
             unsafe {
                 match vectors {
-                    1 => any_rows::<V, ROWS, 1>(p, start, input, output),
-                    2 => any_rows::<V, ROWS, 2>(p, start, input, output),
-                    3 => any_rows::<V, ROWS, 3>(p, start, input, output),
-                    _ => any_rows::<V, ROWS, 4>(p, start, input, output),
+                    1 => any_rows::<F, ROWS, 1>(p, start, input, output),
+                    2 => any_rows::<F, ROWS, 2>(p, start, input, output),
+                    3 => any_rows::<F, ROWS, 3>(p, start, input, output),
+                    _ => any_rows::<F, ROWS, 4>(p, start, input, output),
                 }
             }
         }
@@ -131,7 +129,7 @@ unsafe fn product<V: Vector, const ROWS: usize, const PANEL: usize>(p: &Product<
 }
 
 #[inline(always)]
-unsafe fn any_rows<V: Vector, const ROWS: usize, const VECTORS: usize>(
+unsafe fn any_rows<F: Factor, const ROWS: usize, const VECTORS: usize>(
     p: &Product<'_>,
     column: usize,
     input: &[u32],
@@ -141,17 +139,17 @@ unsafe fn any_rows<V: Vector, const ROWS: usize, const VECTORS: usize>(
         ($($rows:literal)*) => {
             match input.len() {
                 // SAFETY: the caller's.
-                $($rows if $rows <= ROWS => unsafe { tile::<V, $rows, VECTORS>(p, column, input, output) },)*
+                $($rows if $rows <= ROWS => unsafe { tile::<F, $rows, VECTORS>(p, column, input, output) },)*
                 _ => unreachable!("a tile of {} rows", input.len()),
             }
         };
     }
-    rows!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
+    rows!(1 2 3 4 5 6 7 8 9 10 11 12);
 }
 
 /// A tile of the output, held in registers.
 #[inline(always)]
-unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize>(
+unsafe fn tile<F: Factor, const ROWS: usize, const VECTORS: usize>(
     p: &Product<'_>,
     column: usize,
     input: &[u32],
@@ -159,30 +157,33 @@ unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize>(
 ) {
     // SAFETY: rows, segments and columns lie inside input, weights and output.
     unsafe {
-        let input: [*const f32; ROWS] = from_fn(|row| p.input.add(input[row] as usize));
-        let weight = p.weight.add(column * p.depth);
-        let mut sums = [[V::splat(0.0); VECTORS]; ROWS];
+        let (lanes, wide) = (F::Sum::LANES, F::Sum::LANES * F::DEPTH);
+        let factors: *const F::Value = p.input.cast();
+        let input: [*const F::Value; ROWS] = from_fn(|row| factors.add(input[row] as usize));
+        let weight = p.weight.cast::<F::Value>().add(column * p.depth);
+        let mut sums = [[F::Sum::splat(0.0); VECTORS]; ROWS];
         for segment in p.segments {
             let left = input.map(|row| row.add(segment.input as usize));
-            let mut weight = weight.add(segment.weight as usize * VECTORS * V::LANES);
-            for k in 0..segment.depth as usize {
-                let right: [V; VECTORS] = from_fn(|v| V::load(weight.add(v * V::LANES)));
+            let mut weight = weight.add(segment.weight as usize * VECTORS * lanes);
+            for k in 0..segment.depth as usize / F::DEPTH {
+                let right: [F; VECTORS] = from_fn(|v| F::load(weight.add(v * wide)));
                 for v in 0..VECTORS {
-                    V::prefetch(weight.wrapping_add(v * V::LANES + AHEAD));
+                    let ahead = weight.cast::<f32>().wrapping_add(v * lanes + AHEAD);
+                    F::Sum::prefetch(ahead);
                 }
                 for (sums, left) in sums.iter_mut().zip(&left) {
-                    let left = V::splat(*left.add(k));
+                    let left = F::splat(left.add(k * F::DEPTH));
                     for (sum, right) in sums.iter_mut().zip(&right) {
-                        *sum = left.mul_add(*right, *sum);
+                        *sum = left.multiply_add(*right, *sum);
                     }
                 }
-                weight = weight.add(VECTORS * V::LANES);
+                weight = weight.add(VECTORS * wide);
             }
         }
         for (sums, at) in sums.iter().zip(output) {
             let at = *at as usize;
             for (v, sum) in sums.iter().enumerate() {
-                let column = column + v * V::LANES;
+                let column = column + v * lanes;
                 let value = p.finish.apply(*sum, column, at);
                 value.store(p.output.add(at + column));
             }
@@ -211,7 +212,7 @@ pub(crate) struct Transform<'a> {
 }
 
 #[inline(always)]
-unsafe fn transform_input<V: Vector, F: Filter>(t: &Transform<'_>) {
+unsafe fn transform_input<V: Vector, F: Filter, const HALF: bool>(t: &Transform<'_>) {
     // SAFETY: tiles lie inside the planes, and products inside their matrices.
     unsafe {
         for image in 0..t.images {
@@ -223,7 +224,7 @@ unsafe fn transform_input<V: Vector, F: Filter>(t: &Transform<'_>) {
                         None => t.zeros,
                     })
                 });
-                let to = t.output.add((image * t.tiles.len() + index) * t.channels);
+                let to = (image * t.tiles.len() + index) * t.channels;
                 for channel in t.range.clone().step_by(V::LANES) {
                     let mut columns = [[V::splat(0.0); MOST_PRODUCTS]; MOST_PRODUCTS];
                     for (x, column) in columns.iter_mut().enumerate().take(F::INPUT) {
@@ -238,8 +239,12 @@ unsafe fn transform_input<V: Vector, F: Filter>(t: &Transform<'_>) {
                     for y in 0..F::PRODUCTS {
                         let row = F::input(columns.map(|column| column[y]));
                         for (x, value) in row.iter().enumerate().take(F::PRODUCTS) {
-                            let product = y * F::PRODUCTS + x;
-                            value.store(to.add(product * t.matrix + channel));
+                            let at = to + (y * F::PRODUCTS + x) * t.matrix + channel;
+                            if HALF {
+                                value.store_half(t.output.cast::<u16>().add(at));
+                            } else {
+                                value.store(t.output.add(at));
+                            }
                         }
                     }
                 }
@@ -330,10 +335,54 @@ unsafe fn pool<V: Vector, const MEAN: bool>(p: &Pool<'_>) {
     }
 }
 
+/// Rows of values to rows of bf16.
+pub(crate) struct Gather<'a> {
+    pub(crate) input: *const f32,
+    /// Where each row starts in the input.
+    pub(crate) input_rows: &'a [u32],
+    pub(crate) segments: &'a [Segment],
+    pub(crate) output: *mut u16,
+    /// Where each row starts in the output.
+    pub(crate) output_rows: &'a [u32],
+    /// Values of a row in the output: those of the segments, and zeros behind them.
+    pub(crate) depth: usize,
+}
+
+#[inline(always)]
+unsafe fn gather<V: Vector>(g: &Gather<'_>) {
+    // SAFETY: rows lie inside input and output. A vector may read beyond its segment, and write beyond it inside its row, where the
+    // next segment or the zeros follow.
+    unsafe {
+        for (input, output) in g.input_rows.iter().zip(g.output_rows) {
+            let (from, to) = (g.input.add(*input as usize), g.output.add(*output as usize));
+            let mut end = 0;
+            for segment in g.segments {
+                let from = from.add(segment.input as usize);
+                let depth = segment.depth as usize;
+                for k in (0..depth).step_by(V::LANES) {
+                    if k + V::LANES <= depth {
+                        V::load(from.add(k)).store_half(to.add(end + k));
+                    } else {
+                        for k in k..depth {
+                            *to.add(end + k) = half::bf16::from_f32(*from.add(k)).to_bits();
+                        }
+                    }
+                }
+                end += depth;
+            }
+            std::slice::from_raw_parts_mut(to.add(end), g.depth - end).fill(0);
+        }
+    }
+}
+
 /// The loops of one instruction set.
 pub(crate) struct Kernels {
     /// Columns of a product that are computed together.
     pub(crate) panel: usize,
+    /// Channels of activations, and the depth of gathered rows, come in multiples of this.
+    pub(crate) channels: usize,
+    /// For loops with bf16 factors, what makes them.
+    pub(crate) gather: Option<unsafe fn(&Gather<'_>)>,
     pub(crate) product: unsafe fn(&Product<'_>),
     pub(crate) winograd: [unsafe fn(&Transform<'_>); 2],
     pub(crate) pair: [unsafe fn(&Transform<'_>); 2],
@@ -341,8 +390,37 @@ pub(crate) struct Kernels {
     pub(crate) mean: unsafe fn(&Pool<'_>),
 }
 
+impl Kernels {
+    /// `channels` with the padding behind them.
+    pub(crate) fn padded(&self, channels: usize) -> usize {
+        channels.next_multiple_of(self.channels)
+    }
+
+    /// Rows of the weights for so many values, with the padding behind them.
+    pub(crate) fn deep(&self, values: usize) -> usize {
+        match self.gather {
+            Some(_) => self.padded(values),
+            None => values,
+        }
+    }
+
+    /// The factors from the one of index `at` on.
+    ///
+    /// # Safety
+    /// There are that many.
+    pub(crate) unsafe fn factors(&self, start: *const f32, at: usize) -> *const f32 {
+        // SAFETY: the caller's.
+        unsafe {
+            match self.gather {
+                Some(_) => start.cast::<u16>().add(at).cast(),
+                None => start.add(at),
+            }
+        }
+    }
+}
+
 macro_rules! kernels {
-    ($module:ident, $vector:ty, rows: $rows:literal, panel: $panel:literal $(, $feature:literal)?) => {
+    ($module:ident, $vector:ty, panel: $panel:expr, product: $product:expr, half: $half:literal $(, $feature:literal)?) => {
         pub(crate) mod $module {
             use super::*;
 
@@ -355,17 +433,20 @@ macro_rules! kernels {
                     }
                 };
             }
-            instance!(product_, Product<'_>, product::<$vector, $rows, $panel>);
-            instance!(winograd_input, Transform<'_>, transform_input::<$vector, Winograd>);
+            instance!(multiply, Product<'_>, $product);
+            instance!(gather_rows, Gather<'_>, gather::<$vector>);
+            instance!(winograd_input, Transform<'_>, transform_input::<$vector, Winograd, $half>);
             instance!(winograd_output, Transform<'_>, transform_output::<$vector, Winograd>);
-            instance!(pair_input, Transform<'_>, transform_input::<$vector, Pair>);
+            instance!(pair_input, Transform<'_>, transform_input::<$vector, Pair, $half>);
             instance!(pair_output, Transform<'_>, transform_output::<$vector, Pair>);
             instance!(largest, Pool<'_>, pool::<$vector, false>);
             instance!(mean, Pool<'_>, pool::<$vector, true>);
 
             pub(crate) static KERNELS: Kernels = Kernels {
-                panel: $panel * <$vector>::LANES,
-                product: product_,
+                panel: $panel,
+                channels: if $half { 2 * CHANNELS } else { CHANNELS },
+                gather: if $half { Some(gather_rows) } else { None },
+                product: multiply,
                 winograd: [winograd_input, winograd_output],
                 pair: [pair_input, pair_output],
                 largest,
@@ -376,9 +457,17 @@ macro_rules! kernels {
 }
 
 #[cfg(target_arch = "x86_64")]
-kernels!(avx512, Avx512, rows: 12, panel: 2, "avx512f");
+kernels!(avx512, Avx512, panel: 32, product: product::<Single<Avx512>, 12, 2>, half: false, "avx512f");
 #[cfg(target_arch = "x86_64")]
-kernels!(avx2, Avx2, rows: 6, panel: 2, "avx2,fma");
+kernels!(avx2, Avx2, panel: 16, product: product::<Single<Avx2>, 6, 2>, half: false, "avx2,fma");
 #[cfg(target_arch = "aarch64")]
-kernels!(neon, Neon, rows: 6, panel: 4, "neon");
-kernels!(portable, Portable, rows: 4, panel: 2);
+kernels!(neon, Neon, panel: 16, product: product::<Single<Neon>, 6, 4>, half: false, "neon");
+kernels!(portable, Portable, panel: 8, product: product::<Single<Portable>, 4, 2>, half: false);
+#[cfg(target_arch = "x86_64")]
+kernels!(
+    avx512_bf16, Avx512, panel: 32, product: product::<Pairs, 12, 2>, half: true, "avx512f,avx512bf16"
+);
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+kernels!(
+    amx_bf16, Avx512, panel: 32, product: crate::amx::product, half: true, "avx512f,avx512bf16"
+);

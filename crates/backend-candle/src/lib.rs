@@ -11,24 +11,34 @@
 //! | [`network`] | [`Network`]: plan, threads and buffers together |
 //! | [`instructions`] | which inner loops a processor can run |
 //! | `plan` | the order of the layers, and the buffers between them |
-//! | `convolution` | one convolution: which products it is, and which weights they take |
-//! | `filter` | 3x3 convolution with fewer products |
+//! | `plane` | planes of activations, and windows that slide over them |
+//! | `convolution` | one convolution, in one of two ways |
+//! | `direct` | as products of the input itself |
+//! | `filtered`, `filter` | 3x3 with fewer products, after Winograd |
+//! | `weight` | weights as the inner loops read them |
 //! | `kernel` | the inner loops, compiled once for each instruction set |
+//! | `amx` | products of bf16 on tiles |
 //! | `simd` | vectors of each instruction set |
 //! | `team` | threads that work on one thing together |
 //! | `memory` | buffers that start on a cache line |
 
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod amx;
 pub mod backend;
 mod convolution;
+mod direct;
 mod filter;
+mod filtered;
 pub mod instructions;
 mod kernel;
 mod memory;
 pub mod network;
 pub mod operation;
 mod plan;
+mod plane;
 mod simd;
 mod team;
+mod weight;
 
 pub use backend::CandleBackend;
 pub use instructions::Instructions;

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use driftline_core::{Error, ErrorKind, ImageShape, Result};
+use driftline_core::{Error, ErrorKind, ImageShape, Precision, Result};
 use driftline_model::{Preprocessing, ResNet18};
 
 use crate::Instructions;
@@ -37,12 +37,13 @@ impl Network {
         preprocessing: &Preprocessing,
         threads: usize,
         instructions: Instructions,
+        precision: Precision,
     ) -> Result<Self> {
-        let kernels = instructions.kernels().ok_or_else(|| {
+        let kernels = instructions.kernels(precision).ok_or_else(|| {
             Error::new(
                 ErrorKind::Unsupported,
                 "open backend",
-                format!("this processor has no {instructions}"),
+                format!("this processor has no {instructions} instructions for {precision}"),
             )
         })?;
         let plan = Plan::new(network, preprocessing, kernels)?;

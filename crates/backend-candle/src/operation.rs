@@ -11,10 +11,12 @@ use crate::Network;
 /// ```no_run
 /// # use candle_core::{DType, Device, Tensor};
 /// # use driftline_backend_candle::{Embed, Instructions, Network};
+/// # use driftline_core::Precision;
 /// # use driftline_model::ModelPackage;
 /// let package = ModelPackage::open("model.toml".as_ref())?;
 /// let (weights, _) = package.network()?;
-/// let network = Network::new(&weights, &package.preprocessing, 2, Instructions::chosen()?)?;
+/// let (instructions, fp32) = (Instructions::chosen(Precision::Fp32)?, Precision::Fp32);
+/// let network = Network::new(&weights, &package.preprocessing, 2, instructions, fp32)?;
 /// let images = Tensor::zeros((8, 32, 32, 3), DType::U8, &Device::Cpu)?;
 /// let embeddings = images.apply_op1_no_bwd(&Embed::new(network))?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -7,9 +7,10 @@ use driftline_core::{ImageShape, Result};
 use driftline_model as model;
 use driftline_model::Preprocessing;
 
-use crate::convolution::{Convolution, Plane, Planes, Scratch, Window};
-use crate::kernel::{CHANNELS, Kernels, Pool, padded};
+use crate::convolution::Convolution;
+use crate::kernel::{CHANNELS, Kernels, Pool};
 use crate::memory::{Buffer, check_room};
+use crate::plane::{Plane, Planes, Scratch, Window};
 use crate::team::Share;
 
 /// Bytes of activations that are worked on at a time.
@@ -159,7 +160,7 @@ impl Plan {
             let row = Plane {
                 height: 1,
                 width: 1,
-                channels: padded(linear.inputs),
+                channels: kernels.padded(linear.inputs),
             };
             Convolution::new(&conv, false, row, images, kernels)
         };
@@ -279,7 +280,7 @@ impl Stem {
             padding: 0,
             ..conv.clone()
         };
-        let plane = input.under(Window::of(&conv), padded(conv.out_channels))?;
+        let plane = input.under(Window::of(&conv), kernels.padded(conv.out_channels))?;
         let images = (STAGE_BYTES / (4 * plane.values())).clamp(1, MOST_IMAGES);
         let convolution = Convolution::new(&conv, true, input, images, kernels)?;
         let output = plane.under(POOL, plane.channels)?;
@@ -441,22 +442,26 @@ fn areas(
     let inside = most(&|stage| stage.images * stage.output.values());
     let between = images * most(&|stage| stage.input.values().max(stage.output.values()));
     let channels = most(&|stage| stage.output.channels);
-    let scratch = |side: usize| {
-        most(&|stage| {
-            let convolutions = stage
-                .blocks
-                .iter()
-                .flat_map(|block| [&block.conv1, &block.conv2]);
-            convolutions
-                .map(|convolution| convolution.scratch()[side])
-                .max()
-                .unwrap_or(0)
+    let convolutions = stages
+        .iter()
+        .flat_map(|stage| &stage.blocks)
+        .flat_map(|block| {
+            [
+                Some(&block.conv1),
+                Some(&block.conv2),
+                block.downsample.as_ref(),
+            ]
         })
-    };
+        .flatten()
+        .chain([&stem.convolution, embedding, head]);
+    let [factors, sums] = convolutions
+        .map(Convolution::scratch)
+        .reduce(|[a, b], [c, d]| [a.max(c), b.max(d)])
+        .unwrap_or_default();
     let mut memory = 0;
     let mut area = |values: usize| {
         let start = memory;
-        memory += padded(values);
+        memory += values.next_multiple_of(CHANNELS);
         start
     };
     let areas = Areas {
@@ -466,8 +471,8 @@ fn areas(
         first: area(inside),
         shortcut: area(inside),
         block: area(inside),
-        factors: area(scratch(0)),
-        sums: area(scratch(1)),
+        factors: area(factors),
+        sums: area(sums),
         zeros: area(channels),
         mean: area(images * channels),
         embedding: area(images * embedding.output.channels),

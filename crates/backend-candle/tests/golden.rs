@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
 use driftline_backend_candle::{CandleBackend, Embed, Instructions, Network};
-use driftline_core::{BackendConfig, EmbeddingBackend, ImageShape, ImageView, Inference};
+use driftline_core::{
+    BackendConfig, EmbeddingBackend, ImageShape, ImageView, Inference, Precision,
+};
 use driftline_model::ModelPackage;
 use safetensors::SafeTensors;
 
@@ -75,7 +77,7 @@ fn embeddings_and_scores_are_those_of_float64_pytorch() {
     let bytes = std::fs::read(folder.join("golden.safetensors")).unwrap();
     let golden = SafeTensors::deserialize(&bytes).unwrap();
     let images = golden.tensor("images").unwrap().data();
-    for instructions in Instructions::supported() {
+    for instructions in Instructions::supported(Precision::Fp32) {
         let found = run(&mut open(&folder, 2, instructions), images, 256);
         assert_close(
             &found.embeddings,
@@ -96,7 +98,7 @@ fn neither_threads_nor_batch_size_change_a_bit() {
     let bytes = std::fs::read(folder.join("golden.safetensors")).unwrap();
     let golden = SafeTensors::deserialize(&bytes).unwrap();
     let images = &golden.tensor("images").unwrap().data()[..100 * SHAPE.bytes()];
-    for instructions in Instructions::supported() {
+    for instructions in Instructions::supported(Precision::Fp32) {
         let reference = run(&mut open(&folder, 1, instructions), images, 100);
         for threads in [2, 5] {
             let mut backend = open(&folder, threads, instructions);
@@ -116,10 +118,17 @@ fn as_an_operation_of_candle_it_gives_the_same_embeddings() {
     let bytes = std::fs::read(folder.join("golden.safetensors")).unwrap();
     let golden = SafeTensors::deserialize(&bytes).unwrap();
     let images = &golden.tensor("images").unwrap().data()[..5 * SHAPE.bytes()];
-    let instructions = Instructions::chosen().unwrap();
+    let instructions = Instructions::chosen(Precision::Fp32).unwrap();
     let package = ModelPackage::open(&folder.join("resnet18_cifar10.pth")).unwrap();
     let (weights, _) = package.network().unwrap();
-    let network = Network::new(&weights, &package.preprocessing, 2, instructions).unwrap();
+    let network = Network::new(
+        &weights,
+        &package.preprocessing,
+        2,
+        instructions,
+        Precision::Fp32,
+    )
+    .unwrap();
     let operation = Embed::new(network);
     let tensor = Tensor::from_slice(images, (5, 32, 32, 3), &Device::Cpu).unwrap();
     let embeddings = tensor.apply_op1_no_bwd(&operation).unwrap();
@@ -135,7 +144,7 @@ fn as_an_operation_of_candle_it_gives_the_same_embeddings() {
 #[test]
 fn wrong_shapes_are_refused_and_no_image_is_no_work() {
     let Some(folder) = data_folder() else { return };
-    let mut backend = open(&folder, 1, Instructions::chosen().unwrap());
+    let mut backend = open(&folder, 1, Instructions::chosen(Precision::Fp32).unwrap());
     let small = ImageShape {
         height: 16,
         width: 16,

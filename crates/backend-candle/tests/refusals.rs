@@ -4,7 +4,7 @@ use std::path::Path;
 
 use driftline_backend_candle::{CandleBackend, Instructions};
 use driftline_conformance::synthetic::SyntheticModel;
-use driftline_core::{BackendConfig, ErrorKind, ImageShape};
+use driftline_core::{BackendConfig, ErrorKind, ImageShape, Precision};
 
 fn model(folder: &Path, side: usize) -> BackendConfig {
     let shape = ImageShape {
@@ -31,16 +31,21 @@ fn threads_that_there_is_no_memory_for() {
 }
 
 #[test]
-fn instructions_of_another_processor() {
+fn instructions_and_precisions_of_another_processor() {
     let folder = tempfile::tempdir().expect("a folder");
-    let config = model(folder.path(), 32);
-    for instructions in Instructions::ALL {
-        let opened = CandleBackend::with_instructions(&config, instructions);
-        let supported = Instructions::supported().any(|set| set == instructions);
-        assert_eq!(opened.is_ok(), supported, "{instructions}");
-        assert_eq!(
-            instructions.to_string().parse::<Instructions>().is_ok(),
-            supported
-        );
+    let mut config = model(folder.path(), 32);
+    for precision in [Precision::Fp32, Precision::Tf32, Precision::Bf16] {
+        config.precision = Some(precision);
+        for instructions in Instructions::ALL {
+            let opened = CandleBackend::with_instructions(&config, instructions);
+            let supported = Instructions::supported(precision).any(|set| set == instructions);
+            match opened {
+                Ok(_) => assert!(supported, "{instructions}, {precision}"),
+                Err(error) => {
+                    assert!(!supported, "{instructions}, {precision}: {error}");
+                    assert_eq!(error.kind(), ErrorKind::Unsupported);
+                }
+            }
+        }
     }
 }

@@ -42,6 +42,7 @@ impl OnnxBackend {
     /// `NotFound` without a usable library; `Unsupported` where the library or the machine does not have
     /// `config.device`; `InvalidData` and `InvalidConfig` for a model that is broken or not as described.
     pub fn open(config: &BackendConfig, installed: Option<&Path>) -> Result<Self> {
+        config.fp32_only("onnx")?;
         let package = ModelPackage::open(&config.model)?;
         let graph = package.graph()?;
         let found = find(config.runtime.as_deref(), installed)?;

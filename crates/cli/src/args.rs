@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use driftline::core::Device;
+use driftline::core::{Device, Precision};
 
 /// Watches image data for drift.
 #[derive(Parser)]
@@ -110,6 +110,9 @@ pub struct SettingsArgs {
     /// Library (onnx) or folder (tch) of the backend's engine [default: the backend looks for one]
     #[arg(long, value_name = "PATH")]
     pub runtime: Option<PathBuf>,
+    /// Arithmetic: `fp32`, or `bf16` with candle where the processor has it [default: fp32]
+    #[arg(long)]
+    pub precision: Option<Precision>,
     /// Seed of transforms, samples and clusters [default: 42]
     #[arg(long)]
     pub seed: Option<u64>,
@@ -186,6 +189,9 @@ pub struct EmbedArgs {
     /// Library (onnx) or folder (tch) of the backend's engine [default: the backend looks for one]
     #[arg(long, value_name = "PATH")]
     pub runtime: Option<PathBuf>,
+    /// Arithmetic: `fp32`, or `bf16` with candle where the processor has it [default: fp32]
+    #[arg(long)]
+    pub precision: Option<Precision>,
     /// Seed of the transforms
     #[arg(long, default_value_t = 42)]
     pub seed: u64,
@@ -284,6 +290,9 @@ pub struct ConformanceArgs {
     /// Library (onnx) or folder (tch) of the backend's engine [default: the backend looks for one]
     #[arg(long, value_name = "PATH", requires = "backend")]
     pub runtime: Option<PathBuf>,
+    /// Arithmetic: `fp32`, or `bf16` with candle where the processor has it [default: fp32]
+    #[arg(long, requires = "backend")]
+    pub precision: Option<Precision>,
     /// Write the result as JUnit XML too
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,

@@ -51,6 +51,7 @@ pub fn conformance(
                 &BackendConfig {
                     device,
                     runtime: args.runtime.clone(),
+                    precision: args.precision,
                     ..config.clone()
                 },
             )

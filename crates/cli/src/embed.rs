@@ -34,6 +34,7 @@ pub fn embed(args: &EmbedArgs, plugins: &Plugins, output: Output) -> anyhow::Res
         &BackendConfig {
             device: args.device,
             runtime: args.runtime.clone(),
+            precision: args.precision,
             ..BackendConfig::new(path, args.threads.unwrap_or_else(all_threads).get())
         },
     )?;

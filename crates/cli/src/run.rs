@@ -102,6 +102,10 @@ fn overrides(args: &SettingsArgs) -> Result<Vec<(String, String)>, Error> {
         "backend.runtime",
         runtime.map(|path| path.display().to_string()),
     );
+    add(
+        "backend.precision",
+        args.precision.map(|precision| precision.to_string()),
+    );
     add("sink.name", args.sink.clone());
     let store = args.store.as_ref();
     add("sink.store", store.map(|path| path.display().to_string()));

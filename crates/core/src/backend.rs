@@ -17,6 +17,8 @@ pub enum Precision {
     Fp32,
     /// Products of factors rounded to 10 bits, sums in single precision.
     Tf32,
+    /// Products of factors rounded to the 7 bits of bfloat16, sums in single precision.
+    Bf16,
 }
 
 impl fmt::Display for Precision {
@@ -24,7 +26,27 @@ impl fmt::Display for Precision {
         match self {
             Self::Fp32 => f.write_str("fp32"),
             Self::Tf32 => f.write_str("tf32"),
+            Self::Bf16 => f.write_str("bf16"),
         }
+    }
+}
+
+impl FromStr for Precision {
+    type Err = Error;
+
+    /// Reads `fp32`, `tf32` or `bf16`.
+    fn from_str(text: &str) -> Result<Self> {
+        [Self::Fp32, Self::Tf32, Self::Bf16]
+            .into_iter()
+            .find(|precision| precision.to_string() == text)
+            .ok_or_else(|| {
+                Error::new(
+                    ErrorKind::InvalidConfig,
+                    "read precision",
+                    format!("`{text}` is no precision"),
+                )
+                .remedy("write `fp32`, `tf32` or `bf16`")
+            })
     }
 }
 
@@ -96,6 +118,9 @@ pub struct BackendConfig {
     /// The library of the engine, for a backend that loads one; without it the backend looks for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runtime: Option<PathBuf>,
+    /// Arithmetic to use, which a backend without it refuses; without it fp32.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub precision: Option<Precision>,
 }
 
 impl BackendConfig {
@@ -106,6 +131,7 @@ impl BackendConfig {
             threads,
             device: Device::Cpu,
             runtime: None,
+            precision: None,
         }
     }
 
@@ -121,6 +147,19 @@ impl BackendConfig {
             .remedy(
                 "use `--device cpu`, or a backend that `driftline backends` lists with this device",
             )),
+        }
+    }
+
+    /// Refuses every precision but fp32, in the name of a backend that knows no other.
+    pub fn fp32_only(&self, backend: &str) -> Result<()> {
+        match self.precision {
+            None | Some(Precision::Fp32) => Ok(()),
+            Some(precision) => Err(Error::new(
+                ErrorKind::Unsupported,
+                "open backend",
+                format!("the {backend} backend computes in fp32 only, not in {precision}"),
+            )
+            .remedy("use `--precision fp32`, or `--backend candle` for bf16")),
         }
     }
 }

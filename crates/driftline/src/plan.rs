@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use driftline_core::{
     BackendConfig, BackendInfo, EmbeddingBackend, Error, ErrorKind, MonitorSink, MonitorSpec,
-    Result, RowSchema, SinkConfig, sink::ImageEmbedding,
+    Precision, Result, RowSchema, SinkConfig, sink::ImageEmbedding,
 };
 use driftline_data::DecodeOptions;
 use driftline_model::ModelPackage;
@@ -41,6 +41,9 @@ pub struct Finished {
 #[derive(Serialize)]
 struct Identity<'a> {
     backend: &'a str,
+    /// Unless fp32, so that such runs keep the id that they had before there was a choice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    precision: Option<Precision>,
     monitor: &'a MonitorSpec,
     input: String,
     seed: u64,
@@ -70,6 +73,7 @@ impl Plan {
             &BackendConfig {
                 device: settings.backend.device,
                 runtime: settings.backend.runtime.clone(),
+                precision: settings.backend.precision,
                 ..BackendConfig::new(
                     path,
                     settings.backend.threads.unwrap_or_else(all_threads).get(),
@@ -118,6 +122,7 @@ impl Plan {
             Some(id) => checked_run_id(id)?,
             None => hash(&Identity {
                 backend: &info.name,
+                precision: Some(info.precision).filter(|precision| *precision != Precision::Fp32),
                 monitor: &monitor,
                 input: format!("{:?}", package.preprocessing),
                 seed: settings.run.seed,

@@ -6,7 +6,7 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use driftline_core::{Device, Error, ErrorKind, Result};
+use driftline_core::{Device, Error, ErrorKind, Precision, Result};
 use driftline_pipeline::OnError;
 use figment::providers::{Env, Format, Serialized, Toml};
 use figment::value::{Dict, Map, Value};
@@ -92,6 +92,8 @@ pub struct BackendSettings {
     pub device: Device,
     /// Library of the engine, such as libonnxruntime; without it the backend looks for one.
     pub runtime: Option<PathBuf>,
+    /// Arithmetic to use: `fp32`, or `bf16` with the backend `candle` where the processor has it; without it fp32.
+    pub precision: Option<Precision>,
 }
 
 /// `[plugins]`
@@ -210,6 +212,7 @@ impl Default for BackendSettings {
             threads: None,
             device: Device::default(),
             runtime: None,
+            precision: None,
         }
     }
 }

@@ -28,6 +28,7 @@ impl EmbeddingPlugin for TchBackend {
     const DEVICES: &'static [&'static str] = &["cpu", "cuda"];
 
     fn open(config: &BackendConfig) -> Result<Self> {
+        config.fp32_only(Self::NAME)?;
         let device = match config.device {
             Device::Cpu => tch::Device::Cpu,
             Device::Cuda(index) => cuda::device(index, config.runtime.as_deref())?,
