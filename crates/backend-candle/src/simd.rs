@@ -98,6 +98,7 @@ macro_rules! vector {
 
         // SAFETY: each method is the one instruction that the trait names; who calls it has checked the processor.
         #[expect(clippy::undocumented_unsafe_blocks, reason = "said once for all methods, above")]
+        #[allow(unused_unsafe, reason = "no prefetch is a safe expression")]
         unsafe impl Vector for $name {
             const LANES: usize = $lanes;
 
