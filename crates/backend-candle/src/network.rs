@@ -10,6 +10,9 @@ use crate::memory::Buffer;
 use crate::plan::{Output, Plan};
 use crate::team::Team;
 
+/// Images that a worker takes at a time at least, of a batch that has so many for each: fewer make products too small.
+const LEAST: usize = 16;
+
 /// ResNet-18, ready to run on images of one size.
 ///
 /// # Behavior
@@ -111,16 +114,18 @@ impl Network {
                 .together(&|share| unsafe { plan.run(images, &memory[0], &output, share) });
             return;
         }
-        let rounds = n.div_ceil(workers * plan.images());
-        let chunk = n.div_ceil(workers * rounds).max(1);
+        // Ever less at a time, so that workers end together when another process takes one's core for a while.
+        let least = LEAST.min(n.div_ceil(workers));
+        let size = |start: usize| {
+            (n - start)
+                .div_ceil(2 * workers)
+                .clamp(least, plan.images())
+        };
         let next = AtomicUsize::new(0);
         self.team.apart(&|worker, alone| {
-            loop {
-                let start = next.fetch_add(1, Ordering::Relaxed) * chunk;
-                if start >= n {
-                    break;
-                }
-                let end = n.min(start + chunk);
+            let take = |start| (start < n).then(|| start + size(start));
+            while let Ok(start) = next.try_update(Ordering::Relaxed, Ordering::Relaxed, take) {
+                let end = n.min(start + size(start));
                 // SAFETY: the plan's instruction set was checked. Each worker has memory and rows of its own.
                 unsafe {
                     let output = output.from(start, self.dim, self.classes);

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
 /// How long a thread keeps its core while it waits: longer than another worker needs for a layer of one image, too short
@@ -107,6 +107,8 @@ struct Shared {
     job: Mutex<Option<&'static Job<'static>>>,
     round: AtomicUsize,
     busy: AtomicUsize,
+    /// Who waits for `busy` to become zero.
+    caller: Mutex<Option<Thread>>,
     stop: AtomicBool,
     panic: Mutex<Option<Box<dyn Any + Send>>>,
     meeting: Meeting,
@@ -125,6 +127,7 @@ impl Team {
             job: Mutex::new(None),
             round: AtomicUsize::new(0),
             busy: AtomicUsize::new(0),
+            caller: Mutex::new(None),
             stop: AtomicBool::new(false),
             panic: Mutex::new(None),
             meeting: Meeting::default(),
@@ -152,16 +155,22 @@ impl Team {
     /// Calls `job` once for each worker, with its number, and returns when all are done.
     pub(crate) fn run(&mut self, job: &(dyn Fn(usize) + Sync)) {
         let shared = &*self.shared;
-        // SAFETY: the reference is used by workers only until they count themselves out of `busy`, for which this call waits.
+        // SAFETY: workers use the reference only until they count themselves out of `busy`, for which this call waits.
         let job_of_all = unsafe { std::mem::transmute::<&Job<'_>, &'static Job<'static>>(job) };
         *shared.job.lock().unwrap_or_else(PoisonError::into_inner) = Some(job_of_all);
+        *shared.caller.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread::current());
         shared.busy.store(self.threads.len(), Ordering::Relaxed);
         shared.round.fetch_add(1, Ordering::Release);
         for thread in &self.threads {
             thread.thread().unpark();
         }
         shared.call(job, 0);
-        wait_until(|| shared.busy.load(Ordering::Acquire) == 0);
+        let done = || shared.busy.load(Ordering::Acquire) == 0;
+        if !spin_until(done) {
+            while !done() {
+                thread::park();
+            }
+        }
         let panic = shared
             .panic
             .lock()
@@ -231,7 +240,12 @@ impl Shared {
             if let Some(job) = job {
                 self.call(job, worker);
             }
-            self.busy.fetch_sub(1, Ordering::Release);
+            if self.busy.fetch_sub(1, Ordering::AcqRel) == 1 {
+                let caller = self.caller.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(caller) = &*caller {
+                    caller.unpark();
+                }
+            }
         }
     }
 }
