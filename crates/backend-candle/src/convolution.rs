@@ -75,7 +75,8 @@ impl Convolution {
     ///
     /// # Safety
     /// The processor has the instruction set of `kernels`. `planes` and `scratch` have room for the images; all workers of
-    /// `share` call it with the same arguments.
+    /// `share` call it with the same arguments. The input was made by convolutions before it with the same `share`, or all of it
+    /// by every worker that reads it, and nobody reads the output before a convolution after it.
     pub(crate) unsafe fn run(
         &self,
         kernels: &Kernels,
@@ -103,10 +104,6 @@ impl Convolution {
             },
             Way::Filtered(filtered) => {
                 for start in (0..images).step_by(filtered.images) {
-                    if start > 0 {
-                        // The factors of the images before are overwritten.
-                        share.wait();
-                    }
                     let images = filtered.images.min(images - start);
                     // SAFETY: as for the whole.
                     unsafe {
@@ -181,7 +178,9 @@ mod tests {
             let output = compiled.output;
             let shortcut = values(images * output.values(), 8);
             let mut found = Buffer::new(images * output.values()).unwrap();
-            let [factors, sums] = compiled.scratch().map(|size| Buffer::new(size).unwrap());
+            let [factors, sums] = compiled
+                .scratch()
+                .map(|size| Buffer::new(2 * size).unwrap());
             let zeros = Buffer::new(plane.channels).unwrap();
             let filled = |values: &[f32]| {
                 let mut buffer = Buffer::new(values.len()).unwrap();
@@ -197,7 +196,7 @@ mod tests {
                     shortcut: Some(added.start().cast_const()),
                 };
                 let scratch = Scratch {
-                    factors: factors.start(),
+                    factors: [factors.start(), factors.start().add(compiled.scratch()[0])],
                     sums: sums.start(),
                     zeros: zeros.start(),
                 };

@@ -138,16 +138,17 @@ impl Direct {
         &self,
         kernels: &Kernels,
         planes: Planes,
-        memory: *mut f32,
+        memory: [*mut f32; 2],
         images: usize,
         finish: Finish,
         share: &Share<'_>,
     ) {
+        // A row has all channels, those of other workers too.
+        share.wait();
+        let memory = memory[share.turn()];
         // SAFETY: rows lie inside the planes and the memory, segments inside the weights.
         unsafe {
             if let Some(gather) = kernels.gather {
-                // Another worker may still read what the convolution before gathered.
-                share.wait();
                 for class in &self.classes {
                     if let Some(gathered) = &class.gathered {
                         let rows = share.part(images * class.positions);
@@ -185,7 +186,7 @@ impl Direct {
                     depth: weight.depth,
                     output: planes.output,
                     output_rows: &class.output_rows[..rows],
-                    panels: share.part(self.columns.div_ceil(kernels.panel)),
+                    panels: kernels.panels(self.columns, share),
                     columns: self.columns,
                     finish,
                 });

@@ -6,7 +6,7 @@ use driftline_core::Result;
 use driftline_model as model;
 
 use crate::filter::{Filter, Pair, Small, Tile, Winograd};
-use crate::kernel::{CHANNELS, Finish, Kernels, Product, ROWS_BEYOND, Segment, Transform};
+use crate::kernel::{Finish, Kernels, Product, ROWS_BEYOND, Segment, Transform};
 use crate::plane::{Plane, Planes, Scratch};
 use crate::team::Share;
 use crate::weight::Weight;
@@ -97,8 +97,7 @@ impl Filtered {
     ) {
         let (inputs, outputs) = (self.input.channels, self.output.channels);
         let rows = images * self.tiles.len();
-        let panels = share.part(outputs.div_ceil(kernels.panel));
-        let units = share.part(inputs / CHANNELS);
+        let factors = scratch.factors[share.turn()];
         let [to_factors, to_planes] = match self.side {
             Side::Winograd => kernels.winograd,
             Side::Pair => kernels.pair,
@@ -107,27 +106,28 @@ impl Filtered {
         unsafe {
             to_factors(&Transform {
                 input: planes.input,
-                output: scratch.factors,
+                output: factors,
                 tiles: &self.tiles,
                 images,
                 plane: self.input.values(),
                 channels: inputs,
                 matrix: rows * inputs,
-                range: units.start * CHANNELS..units.end * CHANNELS,
+                // Those that the worker has made in the layer before.
+                range: kernels.range(inputs, share),
                 finish: Finish::NOTHING,
                 zeros: scratch.zeros,
             });
             share.wait();
             for product in 0..self.side.products() {
                 (kernels.product)(&Product {
-                    input: kernels.factors(scratch.factors, product * rows * inputs),
+                    input: kernels.factors(factors, product * rows * inputs),
                     input_rows: &self.input_rows[..rows],
                     segments: &self.segment,
                     weight: self.weight.start(product),
                     depth: self.weight.depth,
                     output: scratch.sums.add(product * rows * outputs),
                     output_rows: &self.output_rows[..rows],
-                    panels: panels.clone(),
+                    panels: kernels.panels(outputs, share),
                     columns: outputs,
                     finish: Finish::NOTHING,
                 });
@@ -140,7 +140,7 @@ impl Filtered {
                 plane: self.output.values(),
                 channels: outputs,
                 matrix: rows * outputs,
-                range: panels.start * kernels.panel..outputs.min(panels.end * kernels.panel),
+                range: kernels.range(outputs, share),
                 finish,
                 zeros: scratch.zeros,
             });

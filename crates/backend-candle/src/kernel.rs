@@ -16,9 +16,10 @@ use crate::simd::Neon;
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512, Pairs};
 use crate::simd::{Factor, Portable, Single, Vector};
+use crate::team::Share;
 
 /// Values of weights that are asked for before they are needed: the processor does not look beyond a page by itself.
-const AHEAD: usize = 512;
+const AHEAD: usize = 768;
 
 /// Channels come in multiples of this: the lanes of the widest vector.
 pub(crate) const CHANNELS: usize = 16;
@@ -392,6 +393,17 @@ impl Kernels {
     /// `channels` with the padding behind them.
     pub(crate) fn padded(&self, channels: usize) -> usize {
         channels.next_multiple_of(self.channels)
+    }
+
+    /// The panels of `columns` that a worker computes.
+    pub(crate) fn panels(&self, columns: usize, share: &Share<'_>) -> Range<usize> {
+        share.part(columns.div_ceil(self.panel))
+    }
+
+    /// The channels of those panels.
+    pub(crate) fn range(&self, columns: usize, share: &Share<'_>) -> Range<usize> {
+        let panels = self.panels(columns, share);
+        panels.start * self.panel..columns.min(panels.end * self.panel)
     }
 
     /// Rows of the weights for so many values, with the padding behind them.

@@ -3,6 +3,8 @@
 //! Activations are worked on depth first: a few images go through the stem, a few through all blocks of a stage, so that what
 //! one layer writes is near the core when the next one reads it.
 
+use std::ops::Range;
+
 use driftline_core::{ImageShape, Result};
 use driftline_model as model;
 use driftline_model::Preprocessing;
@@ -86,7 +88,7 @@ struct Areas<P> {
     shortcut: P,
     /// Between the blocks of a stage.
     block: P,
-    factors: P,
+    factors: [P; 2],
     sums: P,
     zeros: P,
     mean: P,
@@ -215,14 +217,13 @@ impl Plan {
             shortcut: None,
         };
         let [mut from, mut to] = work.between;
-        // SAFETY: the buffers were made for the planes of this plan; workers meet before one reads what others wrote.
+        // SAFETY: the buffers were made for the planes of this plan; workers meet before one reads channels that others wrote.
         unsafe {
             self.stem.run(self.kernels, images, &work, share);
             for stage in &self.stages {
                 stage.run(self.kernels, n, [from, to], &work, share);
                 (from, to) = (to, from);
             }
-            let units = share.part(self.last.channels / CHANNELS);
             (self.kernels.mean)(&Pool {
                 input: from,
                 output: work.mean,
@@ -230,9 +231,8 @@ impl Plan {
                 images: n,
                 plane: self.last.values(),
                 channels: self.last.channels,
-                range: units.start * CHANNELS..units.end * CHANNELS,
+                range: self.kernels.range(self.last.channels, share),
             });
-            share.wait();
             let mean = planes(work.mean, work.embedding);
             self.embedding.run(self.kernels, mean, scratch, n, share);
             share.wait();
@@ -314,8 +314,6 @@ impl Stem {
         share: &Share<'_>,
     ) {
         let plane = self.convolution.output;
-        let panels = share.part(plane.channels.div_ceil(kernels.panel));
-        let range = panels.start * kernels.panel..plane.channels.min(panels.end * kernels.panel);
         let bytes = self.image.bytes();
         for (index, images) in images.chunks(self.images * bytes).enumerate() {
             let n = images.len() / bytes;
@@ -326,10 +324,12 @@ impl Stem {
             };
             // SAFETY: the buffers have room for this many images.
             unsafe {
-                if share.is_first() {
-                    self.normalise(images, work.image);
+                if index > 0 {
+                    // Another worker may still read the images before.
+                    share.wait();
                 }
-                share.wait();
+                let rows = share.part(n * self.image.height);
+                self.normalise(images, rows, work.image);
                 self.convolution
                     .run(kernels, planes, work.scratch(), n, share);
                 // A worker pools the channels that it has just made.
@@ -340,22 +340,22 @@ impl Stem {
                     images: n,
                     plane: plane.values(),
                     channels: plane.channels,
-                    range: range.clone(),
+                    range: kernels.range(plane.channels, share),
                 });
             }
-            share.wait();
         }
     }
 
-    /// u8 `[n, H, W, 3]` to normalised f32 with zeros around each image; the zeros are there.
+    /// Rows of u8 `[n, H, W, 3]` to normalised f32 with zeros around each image; the zeros are there.
     ///
     /// # Safety
-    /// The output has room for the images, and nobody else has it.
-    unsafe fn normalise(&self, images: &[u8], output: *mut f32) {
+    /// The output has room for the images, and nobody else has these rows of it.
+    unsafe fn normalise(&self, images: &[u8], rows: Range<usize>, output: *mut f32) {
         let [red, green, blue] = &self.normalised;
         let plane = self.convolution.input;
         let width = self.image.width * 3;
-        for (row, pixels) in images.chunks_exact(width).enumerate() {
+        let pixels = &images[rows.start * width..rows.end * width];
+        for (row, pixels) in rows.zip(pixels.chunks_exact(width)) {
             let (image, y) = (row / self.image.height, row % self.image.height);
             let at = image * plane.values() + plane.at(y + self.margin, self.margin) as usize;
             // SAFETY: the row lies on the plane of the image.
@@ -407,9 +407,7 @@ impl Stage {
                     }
                     None => from,
                 };
-                share.wait();
                 run(&block.conv2, work.first, to, Some(shortcut.cast_const()));
-                share.wait();
                 from = to;
             }
         }
@@ -471,7 +469,7 @@ fn areas(
         first: area(inside),
         shortcut: area(inside),
         block: area(inside),
-        factors: area(factors),
+        factors: [area(factors), area(factors)],
         sums: area(sums),
         zeros: area(channels),
         mean: area(images * channels),
@@ -497,7 +495,7 @@ impl Areas<usize> {
             first: at(self.first),
             shortcut: at(self.shortcut),
             block: at(self.block),
-            factors: at(self.factors),
+            factors: self.factors.map(at),
             sums: at(self.sums),
             zeros: at(self.zeros),
             mean: at(self.mean),

@@ -110,7 +110,8 @@ impl Planes {
 /// Memory that a convolution works in.
 #[derive(Clone, Copy)]
 pub(crate) struct Scratch {
-    pub(crate) factors: *mut f32,
+    /// Used by turns, see [`Share::turn`](crate::team::Share::turn).
+    pub(crate) factors: [*mut f32; 2],
     pub(crate) sums: *mut f32,
     /// As many zeros as the most channels.
     pub(crate) zeros: *const f32,

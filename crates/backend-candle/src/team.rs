@@ -1,6 +1,7 @@
 //! Threads that work on one thing together.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::hint;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -40,9 +41,12 @@ fn wait_until(done: impl Fn() -> bool) {
 }
 
 /// One of `of` workers on the same thing, and the place where they wait for each other.
+///
+/// Of every layer a worker makes the same range of channels, and what only needs those goes on without a meeting.
 pub(crate) struct Share<'a> {
     index: usize,
     of: usize,
+    turns: Cell<usize>,
     meeting: &'a Meeting,
 }
 
@@ -62,8 +66,16 @@ impl Share<'_> {
         Self {
             index: 0,
             of: 1,
-            ..*self
+            turns: Cell::new(0),
+            meeting: self.meeting,
         }
+    }
+
+    /// 0 and 1 by turns, the same for all workers: which of two areas to write, while another worker may still read the one
+    /// before. Alone one area is enough, and stays in the cache.
+    pub(crate) fn turn(&self) -> usize {
+        self.turns.set((self.turns.get() + 1) % self.of.min(2));
+        self.turns.get()
     }
 
     /// Returns when all workers have called it.
@@ -190,6 +202,7 @@ impl Team {
             job(&Share {
                 index,
                 of,
+                turns: Cell::new(0),
                 meeting: &shared.meeting,
             });
         });
@@ -204,6 +217,7 @@ impl Team {
                 &Share {
                     index: 0,
                     of: 1,
+                    turns: Cell::new(0),
                     meeting: &shared.meeting,
                 },
             );
