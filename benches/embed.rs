@@ -1,61 +1,68 @@
-//! Every backend of this machine on the same images: images per second by batch size and threads.
+//! Every backend of this machine on the same images: images/s by batch size and threads. `ratios.py` makes a table of it.
 //!
-//! `DRIFTLINE_BENCH_MODEL` names another model than the sample model.
+//! `DRIFTLINE_BENCH_MODEL` names another model than the sample model, `DRIFTLINE_PLUGIN_PATH` a folder with plugins.
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use std::time::Duration;
+
+use common::opening::{backends, images, model};
+use common::threads::{threads, with_each};
+use common::{arguments, header};
+use criterion::{Criterion, Throughput, criterion_group};
 use driftline::core::{BackendConfig, ImageView, Inference};
-use driftline::data::{Split, sample};
-use driftline::settings::PluginSettings;
-use driftline::{Plugins, models, registries};
 
-struct Silent;
-
-impl driftline::pipeline::Progress for Silent {
-    fn begin(&self, _: &str, _: u64) {}
-    fn advance(&self, _: u64) {}
-    fn end(&self) {}
-    fn note(&self, _: &str) {}
-}
+const BATCHES: [usize; 4] = [1, 8, 32, 256];
 
 fn embed(criterion: &mut Criterion) {
-    let name = std::env::var("DRIFTLINE_BENCH_MODEL").unwrap_or_else(|_| "sample".to_owned());
-    let model = models::resolve(&name, &Silent).expect("the model");
-    let registry =
-        registries::backends(&Plugins::find(&PluginSettings::default()).expect("plugins.lock"))
-            .expect("the registry");
-    for threads in [1, 2] {
-        for batch in [1_usize, 8, 32, 256] {
-            let mut group =
-                criterion.benchmark_group(format!("embed/batch {batch}/threads {threads}"));
-            group.throughput(Throughput::Elements(batch as u64));
-            for entry in registry.entries() {
-                let config = BackendConfig::new(model.clone(), threads);
-                let mut backend = match registry.build(&entry.name, &config) {
-                    Ok(backend) => backend,
-                    Err(error) => {
-                        println!("not measured: {}: {error}", entry.name);
-                        continue;
-                    }
-                };
-                let info = backend.info().clone();
-                println!(
-                    "{}: {}, {}, {}, {} threads",
-                    info.name, info.engine, info.device, info.precision, info.threads
-                );
-                let images: Vec<u8> = (0..batch as u64)
-                    .flat_map(|row| sample::scene(Split::Test, row).1)
-                    .collect();
-                let view = ImageView::new(info.input, &images).expect("32x32 input");
-                let mut out = Inference::default();
-                out.reset(&info, batch);
-                group.bench_function(BenchmarkId::from_parameter(&info.name), |bencher| {
-                    bencher.iter(|| backend.embed(view, &mut out.as_mut()).expect("embeddings"));
-                });
+    let group = |batch| format!("embed/batch {batch}/threads {}", threads());
+    let is_selected = |name: &str| {
+        let mut ids = BATCHES
+            .map(|batch| format!("{}/{name}", group(batch)))
+            .into_iter();
+        ids.any(|id| arguments::selects(&id))
+    };
+    let config = BackendConfig::new(model(), threads());
+    let registry = backends();
+    let mut measured = Vec::new();
+    for entry in registry.entries() {
+        if !is_selected(&entry.name) {
+            continue;
+        }
+        match registry.build(&entry.name, &config) {
+            Ok(backend) => {
+                header::print_backend(backend.info());
+                measured.push(&entry.name);
             }
+            Err(error) => println!("not measured: {}: {error}", entry.name),
+        }
+    }
+    for name in measured {
+        // One at a time: the threads of an engine that has nothing to do may still take time from another's.
+        let mut backend = registry.build(name, &config).expect("the backend again");
+        let info = backend.info().clone();
+        for batch in BATCHES {
+            let images = images(batch);
+            let view = ImageView::new(info.input, &images).expect("32x32 input");
+            let mut out = Inference::default();
+            out.reset(&info, batch);
+            let mut group = criterion.benchmark_group(group(batch));
+            group.throughput(Throughput::Elements(batch as u64));
+            group.bench_function(name, |bencher| {
+                bencher.iter(|| backend.embed(view, &mut out.as_mut()).expect("embeddings"));
+            });
             group.finish();
         }
     }
 }
 
-criterion_group!(benches, embed);
-criterion_main!(benches);
+criterion_group! {
+    name = benches;
+    config = Criterion::default()
+        .sample_size(20)
+        .warm_up_time(Duration::from_secs(1))
+        .measurement_time(Duration::from_secs(3));
+    targets = embed
+}
+
+fn main() {
+    with_each(&[1, 2], benches);
+}

@@ -1,4 +1,4 @@
-//! Rows a second from a sink's caller to the server's store, and the memory of both, as the rows grow tenfold.
+//! Rows/s from a sink's caller to the server's store, and the peak memory of both in MB, as the rows grow tenfold.
 //!
 //! Sink and server are processes of their own. The peer is the local sink: what the disk and Parquet alone cost.
 //! `DRIFTLINE_BENCH_ROWS` is the largest number of rows (default 1,000,000).
@@ -8,22 +8,13 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
-use driftline::Plugins;
-use driftline::core::sink::ImageEmbedding;
-use driftline::core::{MonitorSpec, Row, RowSchema, RowsBuilder, SinkConfig};
+use common::opening::plugins;
+use common::{arguments, header, rows};
+use driftline::core::SinkConfig;
 use driftline::registries;
 use driftline::server::{ServeConfig, Server, Shutdown};
-use driftline::settings::PluginSettings;
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 
-const DIM: usize = 128;
-const CLASSES: usize = 10;
 const BASELINE_ROWS: u64 = 10_000;
-/// Rows of one publish call, and of one day.
-const CALL_ROWS: u64 = 10_000;
-const DAY_MS: u64 = 86_400_000;
-const START_MS: u64 = 1_704_067_200_000;
 const TOKEN: &str = "token-of-the-benchmark";
 /// Tells a process started by this one what to do.
 const ROLE: &str = "DRIFTLINE_BENCH_ROLE";
@@ -37,13 +28,18 @@ fn main() {
             Path::new(&argument(1)),
             argument(2).parse().expect("rows"),
         ),
-        Err(_) => measure(),
+        Err(_) if arguments::selects("publish") => measure(),
+        Err(_) => {}
     }
 }
 
 fn measure() {
-    let most: u64 = std::env::var("DRIFTLINE_BENCH_ROWS")
-        .map_or(1_000_000, |rows| rows.parse().expect("a number of rows"));
+    let most: u64 = match std::env::var("DRIFTLINE_BENCH_ROWS") {
+        _ if arguments::only_tests() => 10_000,
+        Ok(rows) => rows.parse().expect("a number of rows"),
+        Err(_) => 1_000_000,
+    };
+    header::print_own("publish", "fp32");
     println!(
         "| rows | rows/s fiddler | rows/s local | ratio | sink's peak memory | server's peak memory |"
     );
@@ -132,59 +128,21 @@ fn serve(store: &Path) {
     server.run(&Shutdown::default()).expect("the server");
 }
 
-/// Publishes a baseline and `rows` events, waits until they have arrived, and prints rows/s and peak memory.
-fn publish(sink: &str, store: &Path, rows: u64) {
-    let schema = RowSchema::new(DIM, (0..CLASSES).map(|i| format!("class-{i}")).collect());
-    let schema = schema.expect("a schema");
-    let plugins = Plugins::find(&PluginSettings::default()).expect("plugins.lock");
-    let mut sink = registries::sinks(&plugins)
+/// Publishes a baseline and `events` events, waits until they have arrived, and prints rows/s and peak memory.
+fn publish(sink: &str, store: &Path, events: u64) {
+    let mut sink = registries::sinks(&plugins())
         .and_then(|sinks| sinks.build(sink, &SinkConfig::new(store.to_owned())))
         .expect("the sink");
-    sink.prepare(&MonitorSpec {
-        project: "bench".to_owned(),
-        dataset: "baseline".to_owned(),
-        model: "bench".to_owned(),
-        model_sha256: String::new(),
-        schema: schema.clone(),
-        custom_feature: ImageEmbedding {
-            name: "image_feature".to_owned(),
-            source_column: "image_url".to_owned(),
-            column: "embeddings".to_owned(),
-            n_clusters: 5,
-        },
-    })
-    .expect("a prepared sink");
+    sink.prepare(&rows::monitor()).expect("a prepared sink");
     let start = Instant::now();
-    let mut rng = ChaCha8Rng::seed_from_u64(42);
-    for (window, count) in [("baseline", BASELINE_ROWS), ("events", rows)] {
-        let mut builder = RowsBuilder::new(schema.clone());
-        for i in 0..count {
-            let embedding: Vec<f32> = (0..DIM).map(|_| rng.random_range(-3.0..3.0)).collect();
-            let scores: [f32; CLASSES] = std::array::from_fn(|_| rng.random_range(0.0..0.2));
-            builder
-                .push(&Row {
-                    event_id: &format!("bench-{window}-{i:08}"),
-                    timestamp_ms: (START_MS + i / CALL_ROWS * DAY_MS + i % CALL_ROWS) as i64,
-                    embedding: &embedding,
-                    scores: &scores,
-                    target: Some("class-3"),
-                    image_url: "images/a.png",
-                    image_number: i as i64,
-                    window,
-                })
-                .expect("a row");
-            if (i + 1) % CALL_ROWS == 0 || i + 1 == count {
-                let batch = builder.finish().expect("a batch");
-                if window == "baseline" {
-                    sink.publish_baseline(&batch).expect("baseline rows");
-                } else {
-                    sink.publish_events(&batch).expect("events");
-                }
-            }
-        }
+    for batch in rows::calls("baseline", BASELINE_ROWS) {
+        sink.publish_baseline(&batch).expect("baseline rows");
+    }
+    for batch in rows::calls("events", events) {
+        sink.publish_events(&batch).expect("events");
     }
     sink.flush().expect("all rows there");
     let seconds = start.elapsed().as_secs_f64();
     let memory = peak_memory(std::process::id());
-    println!("{} {memory}", (BASELINE_ROWS + rows) as f64 / seconds);
+    println!("{} {memory}", (BASELINE_ROWS + events) as f64 / seconds);
 }

@@ -1,7 +1,12 @@
-//! Drift statistics: k-means, labelling, distances.
+//! Statistics of drift: rows/s that k-means clusters and that are counted into its histogram, on all threads; distances/s
+//! between two histograms.
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use driftline::stats::{Baseline, KMeans, KMeansConfig, jsd, psi};
+use std::sync::LazyLock;
+
+use common::header;
+use common::threads::{all, with_each};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
+use driftline::stats::{Baseline, KMeans, KMeansConfig, Statistic};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -23,36 +28,42 @@ fn mixture() -> Vec<f32> {
 }
 
 fn statistics(criterion: &mut Criterion) {
-    let rows = mixture();
+    let rows = LazyLock::new(mixture);
+    let baseline =
+        LazyLock::new(|| Baseline::fit(&rows, DIM, 10, 42).expect("a baseline of 10 clusters"));
     let mut group = criterion.benchmark_group("statistics");
     group.sample_size(10);
     group.throughput(Throughput::Elements(ROWS as u64));
     for k in [5, 10] {
+        header::print_own(&format!("statistics/kmeans/{k}"), "fp32, sums fp64");
         group.bench_function(BenchmarkId::new("kmeans", k), |bencher| {
-            bencher
-                .iter(|| KMeans::fit(&rows, DIM, k, &KMeansConfig::default()).expect("clusters"));
+            let rows = &*rows;
+            bencher.iter(|| KMeans::fit(rows, DIM, k, &KMeansConfig::default()).expect("clusters"));
         });
     }
-    let baseline = Baseline::fit(&rows, DIM, 10, 42).expect("a baseline");
+    header::print_own("statistics/histogram", "fp32");
     group.bench_function("histogram", |bencher| {
+        let (rows, baseline) = (&*rows, &*baseline);
         bencher.iter(|| {
             let mut window = baseline.histogram();
-            window.add(&rows).expect("rows");
-            window.total()
+            window.add(rows).expect("rows");
+            window
         });
     });
-    group.finish();
-
-    let mut group = criterion.benchmark_group("distance");
-    let window: Vec<u64> = baseline.counts().iter().rev().copied().collect();
-    group.bench_function("jsd", |bencher| {
-        bencher.iter(|| jsd(baseline.counts(), &window))
-    });
-    group.bench_function("psi", |bencher| {
-        bencher.iter(|| psi(baseline.counts(), &window))
-    });
+    group.throughput(Throughput::Elements(1));
+    for statistic in Statistic::ALL {
+        header::print_own(&format!("statistics/{statistic}"), "fp64");
+        group.bench_function(statistic.name(), |bencher| {
+            let counts = baseline.counts();
+            let window: Vec<u64> = counts.iter().rev().copied().collect();
+            bencher.iter(|| statistic.value(counts, &window));
+        });
+    }
     group.finish();
 }
 
 criterion_group!(benches, statistics);
-criterion_main!(benches);
+
+fn main() {
+    with_each(&[all()], benches);
+}

@@ -1,41 +1,31 @@
-//! Drift transforms on one thread: images per second.
+//! The transforms of the notebook on one thread: images/s.
 
-use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use driftline::core::{ImageBatch, ImageShape, TransformContext};
-use driftline::data::{Split, sample};
-use driftline::settings::PluginSettings;
-use driftline::{Plugins, registries};
+use common::header;
+use common::opening::{images, plugins};
+use common::threads::with_each;
+use criterion::{BatchSize, Criterion, Throughput, criterion_group};
+use driftline::core::{ImageBatch, TransformContext};
+use driftline::data::sample;
+use driftline::registries;
 
-const BATCH: u64 = 256;
+const BATCH: usize = 256;
 
 fn transform(criterion: &mut Criterion) {
-    let pixels: Vec<u8> = (0..BATCH)
-        .flat_map(|row| sample::scene(Split::Test, row).1)
-        .collect();
-    let shape = ImageShape {
-        height: 32,
-        width: 32,
+    let images = ImageBatch::new(sample::SHAPE, images(BATCH)).expect("a batch");
+    let rows: Vec<u64> = (0..BATCH as u64).collect();
+    let context = TransformContext {
+        seed: 42,
+        rows: &rows,
     };
-    let images = ImageBatch::new(shape, pixels).expect("a batch");
     let mut group = criterion.benchmark_group("transform");
-    group.throughput(Throughput::Elements(BATCH));
-    for expression in ["gaussian_blur", "brightness"] {
-        let transforms = registries::build_transforms(
-            expression,
-            &Plugins::find(&PluginSettings::default()).expect("plugins.lock"),
-        )
-        .expect("the transform");
-        let rows: Vec<u64> = (0..BATCH).collect();
-        group.bench_function(BenchmarkId::from_parameter(expression), |bencher| {
+    group.throughput(Throughput::Elements(BATCH as u64));
+    for name in ["gaussian_blur", "brightness"] {
+        header::print_own(&format!("transform/{name}"), "fp32");
+        let transforms = registries::build_transforms(name, &plugins()).expect("the transform");
+        group.bench_function(name, |bencher| {
             bencher.iter_batched_ref(
                 || images.clone(),
-                |images| {
-                    let context = TransformContext {
-                        seed: 42,
-                        rows: &rows,
-                    };
-                    transforms[0].apply(images, &context).expect("images");
-                },
+                |images| transforms[0].apply(images, &context).expect("images"),
                 BatchSize::LargeInput,
             );
         });
@@ -44,4 +34,7 @@ fn transform(criterion: &mut Criterion) {
 }
 
 criterion_group!(benches, transform);
-criterion_main!(benches);
+
+fn main() {
+    with_each(&[1], benches);
+}

@@ -1,25 +1,18 @@
-//! What the boundary costs: the same transform compiled in and loaded, beside a forward pass of the same images.
+//! What the boundary of a plugin costs: images/s of the same transform compiled in and loaded, beside a forward pass of the
+//! same images, on one thread.
 //!
 //! `DRIFTLINE_PLUGIN_PATH` names the folder with the plugin template-rust, `DRIFTLINE_BENCH_MODEL` another model than the
 //! sample model.
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use common::opening::{backends, images, model, plugins};
+use common::threads::{threads, with_each};
+use common::{arguments, header};
+use criterion::{Criterion, Throughput, criterion_group};
 use driftline::core::{
     BackendConfig, DriftTransform, ImageBatch, ImageView, Inference, Result, TransformContext,
     TransformInfo,
 };
-use driftline::data::{Split, sample};
-use driftline::settings::PluginSettings;
-use driftline::{Plugins, models, registries};
-
-struct Silent;
-
-impl driftline::pipeline::Progress for Silent {
-    fn begin(&self, _: &str, _: u64) {}
-    fn advance(&self, _: u64) {}
-    fn end(&self) {}
-    fn note(&self, _: &str) {}
-}
+use driftline::registries;
 
 /// What the plugin's `invert` does, compiled in.
 struct Invert {
@@ -40,26 +33,34 @@ impl DriftTransform for Invert {
     }
 }
 
-fn plugin(criterion: &mut Criterion) {
-    let plugins = Plugins::find(&PluginSettings::default()).expect("plugins.lock");
-    let loaded = match registries::build_transforms("invert(1)", &plugins) {
+const BATCHES: [usize; 2] = [1, 256];
+const NAMES: [&str; 3] = ["native", "loaded", "forward pass"];
+
+fn plugin_boundary(criterion: &mut Criterion) {
+    let group = |batch| format!("plugin_boundary/batch {batch}");
+    let mut ids = BATCHES
+        .into_iter()
+        .flat_map(|batch| NAMES.map(|name| format!("{}/{name}", group(batch))));
+    if !ids.any(|id| arguments::selects(&id)) {
+        return;
+    }
+    let loaded = match registries::build_transforms("invert(1)", &plugins()) {
         Ok(mut transforms) => transforms.remove(0),
-        Err(error) => return println!("not measured: {error}"),
+        Err(error) => return println!("not measured: plugin_boundary: {error}"),
     };
     let native = Invert {
         info: loaded.info().clone(),
         table: std::array::from_fn(|value| 255 - value as u8),
     };
-    let name = std::env::var("DRIFTLINE_BENCH_MODEL").unwrap_or_else(|_| "sample".to_owned());
-    let model = models::resolve(&name, &Silent).expect("the model");
-    let registry = registries::backends(&plugins).expect("the registry");
-    let config = BackendConfig::new(model, 1);
-    let mut backend = registry.build("candle", &config).expect("the backend");
+    let config = BackendConfig::new(model(), threads());
+    let mut backend = backends().build("candle", &config).expect("the backend");
     let info = backend.info().clone();
-    for batch in [1_usize, 256] {
-        let pixels: Vec<u8> = (0..batch as u64)
-            .flat_map(|row| sample::scene(Split::Test, row).1)
-            .collect();
+    for name in &NAMES[..2] {
+        header::print_own(name, "u8");
+    }
+    header::print_backend(&info);
+    for batch in BATCHES {
+        let pixels = images(batch);
         let rows: Vec<u64> = (0..batch as u64).collect();
         let context = TransformContext {
             seed: 42,
@@ -70,9 +71,11 @@ fn plugin(criterion: &mut Criterion) {
         native.apply(&mut images, &context).expect("images");
         loaded.apply(&mut again, &context).expect("images");
         assert_eq!(images.as_bytes(), again.as_bytes(), "the same bytes");
-        let mut group = criterion.benchmark_group(format!("plugin/batch {batch}"));
+        let mut group = criterion.benchmark_group(group(batch));
+        group.throughput(Throughput::Elements(batch as u64));
+        let [native_name, loaded_name, forward_name] = NAMES;
         let transforms: [(&str, &dyn DriftTransform); 2] =
-            [("native", &native), ("loaded", loaded.as_ref())];
+            [(native_name, &native), (loaded_name, loaded.as_ref())];
         for (name, transform) in transforms {
             group.bench_function(name, |bencher| {
                 bencher.iter(|| transform.apply(&mut images, &context).expect("images"));
@@ -81,12 +84,15 @@ fn plugin(criterion: &mut Criterion) {
         let view = ImageView::new(info.input, &pixels).expect("32x32 images");
         let mut out = Inference::default();
         out.reset(&info, batch);
-        group.bench_function("forward pass", |bencher| {
+        group.bench_function(forward_name, |bencher| {
             bencher.iter(|| backend.embed(view, &mut out.as_mut()).expect("embeddings"));
         });
         group.finish();
     }
 }
 
-criterion_group!(benches, plugin);
-criterion_main!(benches);
+criterion_group!(benches, plugin_boundary);
+
+fn main() {
+    with_each(&[1], benches);
+}

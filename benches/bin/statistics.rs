@@ -1,0 +1,61 @@
+//! Statistics of driftline for `statistics_vs_python.py`, on raw little-endian files:
+//!
+//! * `statistics kmeans FILE DIM K` clusters f32 rows and prints seconds and inertia;
+//! * `statistics jsd FILE BINS` and `statistics psi FILE BINS` compare pairs of u64 histograms and print seconds and values.
+
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use driftline::stats::{KMeans, KMeansConfig, Statistic};
+use serde_json::{Value, json};
+
+fn main() -> Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let mut next = || {
+        let usage = "usage: statistics kmeans FILE DIM K | statistics jsd|psi FILE BINS";
+        arguments.next().context(usage)
+    };
+    let what = next()?;
+    let file = next()?;
+    let bytes = std::fs::read(&file).with_context(|| format!("cannot read {file}"))?;
+    let result = match what.as_str() {
+        "kmeans" => kmeans(&bytes, next()?.parse()?, next()?.parse()?)?,
+        name => distances(name.parse()?, &bytes, next()?.parse()?)?,
+    };
+    println!("{result}");
+    Ok(())
+}
+
+fn kmeans(bytes: &[u8], dim: usize, k: usize) -> Result<Value> {
+    let values = bytes.as_chunks().0.iter();
+    let rows: Vec<f32> = values.map(|value| f32::from_le_bytes(*value)).collect();
+    let start = Instant::now();
+    let clusters = KMeans::fit(&rows, dim, k, &KMeansConfig::default())?;
+    let seconds = start.elapsed().as_secs_f64();
+    // The inertia of all rows, so that two programs are compared by the same number.
+    let inertia: f64 = rows
+        .chunks_exact(dim)
+        .map(|row| {
+            let squares = clusters.centroids().chunks_exact(dim).map(|centroid| {
+                let differences = row.iter().zip(centroid).map(|(a, b)| f64::from(a - b));
+                differences
+                    .map(|difference| difference * difference)
+                    .sum::<f64>()
+            });
+            squares.fold(f64::INFINITY, f64::min)
+        })
+        .sum();
+    Ok(json!({ "seconds": seconds, "inertia": inertia }))
+}
+
+fn distances(statistic: Statistic, bytes: &[u8], bins: usize) -> Result<Value> {
+    let counts = bytes.as_chunks().0.iter();
+    let counts: Vec<u64> = counts.map(|count| u64::from_le_bytes(*count)).collect();
+    let start = Instant::now();
+    let values = counts
+        .chunks_exact(2 * bins)
+        .map(|pair| statistic.value(&pair[..bins], &pair[bins..]))
+        .collect::<Result<Vec<f64>, _>>()?;
+    let seconds = start.elapsed().as_secs_f64();
+    Ok(json!({ "seconds": seconds, "values": values }))
+}
