@@ -50,7 +50,24 @@ fn kernel(sigma: f64) -> (f32, f32) {
 struct Scratch(Vec<f32>);
 
 impl Scratch {
-    fn blur(&mut self, image: &mut [u8], ImageShape { height, width }: ImageShape, sigma: f64) {
+    fn blur(&mut self, image: &mut [u8], shape: ImageShape, sigma: f64) {
+        #[cfg(target_arch = "x86_64")]
+        if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma")
+        {
+            // SAFETY: the features were just found.
+            return unsafe { self.blur_fma(image, shape, sigma) };
+        }
+        self.blur_any(image, shape, sigma);
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma")]
+    fn blur_fma(&mut self, image: &mut [u8], shape: ImageShape, sigma: f64) {
+        self.blur_any(image, shape, sigma);
+    }
+
+    #[inline(always)]
+    fn blur_any(&mut self, image: &mut [u8], ImageShape { height, width }: ImageShape, sigma: f64) {
         let (outer, middle) = kernel(sigma);
         let (corner, edge, centre) = (outer * outer, outer * middle, middle * middle);
         let stride = (width + 2) * CHANNELS;
@@ -72,25 +89,9 @@ impl Scratch {
         for (y, out) in image.chunks_exact_mut(line).enumerate() {
             let rows: [&[f32]; 3] =
                 std::array::from_fn(|dy| &self.0[(y + dy) * stride..][..stride]);
-            convolve(rows, out, [corner, edge, centre]);
+            convolve_line(rows, out, [corner, edge, centre]);
         }
     }
-}
-
-/// One line of the blurred image from three padded lines.
-fn convolve(rows: [&[f32]; 3], out: &mut [u8], weights: [f32; 3]) {
-    #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
-        // SAFETY: the features were just found.
-        return unsafe { convolve_fma(rows, out, weights) };
-    }
-    convolve_line(rows, out, weights);
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn convolve_fma(rows: [&[f32]; 3], out: &mut [u8], weights: [f32; 3]) {
-    convolve_line(rows, out, weights);
 }
 
 /// Taps are added from the upper left to the lower right with fused multiply-adds: only this order gives PyTorch's
@@ -109,9 +110,9 @@ fn convolve_line(rows: [&[f32]; 3], out: &mut [u8], [corner, edge, centre]: [f32
         let sum = add(0.0, above, i, corner, edge);
         let sum = add(sum, here, i, edge, centre);
         let sum = add(sum, below, i, corner, edge);
-        // Adding and taking away 1.5 * 2^23 rounds half to even, and vectorises on every machine.
+        // Adding 1.5 * 2^23 rounds half to even, and leaves the whole number, 0..=255, in the lowest bits.
         const ROUND: f32 = 12_582_912.0;
-        *out = ((sum + ROUND) - ROUND) as u8;
+        *out = (sum + ROUND).to_bits() as u8;
     }
 }
 
