@@ -5,11 +5,14 @@ use std::path::Path;
 
 use driftline::core::{Error, ErrorKind, Result};
 use driftline::rows::RowsReader;
-use driftline::stats::{Baseline, Statistic};
+use driftline::stats::{Baseline, Permutations, Statistic};
 use serde::Serialize;
 
 use crate::args::{DriftArgs, Output};
 use crate::{Outcome, output};
+
+/// Permutations behind a p-value, whose least value is then 0.001.
+const PERMUTATIONS: usize = 999;
 
 #[derive(Serialize)]
 struct Report {
@@ -26,8 +29,10 @@ struct RowCount {
 #[derive(Serialize)]
 struct Value {
     value: f64,
+    /// Its mean without drift, at these numbers of rows.
+    expected: f64,
     threshold: Option<f64>,
-    p_value: Option<f64>,
+    p_value: f64,
     drifted: Option<bool>,
 }
 
@@ -61,20 +66,23 @@ pub fn drift(args: &DriftArgs, output: Output) -> anyhow::Result<Outcome> {
     let values = baseline
         .statistics(&window)
         .map_err(|error| error.with("file", args.window.display()))?;
-    let statistics: BTreeMap<Statistic, Value> = values
+    let statistics = values
         .into_iter()
         .filter(|(statistic, _)| wanted.contains(statistic))
         .map(|(statistic, value)| {
             let threshold = limits.get(&statistic).copied();
+            let counts = (baseline.counts(), window.counts());
+            let chance = Permutations::new(statistic, counts.0, counts.1, PERMUTATIONS, args.seed)?;
             let value = Value {
                 value,
+                expected: chance.expected(),
                 threshold,
-                p_value: None,
+                p_value: chance.p_value(),
                 drifted: threshold.map(|threshold| value > threshold),
             };
-            (statistic, value)
+            Ok((statistic, value))
         })
-        .collect();
+        .collect::<Result<BTreeMap<Statistic, Value>>>()?;
     let above = statistics.values().any(|value| value.drifted == Some(true));
     let report = Report {
         baseline: RowCount {
@@ -88,11 +96,20 @@ pub fn drift(args: &DriftArgs, output: Output) -> anyhow::Result<Outcome> {
     if output.json {
         output::json(&report)?;
     } else {
-        let mut table = output::table(["statistic", "value", "limit", "drift"]);
+        let mut table = output::table([
+            "statistic",
+            "value",
+            "by chance",
+            "p-value",
+            "limit",
+            "drift",
+        ]);
         for (statistic, value) in &report.statistics {
             table.add_row([
                 statistic.to_string(),
                 format!("{:.4}", value.value),
+                format!("{:.4}", value.expected),
+                value.p_value.to_string(),
                 value
                     .threshold
                     .map_or_else(|| "-".to_owned(), |t| t.to_string()),

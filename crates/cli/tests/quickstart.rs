@@ -184,7 +184,15 @@ fn embed_and_drift_are_the_two_halves_of_a_run() {
     assert_eq!(same["baseline"]["rows"], 300);
     assert_eq!(same["window"]["rows"], 200);
     assert_eq!(same["statistics"]["jsd"]["threshold"], 0.2);
+    for statistic in ["jsd", "psi"] {
+        let [same_p, expected] =
+            ["p_value", "expected"].map(|key| same["statistics"][statistic][key].as_f64().unwrap());
+        assert!(same_p > 0.001, "{same}");
+        assert!(expected > 0.0 && expected < 0.2, "{same}");
+    }
     let (code, dark) = drift("dark.parquet", "jsd=0.2");
     assert_eq!(code, Some(3), "{dark}");
     assert_eq!(dark["statistics"]["jsd"]["drifted"], true);
+    assert_eq!(dark["statistics"]["jsd"]["p_value"], 0.001);
+    assert_eq!(dark["statistics"]["psi"]["p_value"], 0.001);
 }

@@ -1,0 +1,212 @@
+//! The two-sample permutation test over histograms.
+//!
+//! If baseline and window come from one distribution, every way to divide their rows among the two is equally likely. A
+//! division leaves a window with counts of the multivariate hypergeometric distribution, which is drawn bin by bin from the
+//! counts alone: no row is needed, and an hour takes as long as a year.
+
+use driftline_core::{Error, ErrorKind, Result};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, Hypergeometric};
+
+use crate::Statistic;
+
+/// A statistic of a window beside what chance alone makes of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Permutations {
+    /// The statistic of the window.
+    value: f64,
+    /// The statistic of each division, in ascending order.
+    by_chance: Vec<f64>,
+}
+
+impl Permutations {
+    /// Divides the rows of `baseline` and `window` (rows in each bin) `count` times, from `seed`.
+    ///
+    /// # Errors
+    /// `InvalidData` when the histograms have different bins or one has no rows.
+    pub fn new(
+        statistic: Statistic,
+        baseline: &[u64],
+        window: &[u64],
+        count: usize,
+        seed: u64,
+    ) -> Result<Self> {
+        let value = statistic.value(baseline, window)?;
+        let pooled: Vec<u64> = baseline.iter().zip(window).map(|(b, w)| b + w).collect();
+        let rows = window.iter().sum();
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let mut by_chance = Vec::with_capacity(count);
+        for _ in 0..count {
+            let window = draw(&pooled, rows, &mut random)?;
+            let baseline: Vec<u64> = pooled.iter().zip(&window).map(|(p, w)| p - w).collect();
+            by_chance.push(statistic.value(&baseline, &window)?);
+        }
+        by_chance.sort_by(f64::total_cmp);
+        Ok(Self { value, by_chance })
+    }
+
+    /// The share of divisions that are at least as far as the window, which counts as one of them:
+    /// `(1 + #{chance >= value}) / (count + 1)`, above 0 and at most 1.
+    ///
+    /// Under no drift it is at most `a` in a share `a` of windows, for every size of window and baseline (Phipson and
+    /// Smyth 2010).
+    pub fn p_value(&self) -> f64 {
+        let below = self
+            .by_chance
+            .partition_point(|chance| *chance < self.value);
+        (1 + self.by_chance.len() - below) as f64 / (self.by_chance.len() + 1) as f64
+    }
+
+    /// The mean of the divisions: what the statistic is without any drift at this size.
+    pub fn expected(&self) -> f64 {
+        self.by_chance.iter().sum::<f64>() / self.by_chance.len() as f64
+    }
+}
+
+/// The counts of `rows` rows drawn without replacement from bins with `pooled` rows.
+fn draw(pooled: &[u64], rows: u64, random: &mut ChaCha8Rng) -> Result<Vec<u64>> {
+    let (mut left, mut wanted) = (pooled.iter().sum::<u64>(), rows);
+    pooled
+        .iter()
+        .map(|bin| {
+            let count = hypergeometric(left, *bin, wanted, random)?;
+            left -= bin;
+            wanted -= count;
+            Ok(count)
+        })
+        .collect()
+}
+
+/// How many of `wanted` rows, drawn from `all`, are among `marked` ones.
+fn hypergeometric(all: u64, marked: u64, wanted: u64, random: &mut ChaCha8Rng) -> Result<u64> {
+    if marked > all / 2 {
+        return Ok(wanted - hypergeometric(all, all - marked, wanted, random)?);
+    }
+    if wanted > all / 2 {
+        return Ok(marked - hypergeometric(all, marked, all - wanted, random)?);
+    }
+    if marked as f64 * wanted as f64 <= FEW * all as f64 {
+        return Ok(few(all, marked, wanted, random));
+    }
+    let distribution = Hypergeometric::new(all, marked, wanted).map_err(|cause| {
+        Error::new(ErrorKind::Internal, "permute rows", "no such division").because(cause)
+    })?;
+    Ok(distribution.sample(random))
+}
+
+/// Up to this mean counts are drawn here: the library multiplies out factorials of all rows for them.
+const FEW: f64 = 16.0;
+
+/// As [`hypergeometric`], by inversion.
+fn few(all: u64, marked: u64, wanted: u64, random: &mut ChaCha8Rng) -> u64 {
+    let [n, k, w] = [all, marked, wanted].map(|rows| rows as f64);
+    let ln_factorial = |x: f64| libm::lgamma(x + 1.0);
+    // P(0) = C(n - k, w) / C(n, w)
+    let mut probability =
+        (ln_factorial(n - k) + ln_factorial(n - w) - ln_factorial(n - k - w) - ln_factorial(n))
+            .exp();
+    let mut at: f64 = random.random();
+    let mut count = 0;
+    while at >= probability && count < marked.min(wanted) {
+        at -= probability;
+        let x = count as f64;
+        probability *= (k - x) * (w - x) / ((x + 1.0) * (n - k - w + x + 1.0));
+        count += 1;
+    }
+    count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHARES: [f64; 5] = [0.4, 0.3, 0.2, 0.07, 0.03];
+
+    /// Counts of `rows` rows with the shares.
+    fn histogram(shares: &[f64], rows: u64, random: &mut ChaCha8Rng) -> Vec<u64> {
+        let mut counts = vec![0; shares.len()];
+        for _ in 0..rows {
+            let mut at: f64 = random.random();
+            let bin = shares.iter().position(|share| {
+                at -= share;
+                at < 0.0
+            });
+            counts[bin.unwrap_or(shares.len() - 1)] += 1;
+        }
+        counts
+    }
+
+    #[test]
+    fn clean_windows_alarm_as_often_as_the_p_value_says() {
+        let mut random = ChaCha8Rng::seed_from_u64(1);
+        for rows in [50, 200, 1_000] {
+            for statistic in Statistic::ALL {
+                let alarms = (0..2_000).filter(|window| {
+                    let baseline = histogram(&SHARES, 3_000, &mut random);
+                    let counts = histogram(&SHARES, rows, &mut random);
+                    let test = Permutations::new(statistic, &baseline, &counts, 199, *window);
+                    test.unwrap().p_value() <= 0.05
+                });
+                let share = alarms.count() as f64 / 2_000.0;
+                println!("{statistic}, {rows} rows: {share}");
+                assert!(
+                    (0.03..=0.07).contains(&share),
+                    "{statistic}, {rows}: {share}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn drift_is_seen_and_chance_is_about_the_noise_floor() {
+        let baseline = [20_000, 15_000, 10_000, 3_500, 1_500];
+        let drifted = [300, 250, 200, 150, 100];
+        let test = Permutations::new(Statistic::Jsd, &baseline, &drifted, 999, 42).unwrap();
+        assert_eq!(test.p_value(), 0.001);
+        let floor = crate::noise_floor(5, 1_000, 50_000);
+        assert!(
+            (test.expected() / floor - 1.0).abs() < 0.1,
+            "{}",
+            test.expected()
+        );
+        let same = [400, 300, 200, 70, 30];
+        let test = Permutations::new(Statistic::Psi, &baseline, &same, 999, 42).unwrap();
+        assert!(test.p_value() > 0.9);
+    }
+
+    #[test]
+    fn a_division_keeps_every_row() {
+        let mut random = ChaCha8Rng::seed_from_u64(3);
+        let pooled = [7, 0, 1_000_000_000, 3, 90_000];
+        for rows in [0, 1, 500, 1_000_090_010] {
+            let drawn = draw(&pooled, rows, &mut random).unwrap();
+            assert_eq!(drawn.iter().sum::<u64>(), rows);
+            assert!(drawn.iter().zip(&pooled).all(|(drawn, bin)| drawn <= bin));
+        }
+        // The mean of a bin is its share, far from where a normal approximation would do.
+        let counts: u64 = (0..20_000)
+            .map(|_| draw(&pooled[3..], 30_000, &mut random).unwrap()[0])
+            .sum();
+        let (mean, expected) = (counts as f64 / 20_000.0, 3.0 * 30_000.0 / 90_003.0);
+        assert!((mean - expected).abs() < 0.03, "{mean} is not {expected}");
+        // So is that of bins on both sides of where the library takes over, of many rows.
+        let many = [500_000_000, 400, 20_000, 499_979_600];
+        let mut sums = [0; 4];
+        for _ in 0..20_000 {
+            for (sum, count) in sums
+                .iter_mut()
+                .zip(draw(&many, 2_000_000, &mut random).unwrap())
+            {
+                *sum += count;
+            }
+        }
+        for (bin, expected, tolerance) in [(1, 0.8, 0.03), (2, 40.0, 0.2)] {
+            let mean = sums[bin] as f64 / 20_000.0;
+            assert!(
+                (mean - expected).abs() < tolerance,
+                "{mean} is not {expected}"
+            );
+        }
+    }
+}
