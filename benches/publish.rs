@@ -34,17 +34,18 @@ fn main() {
 }
 
 fn measure() {
-    let most: u64 = match std::env::var("DRIFTLINE_BENCH_ROWS") {
-        _ if arguments::only_tests() => 10_000,
-        Ok(rows) => rows.parse().expect("a number of rows"),
-        Err(_) => 1_000_000,
+    let most: u64 = std::env::var("DRIFTLINE_BENCH_ROWS")
+        .map_or(1_000_000, |rows| rows.parse().expect("a number of rows"));
+    let sizes: &[u64] = match arguments::only_tests() {
+        true => &[10_000],
+        false => &[10_000, 100_000, 1_000_000],
     };
     header::print_own("publish", "fp32");
     println!(
         "| rows | rows/s fiddler | rows/s local | ratio | sink's peak memory | server's peak memory |"
     );
     println!("| --- | --- | --- | --- | --- | --- |");
-    for rows in [10_000, 100_000, 1_000_000] {
+    for rows in sizes.iter().copied() {
         if rows > most {
             return println!("not measured: {rows} rows, above DRIFTLINE_BENCH_ROWS");
         }

@@ -19,9 +19,12 @@ def results(folder):
     groups = {}
     for file in folder.glob("*/*/new/benchmark.json"):
         benchmark = json.loads(file.read_text())
-        estimates = json.loads((file.parent / "estimates.json").read_text())
-        rate = benchmark["throughput"] and 1e9 * benchmark["throughput"].get("Elements", 0) / estimates["median"]["point_estimate"]
-        groups.setdefault(benchmark["group_id"], {})[benchmark["function_id"]] = rate
+        name, throughput = benchmark["function_id"], benchmark["throughput"] or {}
+        # Results of older benches may lie there that had no name or counted nothing.
+        if name and "Elements" in throughput:
+            estimates = json.loads((file.parent / "estimates.json").read_text())
+            seconds = estimates["median"]["point_estimate"] / 1e9
+            groups.setdefault(benchmark["group_id"], {})[name] = throughput["Elements"] / seconds
     return groups
 
 

@@ -10,7 +10,7 @@
 
 mod images;
 
-use std::process::{Command, Output};
+use std::process::{Command, ExitCode, Output};
 use std::time::Instant;
 
 use anyhow::Result;
@@ -28,13 +28,18 @@ use crate::images::Images;
 /// In the environment of a process that does one run: its settings.
 const SETTINGS: &str = "DRIFTLINE_BENCH_SETTINGS";
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
     match std::env::var(SETTINGS) {
-        Ok(settings) => run(&settings)?,
+        Ok(settings) => {
+            if let Err(error) = run(&settings) {
+                eprintln!("{error:#}");
+                return ExitCode::FAILURE;
+            }
+        }
         Err(_) if selects("end_to_end") => with_each(&[all()], measure),
         Err(_) => {}
     }
-    Ok(())
+    ExitCode::SUCCESS
 }
 
 /// One run, whose summary is printed as JSON.
