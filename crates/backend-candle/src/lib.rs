@@ -11,6 +11,7 @@
 //! | [`network`] | [`Network`]: plan, threads and buffers together |
 //! | [`instructions`] | which inner loops a processor can run |
 //! | `plan` | the order of the layers, and the buffers between them |
+//! | `stem` | pixels to the planes of the first stage |
 //! | `plane` | planes of activations, and windows that slide over them |
 //! | `convolution` | one convolution, in one of two ways |
 //! | `direct` | as products of the input itself |
@@ -21,10 +22,13 @@
 //! | `simd` | vectors of each instruction set |
 //! | `team` | threads that work on one thing together |
 //! | `memory` | buffers that start on a cache line |
+//! | `ceilings` | what the processor can do, measured |
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod amx;
 pub mod backend;
+#[cfg(test)]
+mod ceilings;
 mod convolution;
 mod direct;
 mod filter;
@@ -37,6 +41,7 @@ pub mod operation;
 mod plan;
 mod plane;
 mod simd;
+mod stem;
 mod team;
 mod weight;
 

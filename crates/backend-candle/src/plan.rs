@@ -3,30 +3,23 @@
 //! Activations are worked on depth first: a few images go through the stem, a few through all blocks of a stage, so that what
 //! one layer writes is near the core when the next one reads it.
 
-use std::ops::Range;
-
-use driftline_core::{ImageShape, Result};
+use driftline_core::Result;
 use driftline_model as model;
 use driftline_model::Preprocessing;
 
 use crate::convolution::Convolution;
 use crate::kernel::{CHANNELS, Kernels, Pool};
 use crate::memory::{Buffer, check_room};
-use crate::plane::{Plane, Planes, Scratch, Window};
+use crate::plane::{Plane, Planes, Scratch};
+use crate::stem::Stem;
 use crate::team::Share;
 
 /// Bytes of activations that are worked on at a time.
-const STAGE_BYTES: usize = 512 << 10;
+pub(crate) const STAGE_BYTES: usize = 512 << 10;
 /// Bytes of activations between two stages.
 const BETWEEN_BYTES: usize = 64 << 20;
 /// Most images of a run. The later stages need some dozens, so that weights are read once for many; more would fill the caches.
-const MOST_IMAGES: usize = 32;
-
-const POOL: Window = Window {
-    size: 3,
-    stride: 2,
-    padding: 1,
-};
+pub(crate) const MOST_IMAGES: usize = 32;
 
 /// ResNet-18 for images of one size.
 pub(crate) struct Plan {
@@ -46,21 +39,6 @@ pub(crate) struct Plan {
     memory: usize,
 }
 
-/// Pixels to the planes of the first stage.
-struct Stem {
-    image: ImageShape,
-    /// Zeros around an image.
-    margin: usize,
-    /// `pixel / 255` normalised, for each channel and pixel value.
-    normalised: [[f32; 256]; 3],
-    convolution: Convolution,
-    /// For each position of the pool, where the values under its window start.
-    windows: Vec<Vec<u32>>,
-    output: Plane,
-    /// Images at a time.
-    images: usize,
-}
-
 /// Blocks on planes of one size.
 struct Stage {
     blocks: Vec<Block>,
@@ -77,12 +55,12 @@ struct Block {
 }
 
 /// Where in its memory a run writes on its way: planned as offsets, used as pointers.
-struct Areas<P> {
+pub(crate) struct Areas<P> {
     /// Normalised images with zeros around.
-    image: P,
-    stem: P,
+    pub(crate) image: P,
+    pub(crate) stem: P,
     /// Between stages; one is read while the other is written.
-    between: [P; 2],
+    pub(crate) between: [P; 2],
     /// Inside a block, behind its first convolution.
     first: P,
     shortcut: P,
@@ -267,106 +245,6 @@ impl Plan {
     }
 }
 
-impl Stem {
-    fn new(conv: &model::Conv, preprocessing: &Preprocessing, kernels: &Kernels) -> Result<Self> {
-        let (image, margin) = (preprocessing.shape, conv.padding);
-        let input = Plane {
-            height: image.height + 2 * margin,
-            width: image.width + 2 * margin,
-            channels: conv.in_channels,
-        };
-        // The zeros are there already when the convolution starts.
-        let conv = model::Conv {
-            padding: 0,
-            ..conv.clone()
-        };
-        let plane = input.under(Window::of(&conv), kernels.padded(conv.out_channels))?;
-        let images = (STAGE_BYTES / (4 * plane.values())).clamp(1, MOST_IMAGES);
-        let convolution = Convolution::new(&conv, true, input, images, kernels)?;
-        let output = plane.under(POOL, plane.channels)?;
-        let windows = output
-            .positions()
-            .map(|(y, x)| {
-                let (rows, top) = POOL.on(y, plane.height);
-                let (columns, left) = POOL.on(x, plane.width);
-                (top..top + rows.len())
-                    .flat_map(|y| (left..left + columns.len()).map(move |x| plane.at(y, x)))
-                    .collect()
-            })
-            .collect();
-        Ok(Self {
-            image,
-            margin,
-            normalised: preprocessing.normalisation(),
-            convolution,
-            windows,
-            output,
-            images,
-        })
-    }
-
-    /// Fills the first buffer between stages. As unsafe as [`Plan::run`].
-    unsafe fn run(
-        &self,
-        kernels: &Kernels,
-        images: &[u8],
-        work: &Areas<*mut f32>,
-        share: &Share<'_>,
-    ) {
-        let plane = self.convolution.output;
-        let bytes = self.image.bytes();
-        for (index, images) in images.chunks(self.images * bytes).enumerate() {
-            let n = images.len() / bytes;
-            let planes = Planes {
-                input: work.image,
-                output: work.stem,
-                shortcut: None,
-            };
-            // SAFETY: the buffers have room for this many images.
-            unsafe {
-                if index > 0 {
-                    // Another worker may still read the images before.
-                    share.wait();
-                }
-                let rows = share.part(n * self.image.height);
-                self.normalise(images, rows, work.image);
-                self.convolution
-                    .run(kernels, planes, work.scratch(), n, share);
-                // A worker pools the channels that it has just made.
-                (kernels.largest)(&Pool {
-                    input: planes.output,
-                    output: work.between[0].add(index * self.images * self.output.values()),
-                    windows: &self.windows,
-                    images: n,
-                    plane: plane.values(),
-                    channels: plane.channels,
-                    range: kernels.range(plane.channels, share),
-                });
-            }
-        }
-    }
-
-    /// Rows of u8 `[n, H, W, 3]` to normalised f32 with zeros around each image; the zeros are there.
-    ///
-    /// # Safety
-    /// The output has room for the images, and nobody else has these rows of it.
-    unsafe fn normalise(&self, images: &[u8], rows: Range<usize>, output: *mut f32) {
-        let [red, green, blue] = &self.normalised;
-        let plane = self.convolution.input;
-        let width = self.image.width * 3;
-        let pixels = &images[rows.start * width..rows.end * width];
-        for (row, pixels) in rows.zip(pixels.chunks_exact(width)) {
-            let (image, y) = (row / self.image.height, row % self.image.height);
-            let at = image * plane.values() + plane.at(y + self.margin, self.margin) as usize;
-            // SAFETY: the row lies on the plane of the image.
-            let to = unsafe { std::slice::from_raw_parts_mut(output.add(at), width) };
-            for (to, &[r, g, b]) in to.as_chunks_mut().0.iter_mut().zip(pixels.as_chunks().0) {
-                *to = [red[r as usize], green[g as usize], blue[b as usize]];
-            }
-        }
-    }
-}
-
 impl Stage {
     /// Takes `n` images from one buffer between stages to the other. As unsafe as [`Plan::run`].
     unsafe fn run(
@@ -507,7 +385,7 @@ impl Areas<usize> {
 }
 
 impl Areas<*mut f32> {
-    fn scratch(&self) -> Scratch {
+    pub(crate) fn scratch(&self) -> Scratch {
         Scratch {
             factors: self.factors,
             sums: self.sums,
