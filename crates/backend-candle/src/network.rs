@@ -115,7 +115,7 @@ impl Network {
             return;
         }
         // Ever less at a time, so that workers end together when another process takes one's core for a while.
-        let least = LEAST.min(n.div_ceil(workers));
+        let least = LEAST.min(n.div_ceil(workers)).min(plan.images());
         let size = |start: usize| {
             (n - start)
                 .div_ceil(2 * workers)

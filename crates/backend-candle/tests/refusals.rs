@@ -1,10 +1,12 @@
-//! What cannot be opened is refused with the remedy.
+//! What cannot be opened is refused with the remedy, and nothing else is.
 
 use std::path::Path;
 
 use driftline_backend_candle::{CandleBackend, Instructions};
 use driftline_conformance::synthetic::SyntheticModel;
-use driftline_core::{BackendConfig, ErrorKind, ImageShape, Precision};
+use driftline_core::{
+    BackendConfig, EmbeddingBackend, ErrorKind, ImageShape, ImageView, Inference, Precision,
+};
 
 fn model(folder: &Path, side: usize) -> BackendConfig {
     let shape = ImageShape {
@@ -13,6 +15,29 @@ fn model(folder: &Path, side: usize) -> BackendConfig {
     };
     let path = SyntheticModel::new(8, shape).write(folder);
     BackendConfig::new(path.expect("a model"), 1)
+}
+
+#[test]
+fn images_so_large_that_few_are_taken_at_a_time_are_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut config = model(folder.path(), 2048);
+    config.threads = 2;
+    let mut backend = CandleBackend::open(&config).expect("the backend");
+    let shape = backend.info().input;
+    // A different grey for each.
+    let images: Vec<u8> = (0..10_u8)
+        .flat_map(|i| vec![i * 20; shape.bytes()])
+        .collect();
+    let mut embed = |images: &[u8]| {
+        let view = ImageView::new(shape, images).expect("images");
+        let mut out = Inference::default();
+        out.reset(backend.info(), view.len());
+        backend.embed(view, &mut out.as_mut()).expect("embeddings");
+        out.embeddings
+    };
+    let all = embed(&images);
+    let last = embed(&images[9 * shape.bytes()..]);
+    assert_eq!(all[all.len() - last.len()..], last);
 }
 
 #[test]
