@@ -32,7 +32,7 @@ pub(crate) struct Filtered {
 }
 
 /// The filter that both sides of a plane take.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Side {
     Winograd,
     Pair,

@@ -47,8 +47,8 @@ impl Instructions {
     /// The set that [`VARIABLE`] names, or the fastest of this processor for `precision`.
     ///
     /// # Errors
-    /// `InvalidConfig` when the variable names no set, `Unsupported` when this processor has none, or not the one that is named,
-    /// for the precision.
+    /// `InvalidConfig` when the variable names no set, `Unsupported` when this processor has none for the precision. One that is
+    /// named and not there is refused by [`Network::new`](crate::Network::new).
     pub fn chosen(precision: Precision) -> Result<Self> {
         let found = match std::env::var(VARIABLE) {
             Ok(name) => Some(name.parse()?),

@@ -28,7 +28,7 @@ pub(crate) const CHANNELS: usize = 16;
 pub(crate) const ROWS_BEYOND: usize = 32;
 
 /// Values under one row of a kernel, which lie side by side in the input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy)]
 pub(crate) struct Segment {
     /// Where they start, from the start of the input row.
     pub(crate) input: u32,
@@ -107,7 +107,8 @@ impl Finish {
     }
 }
 
-/// `PANEL` vectors of columns at a time, `ROWS` rows at a time.
+/// `PANEL` vectors of columns at a time, `ROWS` rows at a time. Channels come in multiples of the widest vector, so that a
+/// last panel that is not whole has one.
 #[inline(always)]
 unsafe fn product<F: Factor, const ROWS: usize, const PANEL: usize>(p: &Product<'_>) {
     let tiles = p.input_rows.len().div_ceil(ROWS);
@@ -119,10 +120,9 @@ unsafe fn product<F: Factor, const ROWS: usize, const PANEL: usize>(p: &Product<
             // SAFETY: the caller's.
             unsafe {
                 match vectors {
+                    whole if whole == PANEL => any_rows::<F, ROWS, PANEL>(p, start, input, output),
                     1 => any_rows::<F, ROWS, 1>(p, start, input, output),
-                    2 => any_rows::<F, ROWS, 2>(p, start, input, output),
-                    3 => any_rows::<F, ROWS, 3>(p, start, input, output),
-                    _ => any_rows::<F, ROWS, 4>(p, start, input, output),
+                    _ => unreachable!("a panel of {vectors} vectors"),
                 }
             }
         }
