@@ -1,13 +1,17 @@
 //! The outbox's SQLite database: durable at every commit, shared by processes.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use driftline_core::{Error, ErrorKind, Result};
-use rusqlite::{Connection, OptionalExtension, Params, Row, Transaction, TransactionBehavior};
+use rusqlite::{
+    Connection, ErrorCode, OptionalExtension, Params, Row, Transaction, TransactionBehavior,
+};
 
 /// How long one process waits for the other's transaction.
 const BUSY: Duration = Duration::from_secs(60);
+const BUSY_POLL: Duration = Duration::from_millis(10);
 
 const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -34,19 +38,20 @@ pub(crate) struct Database {
 impl Database {
     /// Opens the file, or makes it.
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        let open = || {
-            let connection = Connection::open(path)?;
-            connection.busy_timeout(BUSY)?;
-            connection.pragma_update(None, "journal_mode", "WAL")?;
-            // A commit survives the loss of power.
-            connection.pragma_update(None, "synchronous", "FULL")?;
-            connection.execute_batch(TABLES)?;
-            Ok(connection)
-        };
-        Ok(Self {
-            path: path.to_owned(),
-            connection: open().map_err(|cause| failed(path, cause))?,
-        })
+        let start = Instant::now();
+        loop {
+            match connect(path) {
+                Ok(connection) => {
+                    return Ok(Self {
+                        path: path.to_owned(),
+                        connection,
+                    });
+                }
+                // SQLite does not wait where two processes turn a new file into WAL mode at once.
+                Err(cause) if is_busy(&cause) && start.elapsed() < BUSY => sleep(BUSY_POLL),
+                Err(cause) => return Err(failed(path, cause)),
+            }
+        }
     }
 
     /// Does all of `work` or none of it, while no other process changes the outbox.
@@ -111,8 +116,24 @@ impl Database {
     }
 }
 
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // A commit survives the loss of power.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.execute_batch(TABLES)?;
+    Ok(connection)
+}
+
+fn is_busy(cause: &rusqlite::Error) -> bool {
+    matches!(
+        cause.sqlite_error_code(),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+    )
+}
+
 fn failed(path: &Path, cause: rusqlite::Error) -> Error {
-    use rusqlite::ErrorCode;
     let operation = "write the outbox";
     match cause.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => {
@@ -129,7 +150,7 @@ fn failed(path: &Path, cause: rusqlite::Error) -> Error {
         .with("file", path.display())
         .because(cause)
         .remedy("keep its folder's segments, move the rest away, and publish the rows again"),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::new(
+        _ if is_busy(&cause) => Error::new(
             ErrorKind::Resource,
             operation,
             "another process has held the outbox for too long",

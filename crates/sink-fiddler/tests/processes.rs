@@ -132,12 +132,13 @@ fn a_proxy_from_the_environment_is_used_and_pages_of_it_are_told() {
 #[test]
 fn two_processes_share_an_outbox() {
     let (fake, place) = (Fake::start(), Place::new());
-    let children = [
-        start(&place.store(), &fake.url),
-        start(&place.store(), &fake.url),
-    ];
-    for mut child in children {
-        assert!(child.wait().unwrap().success());
+    let start = || {
+        let mut command = command(&place.store(), &fake.url);
+        command.stdout(Stdio::piped()).spawn().unwrap()
+    };
+    for child in [start(), start()] {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{output:?}");
     }
     assert_complete(&fake, &place);
     assert!(fake.events().values().all(|times| *times == 1));
