@@ -2,19 +2,27 @@
 //!
 //! | module | what is in it |
 //! | --- | --- |
-//! | [`kmeans`] | [`KMeans`]: clusters of the baseline's embeddings |
-//! | [`baseline`] | [`Baseline`] and [`Histogram`]: shares of the clusters, mergeable |
-//! | [`permutation`] | [`Permutations`]: what chance alone makes of a statistic at this size, and p-values |
-//! | [`distance`] | [`jsd`], [`psi`] and [`noise_floor`] over two histograms, and when a window has drifted |
-//!
-//! All of it is cluster-based drift, on which a vendor holds a patent (US 11,836,163): whoever ships it decides.
+//! | [`vectors`] | [`Vectors`]: rows of one space |
+//! | [`finding`] | [`DriftTest`], and the [`Answer`] that each gives: value, noise floor, effect, p-value, verdict |
+//! | [`division`] | the two-sample permutation test, of rows or of blocks of rows |
+//! | [`moments`] | [`Moments`]: mergeable sums of rows, and the covariance with Ledoit-Wolf shrinkage |
+//! | [`hotelling`] | [`Hotelling`]: the distance of the means in units of the spread |
+//! | [`cluster`] | shares of k-means clusters, and the distances that Fiddler shows |
 
-pub mod baseline;
-pub mod distance;
-pub mod kmeans;
-pub mod permutation;
+#[cfg(feature = "cluster-drift")]
+pub mod cluster;
+pub mod division;
+pub mod finding;
+pub mod hotelling;
+pub mod moments;
+pub mod vectors;
 
-pub use baseline::{Baseline, Histogram};
-pub use distance::{DRIFT_FACTOR, Statistic, jsd, noise_floor, psi};
-pub use kmeans::{KMeans, KMeansConfig};
-pub use permutation::Permutations;
+#[cfg(feature = "cluster-drift")]
+pub use cluster::{
+    Clusters, DRIFT_FACTOR, Distance, Histogram, KMeans, KMeansConfig, jsd, noise_floor, psi,
+};
+pub use division::Null;
+pub use finding::{Answer, DriftTest, Finding, TestOptions, Verdict};
+pub use hotelling::Hotelling;
+pub use moments::Moments;
+pub use vectors::Vectors;

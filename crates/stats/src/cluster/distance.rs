@@ -6,19 +6,19 @@ use std::str::FromStr;
 use driftline_core::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
-/// A number that compares a window with the baseline.
+/// A distance between the shares of a baseline and of a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
-pub enum Statistic {
+pub enum Distance {
     /// Jensen-Shannon distance, see [`jsd`].
     Jsd,
     /// Population stability index, see [`psi`].
     Psi,
 }
 
-impl Statistic {
-    /// Every statistic.
+impl Distance {
+    /// Every distance.
     pub const ALL: [Self; 2] = [Self::Jsd, Self::Psi];
 
     /// Name on the command line and in JSON.
@@ -50,25 +50,25 @@ impl Statistic {
     }
 }
 
-impl fmt::Display for Statistic {
+impl fmt::Display for Distance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
 }
 
-impl FromStr for Statistic {
+impl FromStr for Distance {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
         Self::ALL
             .into_iter()
-            .find(|statistic| statistic.name() == text)
+            .find(|distance| distance.name() == text)
             .ok_or_else(|| {
                 let names = Self::ALL.map(Self::name).join(", ");
                 Error::new(
                     ErrorKind::InvalidConfig,
                     "look up",
-                    format!("there is no statistic named `{text}`"),
+                    format!("there is no distance named `{text}`"),
                 )
                 .remedy(format!("available: {names}"))
             })

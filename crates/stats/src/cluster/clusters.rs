@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use driftline_core::{Error, ErrorKind, Result};
 
-use crate::{KMeans, KMeansConfig, Statistic};
+use super::{Distance, KMeans, KMeansConfig};
 
 /// Clusters of the baseline's embeddings and how many rows fell into each.
 #[derive(Debug, Clone)]
-pub struct Baseline {
+pub struct Clusters {
     clusters: Arc<KMeans>,
     counts: Vec<u64>,
 }
 
-impl Baseline {
+impl Clusters {
     /// Finds `clusters` clusters in `rows`, f32 `[N, dim]`, and counts their rows.
     pub fn fit(rows: &[f32], dim: usize, clusters: usize, seed: u64) -> Result<Self> {
         let clusters = Arc::new(KMeans::fit(
@@ -75,11 +75,11 @@ impl Baseline {
         }
     }
 
-    /// Every statistic between the baseline and `window`, which must not be empty.
-    pub fn statistics(&self, window: &Histogram) -> Result<BTreeMap<Statistic, f64>> {
-        Statistic::ALL
+    /// Every distance between the baseline and `window`, which must not be empty.
+    pub fn distances(&self, window: &Histogram) -> Result<BTreeMap<Distance, f64>> {
+        Distance::ALL
             .into_iter()
-            .map(|statistic| Ok((statistic, statistic.value(&self.counts, &window.counts)?)))
+            .map(|distance| Ok((distance, distance.value(&self.counts, &window.counts)?)))
             .collect()
     }
 }
@@ -133,15 +133,15 @@ mod tests {
     #[test]
     fn clusters_kept_as_centroids_count_as_they_did() {
         let rows: Vec<f32> = (0..400).map(|i| ((i * 37) % 101) as f32).collect();
-        let fitted = Baseline::fit(&rows, 2, 5, 42).unwrap();
+        let fitted = Clusters::fit(&rows, 2, 5, 42).unwrap();
         let kept = KMeans::from_centroids(fitted.clusters.centroids().to_vec(), 2).unwrap();
-        let again = Baseline::with_counts(kept, fitted.counts().to_vec()).unwrap();
+        let again = Clusters::with_counts(kept, fitted.counts().to_vec()).unwrap();
         let mut histogram = again.histogram();
         histogram.add(&rows).unwrap();
         assert_eq!(histogram.counts(), fitted.counts());
         assert!(KMeans::from_centroids(vec![f32::NAN; 2], 2).is_err());
         assert!(KMeans::from_centroids(vec![], 2).is_err());
         let kept = KMeans::from_centroids(vec![0.0; 4], 2).unwrap();
-        assert!(Baseline::with_counts(kept, vec![1]).is_err());
+        assert!(Clusters::with_counts(kept, vec![1]).is_err());
     }
 }

@@ -9,59 +9,32 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Hypergeometric};
 
-use crate::Statistic;
+use super::Distance;
+use crate::Null;
 
-/// A statistic of a window beside what chance alone makes of it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Permutations {
-    /// The statistic of the window.
-    value: f64,
-    /// The statistic of each division, in ascending order.
-    by_chance: Vec<f64>,
-}
-
-impl Permutations {
-    /// Divides the rows of `baseline` and `window` (rows in each bin) `count` times, from `seed`.
-    ///
-    /// # Errors
-    /// `InvalidData` when the histograms have different bins or one has no rows.
-    pub fn new(
-        statistic: Statistic,
-        baseline: &[u64],
-        window: &[u64],
-        count: usize,
-        seed: u64,
-    ) -> Result<Self> {
-        let value = statistic.value(baseline, window)?;
-        let pooled: Vec<u64> = baseline.iter().zip(window).map(|(b, w)| b + w).collect();
-        let rows = window.iter().sum();
-        let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let mut by_chance = Vec::with_capacity(count);
-        for _ in 0..count {
-            let window = draw(&pooled, rows, &mut random)?;
-            let baseline: Vec<u64> = pooled.iter().zip(&window).map(|(p, w)| p - w).collect();
-            by_chance.push(statistic.value(&baseline, &window)?);
-        }
-        by_chance.sort_by(f64::total_cmp);
-        Ok(Self { value, by_chance })
+/// The distance between `baseline` and `window` (rows in each bin) beside what `divisions` divisions of their rows give, from
+/// `seed`.
+///
+/// # Errors
+/// `InvalidData` when the histograms have different bins or one has no rows.
+pub fn permutations(
+    distance: Distance,
+    baseline: &[u64],
+    window: &[u64],
+    divisions: usize,
+    seed: u64,
+) -> Result<Null> {
+    let value = distance.value(baseline, window)?;
+    let pooled: Vec<u64> = baseline.iter().zip(window).map(|(b, w)| b + w).collect();
+    let rows = window.iter().sum();
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut by_chance = Vec::with_capacity(divisions);
+    for _ in 0..divisions {
+        let window = draw(&pooled, rows, &mut random)?;
+        let baseline: Vec<u64> = pooled.iter().zip(&window).map(|(p, w)| p - w).collect();
+        by_chance.push(distance.value(&baseline, &window)?);
     }
-
-    /// The share of divisions that are at least as far as the window, which counts as one of them:
-    /// `(1 + #{chance >= value}) / (count + 1)`, above 0 and at most 1.
-    ///
-    /// Under no drift it is at most `a` in a share `a` of windows, for every size of window and baseline (Phipson and
-    /// Smyth 2010).
-    pub fn p_value(&self) -> f64 {
-        let below = self
-            .by_chance
-            .partition_point(|chance| *chance < self.value);
-        (1 + self.by_chance.len() - below) as f64 / (self.by_chance.len() + 1) as f64
-    }
-
-    /// The mean of the divisions: what the statistic is without any drift at this size.
-    pub fn expected(&self) -> f64 {
-        self.by_chance.iter().sum::<f64>() / self.by_chance.len() as f64
-    }
+    Ok(Null::new(value, by_chance))
 }
 
 /// The counts of `rows` rows drawn without replacement from bins with `pooled` rows.
@@ -141,18 +114,18 @@ mod tests {
     fn clean_windows_alarm_as_often_as_the_p_value_says() {
         let mut random = ChaCha8Rng::seed_from_u64(1);
         for rows in [50, 200, 1_000] {
-            for statistic in Statistic::ALL {
+            for distance in Distance::ALL {
                 let alarms = (0..2_000).filter(|window| {
                     let baseline = histogram(&SHARES, 3_000, &mut random);
                     let counts = histogram(&SHARES, rows, &mut random);
-                    let test = Permutations::new(statistic, &baseline, &counts, 199, *window);
+                    let test = permutations(distance, &baseline, &counts, 199, *window);
                     test.unwrap().p_value() <= 0.05
                 });
                 let share = alarms.count() as f64 / 2_000.0;
-                println!("{statistic}, {rows} rows: {share}");
+                println!("{distance}, {rows} rows: {share}");
                 assert!(
                     (0.03..=0.07).contains(&share),
-                    "{statistic}, {rows}: {share}"
+                    "{distance}, {rows}: {share}"
                 );
             }
         }
@@ -162,16 +135,16 @@ mod tests {
     fn drift_is_seen_and_chance_is_about_the_noise_floor() {
         let baseline = [20_000, 15_000, 10_000, 3_500, 1_500];
         let drifted = [300, 250, 200, 150, 100];
-        let test = Permutations::new(Statistic::Jsd, &baseline, &drifted, 999, 42).unwrap();
+        let test = permutations(Distance::Jsd, &baseline, &drifted, 999, 42).unwrap();
         assert_eq!(test.p_value(), 0.001);
-        let floor = crate::noise_floor(5, 1_000, 50_000);
+        let floor = crate::cluster::noise_floor(5, 1_000, 50_000);
         assert!(
             (test.expected() / floor - 1.0).abs() < 0.1,
             "{}",
             test.expected()
         );
         let same = [400, 300, 200, 70, 30];
-        let test = Permutations::new(Statistic::Psi, &baseline, &same, 999, 42).unwrap();
+        let test = permutations(Distance::Psi, &baseline, &same, 999, 42).unwrap();
         assert!(test.p_value() > 0.9);
     }
 

@@ -1,0 +1,232 @@
+//! Sums of rows from which mean and covariance come, exactly mergeable.
+
+use driftline_core::{Error, ErrorKind, Result};
+use faer::linalg::matmul::triangular::{self, BlockStructure};
+use faer::{Accum, Mat, MatRef, Par, Side};
+use rayon::prelude::*;
+
+use crate::Vectors;
+
+/// Rows whose products are added at once.
+const CHUNK: usize = 1024;
+
+/// Count, sum of rows, sum of outer products, and the sums that Ledoit-Wolf shrinkage takes besides, all in f64.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Moments {
+    dim: usize,
+    rows: u64,
+    /// `[dim]`
+    sum: Vec<f64>,
+    /// Lower triangle of the sum of `x xᵀ`, row by row.
+    products: Vec<f64>,
+    /// Sum of `|x|² x`, `[dim]`.
+    cubes: Vec<f64>,
+    /// Sum of `|x|⁴`.
+    fourth: f64,
+}
+
+impl Moments {
+    /// Those of no rows.
+    pub fn new(dim: usize) -> Self {
+        Self {
+            dim,
+            rows: 0,
+            sum: vec![0.0; dim],
+            products: vec![0.0; dim * (dim + 1) / 2],
+            cubes: vec![0.0; dim],
+            fourth: 0.0,
+        }
+    }
+
+    /// Those of `rows`. Chunks are summed in order, so that threads change nothing.
+    pub fn of(rows: Vectors<'_>) -> Self {
+        let chunk = CHUNK * rows.dim();
+        let parts: Vec<Self> = rows
+            .values()
+            .par_chunks(chunk)
+            .map(|values| Self::of_chunk(values, rows.dim()))
+            .collect();
+        let mut all = Self::new(rows.dim());
+        for part in &parts {
+            all.add(part);
+        }
+        all
+    }
+
+    fn of_chunk(values: &[f32], dim: usize) -> Self {
+        let n = values.len() / dim;
+        let values: Vec<f64> = values.iter().map(|value| f64::from(*value)).collect();
+        // Columns of a column-major matrix are the rows of `values`.
+        let x = MatRef::from_column_major_slice(&values, dim, n);
+        let mut products = Mat::<f64>::zeros(dim, dim);
+        triangular::matmul(
+            products.as_mut(),
+            BlockStructure::TriangularLower,
+            Accum::Replace,
+            x,
+            BlockStructure::Rectangular,
+            x.transpose(),
+            BlockStructure::Rectangular,
+            1.0,
+            Par::Seq,
+        );
+        let mut moments = Self::new(dim);
+        moments.rows = n as u64;
+        for row in values.chunks_exact(dim) {
+            let square: f64 = row.iter().map(|value| value * value).sum();
+            moments.fourth += square * square;
+            for ((value, sum), cube) in row.iter().zip(&mut moments.sum).zip(&mut moments.cubes) {
+                *sum += value;
+                *cube += square * value;
+            }
+        }
+        for (at, (row, column)) in lower(dim).enumerate() {
+            moments.products[at] = products[(row, column)];
+        }
+        moments
+    }
+
+    /// Adds the rows of another.
+    ///
+    /// # Errors
+    /// `InvalidData` for rows of another length.
+    pub fn merge(&mut self, other: &Self) -> Result<()> {
+        if self.dim != other.dim {
+            let message = format!(
+                "rows of {} values cannot be added to rows of {}",
+                other.dim, self.dim
+            );
+            return Err(Error::new(
+                ErrorKind::InvalidData,
+                "merge profiles",
+                message,
+            ));
+        }
+        self.add(other);
+        Ok(())
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.rows += other.rows;
+        self.fourth += other.fourth;
+        for (mine, theirs) in [
+            (&mut self.sum, &other.sum),
+            (&mut self.products, &other.products),
+            (&mut self.cubes, &other.cubes),
+        ] {
+            for (mine, theirs) in mine.iter_mut().zip(theirs) {
+                *mine += theirs;
+            }
+        }
+    }
+
+    /// Rows summed.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Length of a row.
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// The mean row; zeros without rows.
+    pub fn mean(&self) -> Vec<f64> {
+        let n = (self.rows as f64).max(1.0);
+        self.sum.iter().map(|sum| sum / n).collect()
+    }
+
+    /// The covariance matrix with divisor `n` (maximum likelihood), as scikit-learn's `empirical_covariance`.
+    pub fn covariance(&self) -> Mat<f64> {
+        let (n, mean) = ((self.rows as f64).max(1.0), self.mean());
+        let mut covariance = Mat::zeros(self.dim, self.dim);
+        for ((row, column), product) in lower(self.dim).zip(&self.products) {
+            let value = product / n - mean[row] * mean[column];
+            covariance[(row, column)] = value;
+            covariance[(column, row)] = value;
+        }
+        covariance
+    }
+
+    /// The covariance pulled towards a multiple of the identity by the share that expects the least error, and that share
+    /// (Ledoit and Wolf 2004, as scikit-learn's `ledoit_wolf`).
+    pub fn ledoit_wolf(&self) -> (Mat<f64>, f64) {
+        let mut covariance = self.covariance();
+        let (n, d) = ((self.rows as f64).max(1.0), self.dim as f64);
+        let trace: f64 = (0..self.dim).map(|i| covariance[(i, i)]).sum();
+        let target = trace / d;
+        let square = covariance.squared_norm_l2();
+        let distance = square - d * target * target;
+        let beta = (self.centred_fourth() / n - square) / n;
+        let shrinkage = if distance > 0.0 {
+            (beta / distance).clamp(0.0, 1.0)
+        } else {
+            // Already a multiple of the identity.
+            0.0
+        };
+        for column in 0..self.dim {
+            for row in 0..self.dim {
+                covariance[(row, column)] *= 1.0 - shrinkage;
+            }
+            covariance[(column, column)] += shrinkage * target;
+        }
+        (covariance, shrinkage)
+    }
+
+    /// Sum of `|x - mean|⁴`.
+    fn centred_fourth(&self) -> f64 {
+        let (n, mean) = (self.rows as f64, self.mean());
+        let dot = |a: &[f64]| -> f64 { a.iter().zip(&mean).map(|(a, m)| a * m).sum() };
+        let square = dot(&mean);
+        let (mut quadratic, mut squares) = (0.0, 0.0);
+        for ((row, column), product) in lower(self.dim).zip(&self.products) {
+            let twice = if row == column { 1.0 } else { 2.0 };
+            quadratic += twice * product * mean[row] * mean[column];
+            if row == column {
+                squares += product;
+            }
+        }
+        // |x - m|² = a + c - 2 m·x with a = |x|² and c = |m|², squared and summed.
+        self.fourth + n * square * square + 4.0 * quadratic + 2.0 * square * squares
+            - 4.0 * dot(&self.cubes)
+            - 4.0 * square * dot(&self.sum)
+    }
+}
+
+/// Row and column of each value of a lower triangle.
+fn lower(dim: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..dim).flat_map(|row| (0..=row).map(move |column| (row, column)))
+}
+
+/// A matrix `L` with `L Lᵀ = inverse of the covariance`: rows times `L` have unit covariance. Directions without any spread
+/// are left out.
+pub(crate) fn whitening(covariance: &Mat<f64>) -> Result<Mat<f64>> {
+    let failed = |cause: String| {
+        let message = "the covariance has no eigenvalues";
+        Error::new(ErrorKind::InvalidData, "compare rows", message).because(cause)
+    };
+    let eigen = covariance
+        .self_adjoint_eigen(Side::Lower)
+        .map_err(|cause| failed(format!("{cause:?}")))?;
+    let values = eigen.S().column_vector();
+    let largest = values.iter().copied().fold(0.0, f64::max);
+    let least = largest * SINGULAR;
+    let scale: Vec<f64> = values
+        .iter()
+        .map(|value| {
+            if *value > least {
+                value.sqrt().recip()
+            } else {
+                0.0
+            }
+        })
+        .collect();
+    Ok(Mat::from_fn(
+        covariance.nrows(),
+        covariance.ncols(),
+        |row, column| eigen.U()[(row, column)] * scale[column],
+    ))
+}
+
+/// Eigenvalues below this share of the largest are rounding.
+const SINGULAR: f64 = 1e-12;

@@ -1,0 +1,71 @@
+//! Rows to compare.
+
+use driftline_core::{Error, ErrorKind, Result};
+
+/// Rows of one space (embeddings, scores, image properties): f32 `[N, dim]`, row-major, every value finite.
+#[derive(Debug, Clone, Copy)]
+pub struct Vectors<'a> {
+    values: &'a [f32],
+    dim: usize,
+}
+
+impl<'a> Vectors<'a> {
+    /// Checks the shape and that every value is finite; `what` names the rows in an error.
+    ///
+    /// # Errors
+    /// `InvalidData` for a length that is no multiple of `dim`, or naming the row that holds a NaN or an infinity.
+    pub fn new(what: &str, values: &'a [f32], dim: usize) -> Result<Self> {
+        let refuse = |message| Error::new(ErrorKind::InvalidData, "compare rows", message);
+        if dim == 0 || !values.len().is_multiple_of(dim) {
+            let message = format!("{} values of {what} are no rows of {dim}", values.len());
+            return Err(refuse(message));
+        }
+        match values.iter().position(|value| !value.is_finite()) {
+            Some(at) => Err(refuse(format!("{what} hold {}", values[at])).with("row", at / dim)),
+            None => Ok(Self { values, dim }),
+        }
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.values.len() / self.dim
+    }
+
+    /// Values in a row.
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// All values, row after row.
+    pub fn values(&self) -> &'a [f32] {
+        self.values
+    }
+
+    /// Each row.
+    pub fn iter(&self) -> std::slice::ChunksExact<'a, f32> {
+        self.values.chunks_exact(self.dim)
+    }
+
+    /// One row, `at < rows()`.
+    pub fn row(&self, at: usize) -> &'a [f32] {
+        &self.values[at * self.dim..][..self.dim]
+    }
+
+    /// The values of one component in each row.
+    pub fn component(&self, at: usize) -> impl Iterator<Item = f32> + 'a {
+        self.values.iter().skip(at).step_by(self.dim).copied()
+    }
+
+    /// That `window` is of the same space as this baseline.
+    pub(crate) fn same_space(&self, window: &Vectors<'_>) -> Result<()> {
+        if self.dim == window.dim {
+            return Ok(());
+        }
+        let message = format!(
+            "the baseline has rows of {} values, the window of {}",
+            self.dim, window.dim
+        );
+        Err(Error::new(ErrorKind::InvalidData, "compare rows", message)
+            .remedy("compare rows of one model"))
+    }
+}
