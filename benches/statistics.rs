@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use common::header;
 use common::threads::{all, with_each};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
-use driftline::stats::{Baseline, KMeans, KMeansConfig, Statistic};
+use driftline::stats::{Clusters, Distance, KMeans, KMeansConfig};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -30,7 +30,7 @@ fn mixture() -> Vec<f32> {
 fn statistics(criterion: &mut Criterion) {
     let rows = LazyLock::new(mixture);
     let baseline =
-        LazyLock::new(|| Baseline::fit(&rows, DIM, 10, 42).expect("a baseline of 10 clusters"));
+        LazyLock::new(|| Clusters::fit(&rows, DIM, 10, 42).expect("a baseline of 10 clusters"));
     let mut group = criterion.benchmark_group("statistics");
     group.sample_size(10);
     group.throughput(Throughput::Elements(ROWS as u64));
@@ -51,7 +51,7 @@ fn statistics(criterion: &mut Criterion) {
         });
     });
     group.throughput(Throughput::Elements(1));
-    for statistic in Statistic::ALL {
+    for statistic in Distance::ALL {
         header::print_own(&format!("statistics/{statistic}"), "fp64");
         group.bench_function(statistic.name(), |bencher| {
             let counts = baseline.counts();

@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use driftline::stats::{KMeans, KMeansConfig, Statistic};
+use driftline::stats::{Distance, KMeans, KMeansConfig};
 use serde_json::{Value, json};
 
 fn main() -> Result<()> {
@@ -48,7 +48,7 @@ fn kmeans(bytes: &[u8], dim: usize, k: usize) -> Result<Value> {
     Ok(json!({ "seconds": seconds, "inertia": inertia }))
 }
 
-fn distances(statistic: Statistic, bytes: &[u8], bins: usize) -> Result<Value> {
+fn distances(statistic: Distance, bytes: &[u8], bins: usize) -> Result<Value> {
     let counts = bytes.as_chunks().0.iter();
     let counts: Vec<u64> = counts.map(|count| u64::from_le_bytes(*count)).collect();
     let start = Instant::now();

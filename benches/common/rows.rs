@@ -53,6 +53,7 @@ pub fn calls(window: &str, count: u64) -> impl Iterator<Item = RecordBatch> {
                     image_url: "images/a.png",
                     image_number: i as i64,
                     window,
+                    properties: &[],
                 })
                 .expect("a row");
         }

@@ -144,6 +144,7 @@ impl Context<'_> {
                     image_url: &format!("file:///images/{number} \"ä\".png"),
                     image_number: number,
                     window: "week-1",
+                    properties: &[],
                 })
                 .map_err(|error| error.to_string())?;
         }

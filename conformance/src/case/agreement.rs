@@ -1,7 +1,7 @@
 //! What the backend gives is what the oracle gives, and PyTorch, and so is what users see of it.
 
 use driftline_core::{BackendConfig, Device, ImageShape};
-use driftline_stats::{Baseline, Statistic, noise_floor};
+use driftline_stats::{Clusters, Distance, noise_floor};
 
 use super::{Stop, require};
 use crate::golden::{self, Golden};
@@ -143,15 +143,15 @@ struct Drift {
 
 fn statistics(baseline: &[f32], window: &[f32]) -> Result<Drift, String> {
     let failed = |error: driftline_core::Error| error.to_string();
-    let baseline = Baseline::fit(baseline, DIM, 5, 42).map_err(failed)?;
+    let baseline = Clusters::fit(baseline, DIM, 5, 42).map_err(failed)?;
     let mut histogram = baseline.histogram();
     histogram.add(window).map_err(failed)?;
-    let values = baseline.statistics(&histogram).map_err(failed)?;
+    let values = baseline.distances(&histogram).map_err(failed)?;
     let floor = noise_floor(baseline.clusters(), histogram.total(), baseline.rows());
-    let jsd = values[&Statistic::Jsd];
+    let jsd = values[&Distance::Jsd];
     Ok(Drift {
         jsd,
-        psi: values[&Statistic::Psi],
+        psi: values[&Distance::Psi],
         drifted: jsd > DRIFT_FACTOR * floor,
     })
 }

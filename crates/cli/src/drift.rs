@@ -5,7 +5,8 @@ use std::path::Path;
 
 use driftline::core::{Error, ErrorKind, Result};
 use driftline::rows::RowsReader;
-use driftline::stats::{Baseline, Permutations, Statistic};
+use driftline::stats::cluster::permutations;
+use driftline::stats::{Clusters, Distance};
 use serde::Serialize;
 
 use crate::args::{DriftArgs, Output};
@@ -18,7 +19,7 @@ const PERMUTATIONS: usize = 999;
 struct Report {
     baseline: RowCount,
     window: RowCount,
-    statistics: BTreeMap<Statistic, Value>,
+    statistics: BTreeMap<Distance, Value>,
 }
 
 #[derive(Serialize)]
@@ -39,8 +40,8 @@ struct Value {
 /// Compares the files.
 pub fn drift(args: &DriftArgs, output: Output) -> anyhow::Result<Outcome> {
     let limits = limits(&args.fail_above)?;
-    let mut wanted: Vec<Statistic> = if args.statistic.is_empty() {
-        Statistic::ALL.to_vec()
+    let mut wanted: Vec<Distance> = if args.statistic.is_empty() {
+        Distance::ALL.to_vec()
     } else {
         let names = args.statistic.iter().map(|name| name.trim().parse());
         names.collect::<Result<_>>()?
@@ -59,12 +60,12 @@ pub fn drift(args: &DriftArgs, output: Output) -> anyhow::Result<Outcome> {
         .remedy("embed both with the same model")
         .into());
     }
-    let baseline = Baseline::fit(&baseline_rows, dim, args.clusters.get(), args.seed)
+    let baseline = Clusters::fit(&baseline_rows, dim, args.clusters.get(), args.seed)
         .map_err(|error| error.with("file", args.baseline.display()))?;
     let mut window = baseline.histogram();
     window.add(&window_rows)?;
     let values = baseline
-        .statistics(&window)
+        .distances(&window)
         .map_err(|error| error.with("file", args.window.display()))?;
     let statistics = values
         .into_iter()
@@ -72,7 +73,7 @@ pub fn drift(args: &DriftArgs, output: Output) -> anyhow::Result<Outcome> {
         .map(|(statistic, value)| {
             let threshold = limits.get(&statistic).copied();
             let counts = (baseline.counts(), window.counts());
-            let chance = Permutations::new(statistic, counts.0, counts.1, PERMUTATIONS, args.seed)?;
+            let chance = permutations(statistic, counts.0, counts.1, PERMUTATIONS, args.seed)?;
             let value = Value {
                 value,
                 expected: chance.expected(),
@@ -82,7 +83,7 @@ pub fn drift(args: &DriftArgs, output: Output) -> anyhow::Result<Outcome> {
             };
             Ok((statistic, value))
         })
-        .collect::<Result<BTreeMap<Statistic, Value>>>()?;
+        .collect::<Result<BTreeMap<Distance, Value>>>()?;
     let above = statistics.values().any(|value| value.drifted == Some(true));
     let report = Report {
         baseline: RowCount {
@@ -134,7 +135,7 @@ pub fn drift(args: &DriftArgs, output: Output) -> anyhow::Result<Outcome> {
     })
 }
 
-fn limits(pairs: &[String]) -> Result<BTreeMap<Statistic, f64>> {
+fn limits(pairs: &[String]) -> Result<BTreeMap<Distance, f64>> {
     pairs
         .iter()
         .map(|pair| {

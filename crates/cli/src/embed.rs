@@ -7,7 +7,7 @@ use driftline::pipeline::part::{PartBuilder, RowNames};
 use driftline::pipeline::{EmbedOptions, OnError, Progress, embed as embed_all};
 use driftline::plan::{all_threads, tell_notes};
 use driftline::rows::RowsWriter;
-use driftline::{Plugins, models, registries, sources};
+use driftline::{Plugins, models, properties, registries, sources};
 use serde::Serialize;
 
 use crate::args::{EmbedArgs, Output};
@@ -39,7 +39,8 @@ pub fn embed(args: &EmbedArgs, plugins: &Plugins, output: Output) -> anyhow::Res
         },
     )?;
     tell_notes(backend.info(), &progress);
-    let schema = RowSchema::new(backend.info().dim, backend.info().classes.clone())?;
+    let info = backend.info();
+    let schema = RowSchema::new(info.dim, info.classes.clone())?.with_properties(properties::names());
     let decode = DecodeOptions {
         shape: backend.info().input,
         resize: package.preprocessing.resize,

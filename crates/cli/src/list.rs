@@ -1,7 +1,7 @@
 //! `backends`, `transforms`, `sinks` and `statistics`: what there is.
 
 use driftline::core::{Device, Registry};
-use driftline::stats::Statistic;
+use driftline::stats::Distance;
 use driftline::{Plugins, registries};
 use serde::Serialize;
 
@@ -118,7 +118,7 @@ pub fn sinks(plugins: &Plugins, output: Output) -> anyhow::Result<Outcome> {
 
 /// Lists the statistics.
 pub fn statistics(output: Output) -> anyhow::Result<Outcome> {
-    let found: Vec<Entry> = Statistic::ALL
+    let found: Vec<Entry> = Distance::ALL
         .into_iter()
         .map(|statistic| Entry {
             name: statistic.name().to_owned(),

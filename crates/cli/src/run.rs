@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use driftline::core::{Error, ErrorKind};
 use driftline::data::Split;
 use driftline::settings::three_weeks;
-use driftline::stats::Statistic;
+use driftline::stats::Distance;
 use driftline::{Finished, Plan, Settings};
 
 use crate::args::{Output, QuickstartArgs, RunArgs, SettingsArgs};
@@ -171,14 +171,14 @@ fn show(finished: &Finished) -> anyhow::Result<()> {
             window.rows.to_string(),
             output::percent(window.accuracy),
             window.published.to_string(),
-            format!("{:.4}", window.statistics[&Statistic::Jsd]),
+            format!("{:.4}", window.statistics[&Distance::Jsd]),
             format!("{:.4}", window.noise_floor),
-            format!("{:.4}", window.statistics[&Statistic::Psi]),
+            format!("{:.4}", window.statistics[&Distance::Psi]),
             if window.drifted { "yes" } else { "no" }.to_owned(),
         ]);
         let mut row = vec![window.name.clone()];
         let bins = window.bins.iter().take(shown);
-        row.extend(bins.map(|bin| format!("{:.3}", bin.statistics[&Statistic::Jsd])));
+        row.extend(bins.map(|bin| format!("{:.3}", bin.statistics[&Distance::Jsd])));
         days.add_row(row);
     }
     output::text(&windows.to_string())?;

@@ -10,6 +10,7 @@
 //! | `image_url` | utf8 | address of the image |
 //! | `image_number` | i64 | row of the image in its source, from 0 |
 //! | `window` | utf8 | name of the window, `baseline` for the baseline |
+//! | `image_properties` | struct of f32, optional | what the image looks like: brightness, contrast, ... |
 
 use std::sync::Arc;
 
@@ -18,8 +19,8 @@ use arrow_array::builder::{
 };
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Int64Type, TimestampMillisecondType};
-use arrow_array::{Array, ArrayRef, FixedSizeListArray, RecordBatch, StringArray};
-use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow_array::{Array, ArrayRef, FixedSizeListArray, RecordBatch, StringArray, StructArray};
+use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, ErrorKind, Result};
@@ -38,17 +39,22 @@ pub const IMAGE_URL: &str = "image_url";
 pub const IMAGE_NUMBER: &str = "image_number";
 /// Column with the name of the window.
 pub const WINDOW: &str = "window";
+/// Column with the image properties.
+pub const IMAGE_PROPERTIES: &str = "image_properties";
 
 const LEADING: [&str; 3] = [EVENT_ID, TIMESTAMP, EMBEDDINGS];
-const TRAILING: [&str; 4] = [TARGET, IMAGE_URL, IMAGE_NUMBER, WINDOW];
+const TRAILING: [&str; 5] = [TARGET, IMAGE_URL, IMAGE_NUMBER, WINDOW, IMAGE_PROPERTIES];
 
-/// What varies in the schema: the length of an embedding and the classes.
+/// What varies in the schema: the length of an embedding, the classes, and the image properties.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RowSchema {
     /// Length of an embedding.
     pub dim: usize,
     /// Class names, which are also the names of the score columns.
     pub classes: Vec<String>,
+    /// Names of the image properties; without any there is no such column.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub properties: Vec<String>,
 }
 
 fn timestamp_type() -> DataType {
@@ -85,7 +91,25 @@ impl RowSchema {
                 return refuse(format!("the class name `{class}` appears twice"));
             }
         }
-        Ok(Self { dim, classes })
+        Ok(Self {
+            dim,
+            classes,
+            properties: Vec::new(),
+        })
+    }
+
+    /// The same with image properties of these names.
+    #[must_use]
+    pub fn with_properties(mut self, names: Vec<String>) -> Self {
+        self.properties = names;
+        self
+    }
+
+    fn property_fields(&self) -> Fields {
+        let names = self.properties.iter();
+        names
+            .map(|name| Field::new(name, DataType::Float32, false))
+            .collect()
     }
 
     /// The Arrow schema.
@@ -103,11 +127,14 @@ impl RowSchema {
         fields.push(Field::new(IMAGE_URL, DataType::Utf8, false));
         fields.push(Field::new(IMAGE_NUMBER, DataType::Int64, false));
         fields.push(Field::new(WINDOW, DataType::Utf8, false));
+        if !self.properties.is_empty() {
+            let properties = DataType::Struct(self.property_fields());
+            fields.push(Field::new(IMAGE_PROPERTIES, properties, false));
+        }
         Arc::new(Schema::new(fields))
     }
 
-    /// Reads `dim` and classes back from an Arrow schema; anything that is not a row schema is an error that names
-    /// the column.
+    /// Reads it back from an Arrow schema; anything that is not a row schema is an error that names the column.
     pub fn from_arrow(schema: &Schema) -> Result<Self> {
         let refuse = |message: String| {
             Err(
@@ -137,7 +164,18 @@ impl RowSchema {
             })
             .map(|field| field.name().clone())
             .collect();
-        let rows = Self::new(dim, classes)?;
+        let properties = match schema.column_with_name(IMAGE_PROPERTIES) {
+            None => Vec::new(),
+            Some((_, field)) => match field.data_type() {
+                DataType::Struct(fields) => fields.iter().map(|f| f.name().clone()).collect(),
+                other => {
+                    let message =
+                        format!("column `{IMAGE_PROPERTIES}` is {other}, not a struct of f32");
+                    return refuse(message);
+                }
+            },
+        };
+        let rows = Self::new(dim, classes)?.with_properties(properties);
         for expected in rows.arrow().fields() {
             match schema.column_with_name(expected.name()) {
                 None => return refuse(format!("there is no column `{}`", expected.name())),
@@ -162,6 +200,13 @@ fn same_type(found: &DataType, expected: &DataType) -> bool {
         (DataType::FixedSizeList(a, n), DataType::FixedSizeList(b, m)) => {
             n == m && a.data_type() == b.data_type()
         }
+        // Whether a number may be missing is told by the numbers.
+        (DataType::Struct(a), DataType::Struct(b)) => {
+            let types = |fields: &Fields| -> Vec<DataType> {
+                fields.iter().map(|f| f.data_type().clone()).collect()
+            };
+            types(a) == types(b)
+        }
         _ => found == expected,
     }
 }
@@ -185,6 +230,8 @@ pub struct Row<'a> {
     pub image_number: i64,
     /// Name of the window.
     pub window: &'a str,
+    /// One value per image property.
+    pub properties: &'a [f32],
 }
 
 /// Collects rows into a [`RecordBatch`].
@@ -199,6 +246,7 @@ pub struct RowsBuilder {
     image_url: StringBuilder,
     image_number: Int64Builder,
     window: StringBuilder,
+    properties: Vec<Float32Builder>,
 }
 
 impl RowsBuilder {
@@ -217,6 +265,11 @@ impl RowsBuilder {
             image_url: StringBuilder::new(),
             image_number: Int64Builder::new(),
             window: StringBuilder::new(),
+            properties: schema
+                .properties
+                .iter()
+                .map(|_| Float32Builder::new())
+                .collect(),
             schema,
         }
     }
@@ -232,21 +285,25 @@ impl RowsBuilder {
     }
 
     fn len_matches(&self, row: &Row<'_>) -> bool {
-        row.embedding.len() == self.schema.dim && row.scores.len() == self.schema.classes.len()
+        row.embedding.len() == self.schema.dim
+            && row.scores.len() == self.schema.classes.len()
+            && row.properties.len() == self.schema.properties.len()
     }
 
-    /// Adds a row; one whose embedding or scores have another length is an error.
+    /// Adds a row; one whose embedding, scores or image properties have another length is an error.
     pub fn push(&mut self, row: &Row<'_>) -> Result<()> {
         if !self.len_matches(row) {
             return Err(Error::new(
                 ErrorKind::InvalidData,
                 "add row",
                 format!(
-                    "a row needs {} embedding values and {} scores, this one has {} and {}",
+                    "a row needs {} embedding values, {} scores and {} image properties, this one has {}, {} and {}",
                     self.schema.dim,
                     self.schema.classes.len(),
+                    self.schema.properties.len(),
                     row.embedding.len(),
-                    row.scores.len()
+                    row.scores.len(),
+                    row.properties.len()
                 ),
             )
             .with("event_id", row.event_id));
@@ -261,6 +318,9 @@ impl RowsBuilder {
         self.image_url.append_value(row.image_url);
         self.image_number.append_value(row.image_number);
         self.window.append_value(row.window);
+        for (column, value) in self.properties.iter_mut().zip(row.properties) {
+            column.append_value(*value);
+        }
         Ok(())
     }
 
@@ -284,6 +344,12 @@ impl RowsBuilder {
         columns.push(Arc::new(self.image_url.finish()));
         columns.push(Arc::new(self.image_number.finish()));
         columns.push(Arc::new(self.window.finish()));
+        if !self.properties.is_empty() {
+            let values = self.properties.iter_mut();
+            let values: Vec<ArrayRef> = values.map(|b| Arc::new(b.finish()) as ArrayRef).collect();
+            let fields = self.schema.property_fields();
+            columns.push(Arc::new(StructArray::new(fields, values, None)));
+        }
         RecordBatch::try_new(self.schema.arrow(), columns).map_err(|cause| {
             Error::new(
                 ErrorKind::Internal,
@@ -328,10 +394,17 @@ impl Rows {
                 format!("column `{EMBEDDINGS}` has nulls inside its vectors"),
             ));
         }
+        if let Some(properties) = batch.column_by_name(IMAGE_PROPERTIES) {
+            let columns = properties.as_struct().columns();
+            if columns.iter().any(|values| values.null_count() > 0) {
+                let message = format!("column `{IMAGE_PROPERTIES}` has nulls inside");
+                return Err(Error::new(ErrorKind::InvalidData, "read rows", message));
+            }
+        }
         Ok(Self { schema, batch })
     }
 
-    /// Embedding length and classes.
+    /// Embedding length, classes and image properties.
     pub fn schema(&self) -> &RowSchema {
         &self.schema
     }
@@ -363,6 +436,15 @@ impl Rows {
     pub fn scores(&self, class: usize) -> &[f32] {
         let name = self.schema.classes[class].as_str();
         self.batch[name].as_primitive::<Float32Type>().values()
+    }
+
+    /// Image property `property`, f32 `[N]`.
+    pub fn property(&self, property: usize) -> &[f32] {
+        let properties = self.batch[IMAGE_PROPERTIES].as_struct();
+        properties
+            .column(property)
+            .as_primitive::<Float32Type>()
+            .values()
     }
 
     /// Milliseconds since 1970-01-01T00:00:00Z, `[N]`.
@@ -421,6 +503,7 @@ mod tests {
                     image_url: "a.png",
                     image_number: i64::from(i),
                     window: "week-1",
+                    properties: &[],
                 })
                 .unwrap();
         }
@@ -454,6 +537,7 @@ mod tests {
                 image_url: "",
                 image_number: 0,
                 window: "w",
+                properties: &[],
             })
             .unwrap_err();
         assert!(

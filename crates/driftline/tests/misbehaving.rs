@@ -151,6 +151,7 @@ fn a_sink_that_panics_or_miscounts_is_an_error() {
         image_url: "url",
         image_number: 0,
         window: "week-1",
+        properties: &[],
     })
     .unwrap();
     let rows = rows.finish().unwrap();

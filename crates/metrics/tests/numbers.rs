@@ -195,7 +195,7 @@ fn without_clusters_of_its_own_a_model_is_clustered_as_driftline_drift_does() {
         sink.publish_baseline(&batch(part)).unwrap();
     }
     sink.publish_events(&batch(&now)).unwrap();
-    let expected = driftline_stats::Baseline::fit(&flat(&before), 2, CLUSTERS, 42).unwrap();
+    let expected = driftline_stats::Clusters::fit(&flat(&before), 2, CLUSTERS, 42).unwrap();
     let mut window = expected.histogram();
     window.add(&flat(&now)).unwrap();
 
@@ -203,15 +203,15 @@ fn without_clusters_of_its_own_a_model_is_clustered_as_driftline_drift_does() {
     let series = monitored
         .series(&Baseline::Whole, &monitored.extent(), BinSize::Week)
         .unwrap();
-    let statistics = expected.statistics(&window).unwrap();
+    let statistics = expected.distances(&window).unwrap();
     assert_eq!(series[0].clusters, window.counts());
     assert_eq!(
         series[0].jsd,
-        Some(statistics[&driftline_stats::Statistic::Jsd])
+        Some(statistics[&driftline_stats::Distance::Jsd])
     );
     assert_eq!(
         series[0].psi,
-        Some(statistics[&driftline_stats::Statistic::Psi])
+        Some(statistics[&driftline_stats::Distance::Psi])
     );
     let config = KMeansConfig {
         seed: 42,

@@ -47,6 +47,7 @@ fn rows(prefix: &str, count: usize, ms: i64, random: &mut ChaCha8Rng) -> RecordB
             image_url: "sample/test/00042-car.png",
             image_number: i as i64,
             window: "production",
+            properties: &[],
         };
         builder.push(&row).unwrap();
     }

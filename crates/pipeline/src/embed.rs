@@ -1,7 +1,7 @@
 //! Images -> embeddings, over threads with bounded queues between them.
 //!
 //! ```text
-//! reader: decode, transform ──queue──▶ backend (this thread) ──queue──▶ consumer: rows, files, sink
+//! reader: decode, transform, image properties ──queue──▶ backend (this thread) ──queue──▶ consumer: rows, files, sink
 //! ```
 
 use std::time::{Duration, Instant};
@@ -11,6 +11,7 @@ use driftline_core::{
     DriftTransform, EmbeddingBackend, Error, ErrorKind, ImageSource, Inference, Label, Result,
     SkippedImage, SourceBatch, SourceRow, TransformContext,
 };
+use driftline_properties::COUNT;
 use serde::{Deserialize, Serialize};
 
 use crate::Cancel;
@@ -47,6 +48,8 @@ pub struct Embedded {
     pub rows: Vec<SourceRow>,
     /// Embeddings and scores of these rows.
     pub inference: Inference,
+    /// Their image properties, f32 `[N, driftline_properties::COUNT]`.
+    pub properties: Vec<f32>,
     /// Rows that could not be used, among and after `rows`.
     pub skipped: Vec<SkippedImage>,
 }
@@ -89,6 +92,12 @@ pub fn embed(
     })
 }
 
+/// What the reader hands on.
+struct Measured {
+    batch: SourceBatch,
+    properties: Vec<f32>,
+}
+
 fn panicked(stage: &str) -> Error {
     Error::new(
         ErrorKind::Internal,
@@ -102,7 +111,7 @@ fn read(
     transforms: &[Box<dyn DriftTransform>],
     options: EmbedOptions,
     cancel: &Cancel,
-    to_backend: Sender<SourceBatch>,
+    to_backend: Sender<Measured>,
 ) -> Result<()> {
     while let Some(mut batch) = source.next_batch(options.batch_size)? {
         cancel.check()?;
@@ -119,7 +128,8 @@ fn read(
         for transform in transforms {
             transform.apply(&mut batch.images, &context)?;
         }
-        if to_backend.send(batch).is_err() {
+        let properties = driftline_properties::measure(batch.images.view());
+        if to_backend.send(Measured { batch, properties }).is_err() {
             break;
         }
     }
@@ -139,12 +149,12 @@ fn infer(
     backend: &mut dyn EmbeddingBackend,
     options: EmbedOptions,
     location: &str,
-    from_reader: Receiver<SourceBatch>,
+    from_reader: Receiver<Measured>,
     to_consumer: Sender<Embedded>,
 ) -> Result<(u64, Duration)> {
     let mut images = 0;
     let mut spent = Duration::ZERO;
-    for batch in from_reader {
+    for Measured { batch, properties } in from_reader {
         let mut inference = Inference::default();
         inference.reset(backend.info(), batch.images.len());
         let start = Instant::now();
@@ -154,6 +164,7 @@ fn infer(
         let mut embedded = Embedded {
             rows: batch.rows,
             inference,
+            properties,
             skipped: batch.skipped,
         };
         check_finite(backend, &embedded)?;
@@ -205,6 +216,7 @@ fn refuse_labels(
     }
     let rows = std::mem::take(&mut embedded.rows);
     let Inference { embeddings, scores } = std::mem::take(&mut embedded.inference);
+    let properties = std::mem::take(&mut embedded.properties);
     for (i, row) in rows.into_iter().enumerate() {
         match row.label {
             Some(Label::Index(label)) if label >= classes as u64 => {
@@ -224,6 +236,8 @@ fn refuse_labels(
                 let kept = &mut embedded.inference;
                 kept.embeddings.extend(&embeddings[i * dim..][..dim]);
                 kept.scores.extend(&scores[i * classes..][..classes]);
+                let properties = &properties[i * COUNT..][..COUNT];
+                embedded.properties.extend(properties);
                 embedded.rows.push(row);
             }
         }

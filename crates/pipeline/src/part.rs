@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use driftline_core::{
     Error, ErrorKind, Label, Result, Row, RowSchema, Rows, RowsBuilder, SkippedImage, SourceRow,
 };
+use driftline_properties::COUNT;
 use driftline_rows::{RowsReader, create_folder, write, write_atomic};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -176,7 +177,7 @@ fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
 /// Names and times that rows of one stage share.
 #[derive(Debug, Clone)]
 pub struct RowNames {
-    /// Embedding length and classes.
+    /// Embedding length, classes and [`PROPERTIES`](driftline_properties::PROPERTIES).
     pub schema: RowSchema,
     /// Run id; `event_id` is `<run id>-<window>-<row, 8 digits>`.
     pub run_id: String,
@@ -271,6 +272,7 @@ impl PartBuilder {
             image_url: &row.url,
             image_number: row.row as i64,
             window: &self.names.window,
+            properties: &batch.properties[i * COUNT..][..COUNT],
         })
     }
 
@@ -299,7 +301,9 @@ mod tests {
 
     fn names() -> RowNames {
         RowNames {
-            schema: RowSchema::new(1, vec!["cat".to_owned()]).unwrap(),
+            schema: RowSchema::new(1, vec!["cat".to_owned()])
+                .unwrap()
+                .with_properties(driftline_properties::names()),
             run_id: "r".to_owned(),
             window: "w".to_owned(),
             timestamp_ms: 5,
@@ -314,6 +318,7 @@ mod tests {
                 embeddings: good.iter().map(|row| *row as f32).collect(),
                 scores: vec![1.0; good.len()],
             },
+            properties: vec![0.5; good.len() * COUNT],
             rows: good
                 .into_iter()
                 .map(|row| SourceRow {

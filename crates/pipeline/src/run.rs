@@ -9,7 +9,7 @@ use driftline_core::{
     Ack, DriftTransform, EmbeddingBackend, Error, ErrorKind, ImageSource, MonitorSink, MonitorSpec,
     Result, Row, RowSchema, Rows, RowsBuilder,
 };
-use driftline_stats::{DRIFT_FACTOR, Histogram, Statistic, noise_floor};
+use driftline_stats::{DRIFT_FACTOR, Distance, Histogram, noise_floor};
 use jiff::Timestamp;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -190,7 +190,7 @@ impl Runner<'_> {
         &mut self,
         baseline: Baseline,
         clusters: usize,
-    ) -> Result<(driftline_stats::Baseline, BaselineSummary)> {
+    ) -> Result<(driftline_stats::Clusters, BaselineSummary)> {
         let dim = self.schema.dim;
         let location = baseline.source.info().location.clone();
         let kept = Kept::new(baseline.source.info().rows, self.options.seed);
@@ -219,7 +219,7 @@ impl Runner<'_> {
             return Err(no_images(BASELINE, "the baseline"));
         }
         self.progress.begin("clusters", 0);
-        let fitted = driftline_stats::Baseline::fit(&embeddings, dim, clusters, self.options.seed)
+        let fitted = driftline_stats::Clusters::fit(&embeddings, dim, clusters, self.options.seed)
             .map_err(|error| error.with("baseline", location))?;
         self.progress.end();
         Ok((
@@ -235,7 +235,7 @@ impl Runner<'_> {
         &mut self,
         window: Window,
         weeks_before_now: usize,
-        baseline: &driftline_stats::Baseline,
+        baseline: &driftline_stats::Clusters,
     ) -> Result<WindowSummary> {
         let start_ms = match window.start {
             Some(start) => start.as_millisecond(),
@@ -309,11 +309,11 @@ impl Runner<'_> {
                 start: timestamp(schedule.day_start_ms(i))?,
                 rows: day.histogram.total(),
                 noise_floor: floor(&day.histogram),
-                statistics: baseline.statistics(&day.histogram)?,
+                statistics: baseline.distances(&day.histogram)?,
             });
         }
         let published = acknowledged.accepted + acknowledged.duplicates;
-        let statistics: BTreeMap<Statistic, f64> = baseline.statistics(&whole)?;
+        let statistics: BTreeMap<Distance, f64> = baseline.distances(&whole)?;
         let floor = floor(&whole);
         Ok(WindowSummary {
             name: window.name,
@@ -321,7 +321,7 @@ impl Runner<'_> {
             rows,
             accuracy: accuracy.value(),
             published,
-            drifted: statistics[&Statistic::Jsd] > DRIFT_FACTOR * floor,
+            drifted: statistics[&Distance::Jsd] > DRIFT_FACTOR * floor,
             statistics,
             noise_floor: floor,
             bins,
@@ -348,7 +348,9 @@ impl Runner<'_> {
         let mut index = 0;
         let mut next_row = 0;
         let mut skips = Vec::new();
-        while let Some(part) = self.folder.read(stage, index) {
+        // A part of another schema is that of an earlier driftline: it counts as not there.
+        let kept = |part: &Part| *part.rows.schema() == self.schema;
+        while let Some(part) = self.folder.read(stage, index).filter(kept) {
             self.cancel.check()?;
             if self.options.on_error == OnError::Fail
                 && let Some(bad) = part.skipped.first()
@@ -412,14 +414,16 @@ struct Day {
     builder: RowsBuilder,
     histogram: Histogram,
     scores: Vec<f32>,
+    properties: Vec<f32>,
 }
 
 impl Day {
-    fn new(schema: &RowSchema, baseline: &driftline_stats::Baseline) -> Self {
+    fn new(schema: &RowSchema, baseline: &driftline_stats::Clusters) -> Self {
         Self {
             builder: RowsBuilder::new(schema.clone()),
             histogram: baseline.histogram(),
             scores: Vec::with_capacity(schema.classes.len()),
+            properties: Vec::with_capacity(schema.properties.len()),
         }
     }
 
@@ -431,6 +435,10 @@ impl Day {
         let classes = names.schema.classes.len();
         self.scores
             .extend((0..classes).map(|class| rows.scores(class)[i]));
+        self.properties.clear();
+        let properties = names.schema.properties.len();
+        self.properties
+            .extend((0..properties).map(|property| rows.property(property)[i]));
         let targets = rows.targets();
         self.builder.push(&Row {
             event_id: &names.event_id(event.number),
@@ -441,6 +449,7 @@ impl Day {
             image_url: rows.image_urls().value(i),
             image_number: rows.image_numbers()[i],
             window: &names.window,
+            properties: &self.properties,
         })
     }
 

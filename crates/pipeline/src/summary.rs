@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use driftline_core::{Device, SkippedImage};
-use driftline_stats::Statistic;
+use driftline_stats::Distance;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -88,7 +88,7 @@ pub struct WindowSummary {
     /// Events that are in the sink, those that were there before included.
     pub published: u64,
     /// Statistics over all published events.
-    pub statistics: BTreeMap<Statistic, f64>,
+    pub statistics: BTreeMap<Distance, f64>,
     /// Expected Jensen-Shannon distance of a window of this size without any drift.
     pub noise_floor: f64,
     /// Whether the distance is above [`driftline_stats::DRIFT_FACTOR`] times the noise floor.
@@ -108,7 +108,7 @@ pub struct BinSummary {
     pub noise_floor: f64,
     /// Statistics over these events.
     #[serde(flatten)]
-    pub statistics: BTreeMap<Statistic, f64>,
+    pub statistics: BTreeMap<Distance, f64>,
 }
 
 /// See [`Summary::sink`].

@@ -1,7 +1,7 @@
 //! Jensen-Shannon distance by day.
 
 use driftline_pipeline::summary::{BinSummary, Summary, WindowSummary};
-use driftline_stats::Statistic;
+use driftline_stats::Distance;
 use maud::{Markup, html};
 
 /// Pixels of the picture.
@@ -67,7 +67,7 @@ fn described(summary: &Summary) -> String {
     let windows: Vec<_> = summary
         .windows
         .iter()
-        .map(|window| format!("{} {:.3}", window.name, window.statistics[&Statistic::Jsd]))
+        .map(|window| format!("{} {:.3}", window.name, window.statistics[&Distance::Jsd]))
         .collect();
     format!("Jensen-Shannon distance by day; {}", windows.join(", "))
 }
@@ -119,7 +119,7 @@ pub(crate) fn day(bin: &BinSummary) -> String {
 }
 
 fn jsd(bin: &BinSummary) -> f64 {
-    bin.statistics[&Statistic::Jsd]
+    bin.statistics[&Distance::Jsd]
 }
 
 fn px(value: f64) -> String {

@@ -1,7 +1,7 @@
 //! The page of a run.
 
 use driftline_pipeline::summary::Summary;
-use driftline_stats::{DRIFT_FACTOR, Statistic};
+use driftline_stats::{DRIFT_FACTOR, Distance};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::chart::{chart, day};
@@ -67,9 +67,9 @@ fn windows(summary: &Summary) -> Markup {
                     td { (window.name) } td { (window.transform) } td { (window.rows) }
                     td { @match window.accuracy { Some(accuracy) => (percent(accuracy)), None => "-" } }
                     td { (window.published) }
-                    td { (four(window.statistics[&Statistic::Jsd])) }
+                    td { (four(window.statistics[&Distance::Jsd])) }
                     td { (four(window.noise_floor)) }
-                    td { (four(window.statistics[&Statistic::Psi])) }
+                    td { (four(window.statistics[&Distance::Psi])) }
                     td { @if window.drifted { strong { "yes" } } @else { "no" } }
                 }
             }
@@ -85,9 +85,9 @@ fn days(summary: &Summary) -> Markup {
                 @for bin in &window.bins {
                     tr {
                         td { (day(bin)) } td { (window.name) } td { (bin.rows) }
-                        td { (four(bin.statistics[&Statistic::Jsd])) }
+                        td { (four(bin.statistics[&Distance::Jsd])) }
                         td { (four(bin.noise_floor)) }
-                        td { (four(bin.statistics[&Statistic::Psi])) }
+                        td { (four(bin.statistics[&Distance::Psi])) }
                     }
                 }
             }

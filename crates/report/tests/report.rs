@@ -8,13 +8,13 @@ use driftline_pipeline::summary::{
     BackendSummary, BaselineSummary, BinSummary, ModelSummary, SinkSummary, Summary, Timing,
     WindowSummary,
 };
-use driftline_stats::Statistic;
+use driftline_stats::Distance;
 use jiff::{Timestamp, ToSpan};
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
-fn statistics(jsd: f64) -> BTreeMap<Statistic, f64> {
-    BTreeMap::from([(Statistic::Jsd, jsd), (Statistic::Psi, jsd * jsd)])
+fn statistics(jsd: f64) -> BTreeMap<Distance, f64> {
+    BTreeMap::from([(Distance::Jsd, jsd), (Distance::Psi, jsd * jsd)])
 }
 
 fn window(name: &str, jsd: f64) -> WindowSummary {

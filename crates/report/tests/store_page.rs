@@ -69,6 +69,7 @@ impl Writer {
                 image_url: &format!("images/{window}/{i:05}.png"),
                 image_number: i as i64,
                 window,
+                properties: &[],
             })
             .unwrap();
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{ArrayRef, FixedSizeListArray, RecordBatch};
+use arrow_array::{ArrayRef, FixedSizeListArray, RecordBatch, StructArray};
 use arrow_schema::DataType;
 use driftline_core::rows::{EMBEDDINGS, EVENT_ID};
 use driftline_core::{Error, ErrorKind, Result, Rows};
@@ -30,6 +30,13 @@ pub(crate) fn conform(batch: RecordBatch, first: u64) -> Result<Rows> {
                 let values = column.as_fixed_size_list().values().clone();
                 FixedSizeListArray::try_new(child.clone(), *dim, values, None)
                     .map(|list| Arc::new(list) as ArrayRef)
+                    .map_err(unfit)
+            }
+            // So do they with the numbers of a struct that may be missing.
+            DataType::Struct(fields) => {
+                let values = column.as_struct().columns().to_vec();
+                StructArray::try_new(fields.clone(), values, None)
+                    .map(|columns| Arc::new(columns) as ArrayRef)
                     .map_err(unfit)
             }
             _ => Ok(column.clone()),
@@ -68,6 +75,11 @@ fn check_finite(rows: &Rows, first: u64) -> Result<()> {
     for (class, name) in rows.schema().classes.iter().enumerate() {
         if let Some(at) = bad(rows.scores(class)) {
             return refuse(at, name, rows.scores(class)[at]);
+        }
+    }
+    for (property, name) in rows.schema().properties.iter().enumerate() {
+        if let Some(at) = bad(rows.property(property)) {
+            return refuse(at, name, rows.property(property)[at]);
         }
     }
     Ok(())

@@ -36,6 +36,7 @@ fn rows_with(dim: usize, n: usize, change: impl Fn(usize, &mut Vec<f32>)) -> Rec
                 image_url: "a.png",
                 image_number: i as i64,
                 window: "week-1",
+                properties: &[],
             })
             .unwrap();
     }

@@ -50,7 +50,7 @@ pub(crate) fn read(layout: &Layout) -> Result<Option<MonitorSpec>> {
     }
     let incomplete = || damaged("the description of the store is incomplete".to_owned());
     let file: MonitorFile = serde_json::from_value(value).map_err(|e| incomplete().because(e))?;
-    let RowSchema { dim, classes } = file.spec.schema.clone();
+    let RowSchema { dim, classes, .. } = file.spec.schema.clone();
     RowSchema::new(dim, classes).map_err(|e| incomplete().because(e))?;
     Ok(Some(file.spec))
 }

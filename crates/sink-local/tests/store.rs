@@ -77,6 +77,7 @@ fn the_edge_of_a_day_is_midnight_in_utc_also_before_1970() {
                 image_url: "",
                 image_number: 0,
                 window: "w",
+                properties: &[],
             })
             .unwrap();
     }
@@ -133,6 +134,7 @@ fn an_id_is_known_on_whatever_day_it_comes_again() {
             image_url: "",
             image_number: 3,
             window: "w",
+            properties: &[],
         })
         .unwrap();
     assert_eq!(
@@ -389,6 +391,7 @@ fn bad_rows_are_refused_and_nothing_is_written() {
                     image_url: "",
                     image_number: 0,
                     window: "w",
+                    properties: &[],
                 })
                 .unwrap();
         }

@@ -146,6 +146,7 @@ mod tests {
                 image_url: "a \"b\"",
                 image_number: number,
                 window: "week-1",
+                properties: &[],
             };
             builder.push(&row).unwrap();
         }

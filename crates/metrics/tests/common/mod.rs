@@ -74,6 +74,7 @@ pub fn batch(events: &[Event]) -> RecordBatch {
                 image_url: &format!("{}.png", event.id),
                 image_number: i as i64,
                 window: event.window,
+                properties: &[],
             })
             .unwrap();
     }

@@ -72,6 +72,7 @@ fn rows(prefix: &str, counts: &[usize], ms: i64, window: &str) -> arrow_array::R
                 image_url: "sample/test/00042-cat.png",
                 image_number: i as i64,
                 window,
+                properties: &[],
             };
             builder.push(&row).unwrap();
         }

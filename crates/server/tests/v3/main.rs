@@ -14,7 +14,7 @@ use common::{
 use driftline_core::rows::{Row, RowsBuilder};
 use driftline_core::{MonitorSink, RowSchema, Rows, SinkConfig};
 use driftline_sink_local::{LocalSink, Store};
-use driftline_stats::{Baseline, KMeans, KMeansConfig};
+use driftline_stats::{Clusters, KMeans, KMeansConfig};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -139,7 +139,7 @@ fn the_notebook_ends_in_rows_that_are_those_of_the_client() {
         .collect();
     assert_eq!(centroids, fitted.centroids());
     assert_eq!(
-        Baseline::fit(&sample.embeddings, DIM, 3, 42)
+        Clusters::fit(&sample.embeddings, DIM, 3, 42)
             .unwrap()
             .counts(),
         fitted.histogram(&sample.embeddings).unwrap(),
@@ -448,6 +448,7 @@ fn what_a_run_put_into_the_store_is_there_for_clients_before_and_after_a_restart
             image_url: "",
             image_number: i,
             window: "baseline",
+            properties: &[],
         })
         .unwrap();
     }

@@ -63,6 +63,7 @@ pub fn rows(monitor: &MonitorSpec, range: impl IntoIterator<Item = usize>) -> Re
                 image_url: &format!("img/{i}.png"),
                 image_number: i as i64,
                 window: "week-1",
+                properties: &[],
             })
             .unwrap();
     }

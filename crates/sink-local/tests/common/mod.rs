@@ -64,6 +64,7 @@ pub fn rows(range: impl IntoIterator<Item = usize>) -> RecordBatch {
                 image_url: "a.png",
                 image_number: i as i64,
                 window: "week-1",
+                properties: &[],
             })
             .unwrap();
     }
