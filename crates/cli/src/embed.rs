@@ -40,7 +40,8 @@ pub fn embed(args: &EmbedArgs, plugins: &Plugins, output: Output) -> anyhow::Res
     )?;
     tell_notes(backend.info(), &progress);
     let info = backend.info();
-    let schema = RowSchema::new(info.dim, info.classes.clone())?.with_properties(properties::names());
+    let schema =
+        RowSchema::new(info.dim, info.classes.clone())?.with_properties(properties::names());
     let decode = DecodeOptions {
         shape: backend.info().input,
         resize: package.preprocessing.resize,

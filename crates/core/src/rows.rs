@@ -541,7 +541,7 @@ mod tests {
             })
             .unwrap_err();
         assert!(
-            error.to_string().contains("this one has 3 and 2"),
+            error.to_string().contains("this one has 3, 2 and 0"),
             "{error}"
         );
     }

@@ -31,6 +31,7 @@ pub use driftline_fetch as fetch;
 pub use driftline_model as model;
 pub use driftline_pipeline as pipeline;
 pub use driftline_plugin_host as plugin_host;
+pub use driftline_properties as properties;
 pub use driftline_report as report;
 pub use driftline_rows as rows;
 pub use driftline_server as server;

@@ -110,7 +110,8 @@ impl Plan {
                 .clone()
                 .unwrap_or_else(|| package.name.clone()),
             model_sha256: package.sha256.clone(),
-            schema: RowSchema::new(info.dim, info.classes.clone())?,
+            schema: RowSchema::new(info.dim, info.classes.clone())?
+                .with_properties(driftline_properties::names()),
             custom_feature: ImageEmbedding {
                 name: settings.monitor.feature.clone(),
                 source_column: driftline_core::rows::IMAGE_URL.to_owned(),
