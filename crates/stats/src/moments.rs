@@ -4,6 +4,7 @@ use driftline_core::{Error, ErrorKind, Result};
 use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::{Accum, Mat, MatRef, Par, Side};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::Vectors;
 
@@ -11,7 +12,7 @@ use crate::Vectors;
 const CHUNK: usize = 1024;
 
 /// Count, sum of rows, sum of outer products, and the sums that Ledoit-Wolf shrinkage takes besides, all in f64.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Moments {
     dim: usize,
     rows: u64,

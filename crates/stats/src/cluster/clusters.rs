@@ -52,6 +52,11 @@ impl Clusters {
         })
     }
 
+    /// The clusters themselves.
+    pub fn centres(&self) -> &KMeans {
+        &self.clusters
+    }
+
     /// Number of clusters, which are the bins of every histogram.
     pub fn clusters(&self) -> usize {
         self.counts.len()

@@ -1,0 +1,170 @@
+//! Rows of a baseline or a window, as the statistics look at them.
+
+use driftline_core::{Error, ErrorKind, Result, RowSchema, Rows};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use crate::Vectors;
+
+/// What a statistic looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Space {
+    /// The embeddings, f32 `[N, dim]`.
+    Embeddings,
+    /// The scores of the classes, f32 `[N, classes]`.
+    Scores,
+    /// The image properties, f32 `[N, properties]`.
+    Properties,
+}
+
+/// Embeddings, scores and image properties of rows, each row-major.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    schema: RowSchema,
+    rows: usize,
+    embeddings: Vec<f32>,
+    scores: Vec<f32>,
+    properties: Vec<f32>,
+    /// Index of the true class, where it is known.
+    targets: Vec<Option<u32>>,
+}
+
+impl Sample {
+    /// No rows.
+    pub fn new(schema: RowSchema) -> Self {
+        Self {
+            schema,
+            rows: 0,
+            embeddings: Vec::new(),
+            scores: Vec::new(),
+            properties: Vec::new(),
+            targets: Vec::new(),
+        }
+    }
+
+    /// Adds rows.
+    ///
+    /// # Errors
+    /// `InvalidData` when they have another embedding length or other classes. Rows without the image properties of those
+    /// before take the properties from all.
+    pub fn push(&mut self, rows: &Rows) -> Result<()> {
+        let schema = rows.schema();
+        if schema.dim != self.schema.dim || schema.classes != self.schema.classes {
+            let message = "the rows have another embedding length or other classes";
+            return Err(Error::new(ErrorKind::InvalidData, "collect rows", message)
+                .remedy("compare rows of one model"));
+        }
+        if schema.properties != self.schema.properties {
+            self.schema.properties.clear();
+            self.properties.clear();
+        }
+        self.embeddings.extend_from_slice(rows.embeddings());
+        let classes: Vec<&[f32]> = (0..schema.classes.len()).map(|c| rows.scores(c)).collect();
+        interleave(&classes, rows.len(), &mut self.scores);
+        let properties = 0..self.schema.properties.len();
+        let properties: Vec<&[f32]> = properties.map(|p| rows.property(p)).collect();
+        interleave(&properties, rows.len(), &mut self.properties);
+        let class_of = |name: &str| schema.classes.iter().position(|class| class == name);
+        let targets = rows.targets().iter();
+        self.targets
+            .extend(targets.map(|name| class_of(name?).map(|class| class as u32)));
+        self.rows += rows.len();
+        Ok(())
+    }
+
+    /// Embedding length, classes and image properties.
+    pub fn schema(&self) -> &RowSchema {
+        &self.schema
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The rows of a space; `None` where the rows have none of it.
+    ///
+    /// # Errors
+    /// `InvalidData` naming a row with a value that is not finite.
+    pub fn space(&self, space: Space) -> Result<Option<Vectors<'_>>> {
+        let (what, values, dim) = match space {
+            Space::Embeddings => ("embeddings", &self.embeddings, self.schema.dim),
+            Space::Scores => ("scores", &self.scores, self.schema.classes.len()),
+            Space::Properties => (
+                "image properties",
+                &self.properties,
+                self.schema.properties.len(),
+            ),
+        };
+        (dim > 0)
+            .then(|| Vectors::new(what, values, dim))
+            .transpose()
+    }
+
+    /// The class with the best score of each row; empty for a model without classes.
+    pub fn predicted(&self) -> Vec<u32> {
+        match self.schema.classes.len() {
+            0 => Vec::new(),
+            classes => self.scores.chunks_exact(classes).map(best).collect(),
+        }
+    }
+
+    /// Index of the true class of each row, where it is known.
+    pub fn targets(&self) -> &[Option<u32>] {
+        &self.targets
+    }
+
+    /// The rows with these numbers, in this order; a number may repeat.
+    pub fn select(&self, rows: &[usize]) -> Self {
+        let take = |values: &[f32], dim: usize| -> Vec<f32> {
+            let each = rows.iter().flat_map(|row| &values[row * dim..][..dim]);
+            each.copied().collect()
+        };
+        Self {
+            schema: self.schema.clone(),
+            rows: rows.len(),
+            embeddings: take(&self.embeddings, self.schema.dim),
+            scores: take(&self.scores, self.schema.classes.len()),
+            properties: take(&self.properties, self.schema.properties.len()),
+            targets: rows.iter().map(|row| self.targets[*row]).collect(),
+        }
+    }
+
+    /// At most `most` rows: all, or stretches of `block` consecutive rows, spread evenly for dependent rows and drawn from
+    /// `seed` for independent ones.
+    pub fn thin(&self, most: usize, block: usize, seed: u64) -> Self {
+        if self.rows <= most {
+            return self.clone();
+        }
+        let chosen: Vec<usize> = if block <= 1 {
+            let mut random = ChaCha8Rng::seed_from_u64(seed);
+            let mut chosen = rand::seq::index::sample(&mut random, self.rows, most).into_vec();
+            chosen.sort_unstable();
+            chosen
+        } else {
+            let stretches = (most / block).max(1);
+            let start = |i: usize| i * (self.rows - block) / stretches.max(2).saturating_sub(1);
+            let starts = (0..stretches).map(start);
+            starts.flat_map(|start| start..start + block).collect()
+        };
+        self.select(&chosen)
+    }
+}
+
+/// The index of the largest value, the first of equal ones.
+fn best(scores: &[f32]) -> u32 {
+    let mut best = 0;
+    for (at, score) in scores.iter().enumerate() {
+        if *score > scores[best] {
+            best = at;
+        }
+    }
+    best as u32
+}
+
+/// Appends columns as rows.
+fn interleave(columns: &[&[f32]], rows: usize, out: &mut Vec<f32>) {
+    for row in 0..rows {
+        out.extend(columns.iter().map(|column| column[row]));
+    }
+}
