@@ -9,6 +9,7 @@
 //! | [`parts`] | [`Parts`]: a batch in parts that fit into a device's memory |
 //! | [`rows`] | the Arrow schema that travels from backend to sink |
 //! | [`sink`] | [`MonitorSink`]: where baseline and events go |
+//! | [`origin`] | [`Origin`]: what made rows, and whether others may be compared with them |
 //! | [`registry`] | name -> constructor, for all of the above |
 //! | [`error`] | the one error type |
 //!
@@ -17,6 +18,7 @@
 pub mod backend;
 pub mod error;
 pub mod image;
+pub mod origin;
 pub mod parts;
 pub mod registry;
 pub mod rows;
@@ -29,6 +31,7 @@ pub use backend::{
 };
 pub use error::{Error, ErrorKind, Result};
 pub use image::{ImageBatch, ImageShape, ImageView, Resize};
+pub use origin::Origin;
 pub use parts::Parts;
 pub use registry::{Registration, Registry};
 pub use rows::{Row, RowSchema, Rows, RowsBuilder};

@@ -15,6 +15,7 @@
 //!
 //! The parts are re-exported under their own names.
 
+pub mod baselines;
 pub mod labels;
 pub mod models;
 pub mod monitors;

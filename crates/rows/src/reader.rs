@@ -16,10 +16,11 @@ use parquet::arrow::arrow_reader::{
     ParquetRecordBatchReaderBuilder,
 };
 use parquet::errors::ParquetError;
-use parquet::file::metadata::ParquetMetaData;
+use parquet::file::metadata::{KeyValue, ParquetMetaData};
 
 use crate::checksum::DataChecksum;
 use crate::rows::conform;
+use crate::writer::note_key;
 
 const BATCH_ROWS: usize = 4_096;
 const BATCH_BYTES: usize = 4 << 20;
@@ -80,6 +81,7 @@ pub struct RowsReader {
     schema: RowSchema,
     num_rows: u64,
     next_row: u64,
+    notes: Vec<KeyValue>,
     batches: Option<ParquetRecordBatchReader>,
 }
 
@@ -98,6 +100,7 @@ impl RowsReader {
         Ok(Self {
             path: path.to_owned(),
             num_rows: opened.num_rows()?,
+            notes: opened.notes(),
             batches: Some(opened.batches(names)?),
             schema,
             next_row: 0,
@@ -112,6 +115,13 @@ impl RowsReader {
     /// Number of rows in the whole file.
     pub fn num_rows(&self) -> u64 {
         self.num_rows
+    }
+
+    /// What the writer noted under `name`, if it did.
+    pub fn note(&self, name: &str) -> Option<&str> {
+        let key = note_key(name);
+        let pair = self.notes.iter().find(|pair| pair.key == key)?;
+        pair.value.as_deref()
     }
 }
 
@@ -200,6 +210,11 @@ impl<'a> Opened<'a> {
 
     fn parquet(&self) -> &ParquetMetaData {
         self.metadata.metadata()
+    }
+
+    fn notes(&self) -> Vec<KeyValue> {
+        let notes = self.parquet().file_metadata().key_value_metadata();
+        notes.cloned().unwrap_or_default()
     }
 
     fn num_rows(&self) -> Result<u64> {

@@ -9,6 +9,7 @@ use driftline_core::{Error, ErrorKind, Result, RowSchema};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use sha2::{Digest, Sha256};
@@ -69,11 +70,22 @@ impl RowsWriter {
         self.encoder.write(batch)
     }
 
+    /// Writes `text` under `name` into the file's footer; see [`RowsReader::note`](crate::RowsReader::note).
+    pub fn note(&mut self, name: &str, text: String) {
+        let pair = KeyValue::new(note_key(name), text);
+        self.encoder.parquet.append_key_value_metadata(pair);
+    }
+
     /// Completes the file, syncs it, and gives it its name.
     pub fn finish(self) -> Result<()> {
         let target = self.target;
         self.encoder.finish(|_| target).map(drop)
     }
+}
+
+/// Notes live beside the keys of Arrow and of the checksum.
+pub(crate) fn note_key(name: &str) -> String {
+    format!("driftline.note.{name}")
 }
 
 /// The shared inside of all writers. `path` is what errors name.

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::division::check;
 use crate::{
-    Answer, Clusters, DriftTest, Profile, ProfilePlan, Sample, Space, Statistic, TestOptions,
-    Verdict,
+    Answer, Clusters, DriftTest, KMeans, Profile, ProfilePlan, Sample, Space, Statistic,
+    TestOptions, Verdict,
 };
 
 /// How a baseline is compiled.
@@ -40,10 +40,35 @@ impl Default for BaselineOptions {
 pub struct Baseline {
     options: BaselineOptions,
     kept: Sample,
+    kept_rows: Vec<usize>,
     clusters: Clusters,
     plan: ProfilePlan,
     profile: Profile,
     tests: BTreeMap<Statistic, OnceLock<Box<dyn DriftTest>>>,
+}
+
+/// Version of what is compiled.
+const COMPILED_VERSION: u32 = 1;
+
+/// All of a baseline but the rows that it keeps, to be written down.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Compiled {
+    /// Version of this.
+    pub version: u32,
+    /// How it was compiled.
+    pub options: BaselineOptions,
+    /// Centroids of the clusters, f32 `[k, dim]`.
+    pub centroids: Vec<f32>,
+    /// Edges between the bins of each image property.
+    pub edges: Vec<Vec<f32>>,
+    /// The sums over all its rows.
+    pub profile: Profile,
+}
+
+fn unfitted() -> BTreeMap<Statistic, OnceLock<Box<dyn DriftTest>>> {
+    Statistic::ALL
+        .map(|statistic| (statistic, OnceLock::new()))
+        .into()
 }
 
 /// What the statistics say of a window.
@@ -76,31 +101,61 @@ impl Baseline {
         let (dim, seed) = (embeddings.dim(), options.seed);
         let clusters = Clusters::fit(embeddings.values(), dim, options.clusters, seed)?;
         let plan = ProfilePlan::new(sample, clusters.centres().clone())?;
-        Self::new(
-            sample.thin(options.kept, options.block, seed),
-            clusters,
-            plan.profile(sample)?,
-            plan,
-            options,
-        )
-    }
-
-    fn new(
-        kept: Sample,
-        clusters: Clusters,
-        profile: Profile,
-        plan: ProfilePlan,
-        options: BaselineOptions,
-    ) -> Result<Self> {
-        let tests = Statistic::ALL.map(|statistic| (statistic, OnceLock::new()));
+        let kept_rows = sample.thin(options.kept, options.block, seed);
+        let profile = plan.profile(sample)?;
         Ok(Self {
             options,
-            kept,
+            kept: sample.select(&kept_rows),
+            kept_rows,
             clusters,
             plan,
             profile,
-            tests: BTreeMap::from(tests),
+            tests: unfitted(),
         })
+    }
+
+    /// A baseline from the rows that it kept, and what was [compiled](Self::compiled).
+    ///
+    /// # Errors
+    /// `Unsupported` for one of another version, `InvalidData` when the parts do not belong together.
+    pub fn restore(kept: Sample, compiled: Compiled) -> Result<Self> {
+        let refuse = |kind, message: String| {
+            Error::new(kind, "open the baseline", message)
+                .remedy("compile it again with this driftline")
+        };
+        if compiled.version != COMPILED_VERSION {
+            let message = format!(
+                "the baseline has version {}, this driftline reads {COMPILED_VERSION}",
+                compiled.version
+            );
+            return Err(refuse(ErrorKind::Unsupported, message));
+        }
+        let clusters = KMeans::from_centroids(compiled.centroids, kept.schema().dim)?;
+        let plan = ProfilePlan::restore(kept.schema(), clusters.clone(), compiled.edges);
+        if plan.fingerprint() != compiled.profile.plan {
+            let message = "its clusters and its profile do not belong together".to_owned();
+            return Err(refuse(ErrorKind::InvalidData, message));
+        }
+        Ok(Self {
+            clusters: Clusters::with_counts(clusters, compiled.profile.clusters.clone())?,
+            kept_rows: (0..kept.rows()).collect(),
+            options: compiled.options,
+            profile: compiled.profile,
+            kept,
+            plan,
+            tests: unfitted(),
+        })
+    }
+
+    /// All but the rows that it keeps.
+    pub fn compiled(&self) -> Compiled {
+        Compiled {
+            version: COMPILED_VERSION,
+            options: self.options,
+            centroids: self.clusters.centres().centroids().to_vec(),
+            edges: self.plan.edges().to_vec(),
+            profile: self.profile.clone(),
+        }
     }
 
     /// How it was compiled.
@@ -111,6 +166,11 @@ impl Baseline {
     /// Rows that it was compiled from.
     pub fn rows(&self) -> u64 {
         self.profile.rows()
+    }
+
+    /// Numbers of the rows that it keeps, ascending, among those that it was compiled from.
+    pub fn kept_rows(&self) -> &[usize] {
+        &self.kept_rows
     }
 
     /// The rows that it keeps.

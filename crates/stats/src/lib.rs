@@ -25,7 +25,7 @@ pub mod profile;
 pub mod sample;
 pub mod vectors;
 
-pub use baseline::{Baseline, BaselineOptions, Check};
+pub use baseline::{Baseline, BaselineOptions, Check, Compiled};
 pub use catalogue::Statistic;
 #[cfg(feature = "cluster-drift")]
 pub use cluster::{

@@ -3,7 +3,7 @@
 //! A profile is a sum over rows, so that one of a window is the merge of those of its hours, in any order and grouping: the
 //! counts exactly, the moments up to the rounding of f64. Profiles of one [`ProfilePlan`] can be merged and compared.
 
-use driftline_core::{Error, ErrorKind, Result};
+use driftline_core::{Error, ErrorKind, Result, RowSchema};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -60,15 +60,25 @@ impl ProfilePlan {
                 edges.push((1..PROPERTY_BINS).filter_map(edge).collect());
             }
         }
+        Ok(Self::restore(baseline.schema(), clusters, edges))
+    }
+
+    /// A plan whose edges were found before.
+    pub(crate) fn restore(schema: &RowSchema, clusters: KMeans, edges: Vec<Vec<f32>>) -> Self {
         let mut plan = Self {
-            classes: baseline.schema().classes.len(),
-            dim: baseline.schema().dim,
+            classes: schema.classes.len(),
+            dim: schema.dim,
             clusters,
             edges,
             fingerprint: String::new(),
         };
         plan.fingerprint = plan.hashed();
-        Ok(plan)
+        plan
+    }
+
+    /// For each image property the ascending edges between its bins.
+    pub fn edges(&self) -> &[Vec<f32>] {
+        &self.edges
     }
 
     fn hashed(&self) -> String {

@@ -130,13 +130,13 @@ impl Sample {
         }
     }
 
-    /// At most `most` rows: all, or stretches of `block` consecutive rows, spread evenly for dependent rows and drawn from
+    /// Numbers of at most `most` rows, ascending: all, or stretches of `block` consecutive rows, spread evenly for dependent rows and drawn from
     /// `seed` for independent ones.
-    pub fn thin(&self, most: usize, block: usize, seed: u64) -> Self {
+    pub(crate) fn thin(&self, most: usize, block: usize, seed: u64) -> Vec<usize> {
         if self.rows <= most {
-            return self.clone();
+            return (0..self.rows).collect();
         }
-        let chosen: Vec<usize> = if block <= 1 {
+        if block <= 1 {
             let mut random = ChaCha8Rng::seed_from_u64(seed);
             let mut chosen = rand::seq::index::sample(&mut random, self.rows, most).into_vec();
             chosen.sort_unstable();
@@ -146,8 +146,7 @@ impl Sample {
             let start = |i: usize| i * (self.rows - block) / stretches.max(2).saturating_sub(1);
             let starts = (0..stretches).map(start);
             starts.flat_map(|start| start..start + block).collect()
-        };
-        self.select(&chosen)
+        }
     }
 }
 
