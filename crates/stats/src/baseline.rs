@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::division::check;
 use crate::{
-    Answer, Clusters, DriftTest, KMeans, Profile, ProfilePlan, Sample, Space, Statistic,
-    TestOptions, Verdict,
+    Answer, Clusters, Distance, DriftTest, Finding, KMeans, Profile, ProfilePlan, Sample, Space,
+    Statistic, TestOptions, Vectors, Verdict,
 };
 
 /// How a baseline is compiled.
@@ -206,6 +206,20 @@ impl Baseline {
             .map(|test| slot.get_or_init(|| test).as_ref()))
     }
 
+    /// Gives a distance of shares the value that Fiddler shows: over the clusters and the shares of all rows of the baseline.
+    /// The p-value stays that of clusters that were found in other rows than those counted.
+    fn told_over_all_rows(
+        &self,
+        distance: Distance,
+        rows: Vectors<'_>,
+        finding: &mut Finding,
+    ) -> Result<()> {
+        let mut window = self.clusters.histogram();
+        window.add(rows.values())?;
+        finding.value = distance.value(self.clusters.counts(), window.counts())?;
+        Ok(())
+    }
+
     /// Asks each of `statistics` about the window; those that look at what the rows do not have are left out.
     ///
     /// The window drifts when the least p-value, times the number of statistics that answered, is at most
@@ -228,7 +242,12 @@ impl Baseline {
             else {
                 continue;
             };
-            answers.insert(*statistic, test.test(rows, options)?);
+            let mut answer = test.test(rows, options)?;
+            if let (Answer::Finding(finding), Some(distance)) = (&mut answer, statistic.distance())
+            {
+                self.told_over_all_rows(distance, rows, finding)?;
+            }
+            answers.insert(*statistic, answer);
         }
         let p_values = answers
             .values()

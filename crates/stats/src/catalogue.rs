@@ -6,7 +6,7 @@ use std::str::FromStr;
 use driftline_core::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::{Baseline, DriftTest, Hotelling, Space};
+use crate::{Baseline, ClusterShares, Distance, DriftTest, Hotelling, Space};
 
 /// A number that compares a window with the baseline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -17,17 +17,43 @@ pub enum Statistic {
     Hotelling,
     /// [`Hotelling`] on the image properties.
     Properties,
+    /// [`jsd`](crate::jsd) of the shares of the clusters.
+    Jsd,
+    /// [`psi`](crate::psi) of the shares of the clusters.
+    Psi,
+    /// [`kl`](crate::kl) of the shares of the clusters.
+    Kl,
+    /// [`hellinger`](crate::hellinger) of the shares of the clusters.
+    Hellinger,
+    /// [`total_variation`](crate::total_variation) of the shares of the clusters.
+    Tv,
 }
 
 impl Statistic {
     /// Every statistic, in order of worth.
-    pub const ALL: [Self; 2] = [Self::Hotelling, Self::Properties];
+    pub const ALL: [Self; 7] = [
+        Self::Hotelling,
+        Self::Properties,
+        Self::Jsd,
+        Self::Psi,
+        Self::Kl,
+        Self::Hellinger,
+        Self::Tv,
+    ];
+
+    /// Those that a check asks unless others are named: each sees what the others miss.
+    pub const DEFAULT: [Self; 3] = [Self::Hotelling, Self::Properties, Self::Jsd];
 
     /// Name on the command line and in JSON.
     pub fn name(self) -> &'static str {
         match self {
             Self::Hotelling => "hotelling",
             Self::Properties => "properties",
+            Self::Jsd => "jsd",
+            Self::Psi => "psi",
+            Self::Kl => "kl",
+            Self::Hellinger => "hellinger",
+            Self::Tv => "tv",
         }
     }
 
@@ -40,6 +66,17 @@ impl Statistic {
             Self::Properties => {
                 "distance of the mean image properties (brightness, contrast, ...) in standard deviations"
             }
+            Self::Jsd => {
+                "Jensen-Shannon distance over k-means clusters, natural logarithm, 0 to 0.8326"
+            }
+            Self::Psi => {
+                "population stability index over k-means clusters, 0 upwards; above 0.1 moderate, above 0.25 large by convention"
+            }
+            Self::Kl => {
+                "Kullback-Leibler divergence over k-means clusters, natural logarithm, 0 upwards"
+            }
+            Self::Hellinger => "Hellinger distance over k-means clusters, 0 to 1",
+            Self::Tv => "total variation over k-means clusters, 0 to 1",
         }
     }
 
@@ -50,14 +87,36 @@ impl Statistic {
         };
         Ok(Some(match self {
             Self::Hotelling | Self::Properties => Box::new(Hotelling::fit(rows)),
+            Self::Jsd | Self::Psi | Self::Kl | Self::Hellinger | Self::Tv => {
+                let Some(distance) = self.distance() else {
+                    return Ok(None);
+                };
+                let options = baseline.options();
+                let (clusters, seed) = (options.clusters, options.seed);
+                Box::new(ClusterShares::fit(rows, distance, clusters, seed)?)
+            }
         }))
+    }
+
+    /// The distance between the shares of the clusters that it is, if it is one.
+    pub fn distance(self) -> Option<Distance> {
+        match self {
+            Self::Jsd => Some(Distance::Jsd),
+            Self::Psi => Some(Distance::Psi),
+            Self::Kl => Some(Distance::Kl),
+            Self::Hellinger => Some(Distance::Hellinger),
+            Self::Tv => Some(Distance::TotalVariation),
+            _ => None,
+        }
     }
 
     /// What it looks at.
     pub fn space(self) -> Space {
         match self {
-            Self::Hotelling => Space::Embeddings,
             Self::Properties => Space::Properties,
+            Self::Hotelling | Self::Jsd | Self::Psi | Self::Kl | Self::Hellinger | Self::Tv => {
+                Space::Embeddings
+            }
         }
     }
 }

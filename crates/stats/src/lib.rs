@@ -11,12 +11,16 @@
 //! | [`division`] | the two-sample permutation test, of rows or of blocks of rows |
 //! | [`moments`] | [`Moments`]: mergeable sums of rows, and the covariance with Ledoit-Wolf shrinkage |
 //! | [`hotelling`] | [`Hotelling`]: the distance of the means in units of the spread |
-//! | [`cluster`] | shares of k-means clusters, and the distances that Fiddler shows |
+//! | [`distance`] | [`Distance`]: how far two histograms are apart, with those that Fiddler shows |
+//! | [`counts`] | tests from counts alone: permutation, and the G-test |
+//! | [`cluster`] | shares of k-means clusters |
 
 pub mod baseline;
 pub mod catalogue;
 #[cfg(feature = "cluster-drift")]
 pub mod cluster;
+pub mod counts;
+pub mod distance;
 pub mod division;
 pub mod finding;
 pub mod hotelling;
@@ -28,8 +32,11 @@ pub mod vectors;
 pub use baseline::{Baseline, BaselineOptions, Check, Compiled};
 pub use catalogue::Statistic;
 #[cfg(feature = "cluster-drift")]
-pub use cluster::{
-    Clusters, DRIFT_FACTOR, Distance, Histogram, KMeans, KMeansConfig, jsd, noise_floor, psi,
+pub use cluster::{ClusterShares, Clusters, Histogram, KMeans, KMeansConfig};
+pub use counts::{GTest, g_test, permutations};
+pub use distance::{
+    DRIFT_FACTOR, Distance, bias_corrected_jsd, hellinger, jsd, kl, noise_floor, psi,
+    total_variation,
 };
 pub use division::Null;
 pub use finding::{Answer, DriftTest, Finding, TestOptions, Verdict};

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use driftline_core::{Error, ErrorKind, Result};
 
-use super::{Distance, KMeans, KMeansConfig};
+use super::{KMeans, KMeansConfig};
+use crate::Distance;
 
 /// Clusters of the baseline's embeddings and how many rows fell into each.
 #[derive(Debug, Clone)]

@@ -7,15 +7,12 @@
 //! | --- | --- |
 //! | [`kmeans`] | [`KMeans`]: clusters of the baseline's embeddings |
 //! | [`clusters`] | [`Clusters`] and [`Histogram`]: rows in each cluster, mergeable |
-//! | [`distance`] | [`jsd`], [`psi`] and [`noise_floor`] over two histograms |
-//! | [`permutation`] | [`permutations`]: the two-sample permutation test from counts alone |
+//! | [`shares`] | [`ClusterShares`]: the test of a window |
 
 pub mod clusters;
-pub mod distance;
 pub mod kmeans;
-pub mod permutation;
+pub mod shares;
 
 pub use clusters::{Clusters, Histogram};
-pub use distance::{DRIFT_FACTOR, Distance, jsd, noise_floor, psi};
 pub use kmeans::{KMeans, KMeansConfig};
-pub use permutation::permutations;
+pub use shares::ClusterShares;

@@ -15,28 +15,49 @@ pub enum Distance {
     Jsd,
     /// Population stability index, see [`psi`].
     Psi,
+    /// Kullback-Leibler divergence of the window from the baseline, see [`kl`].
+    Kl,
+    /// Hellinger distance, see [`hellinger`].
+    Hellinger,
+    /// Total variation, see [`total_variation`].
+    #[serde(rename = "total-variation")]
+    TotalVariation,
 }
 
 impl Distance {
     /// Every distance.
-    pub const ALL: [Self; 2] = [Self::Jsd, Self::Psi];
+    pub const ALL: [Self; 5] = [
+        Self::Jsd,
+        Self::Psi,
+        Self::Kl,
+        Self::Hellinger,
+        Self::TotalVariation,
+    ];
 
     /// Name on the command line and in JSON.
     pub fn name(self) -> &'static str {
         match self {
             Self::Jsd => "jsd",
             Self::Psi => "psi",
+            Self::Kl => "kl",
+            Self::Hellinger => "hellinger",
+            Self::TotalVariation => "total-variation",
         }
     }
 
     /// One line about it.
     pub fn summary(self) -> &'static str {
         match self {
-            Self::Jsd => {
-                "Jensen-Shannon distance over k-means clusters, natural logarithm, 0 to 0.8326"
-            }
+            Self::Jsd => "Jensen-Shannon distance of the shares, natural logarithm, 0 to 0.8326",
             Self::Psi => {
-                "population stability index over k-means clusters, 0 upwards; above 0.1 moderate, above 0.25 large by convention"
+                "population stability index of the shares, 0 upwards; above 0.1 moderate, above 0.25 large by convention"
+            }
+            Self::Kl => {
+                "Kullback-Leibler divergence of the window's shares from the baseline's, natural logarithm, 0 upwards"
+            }
+            Self::Hellinger => "Hellinger distance of the shares, 0 to 1",
+            Self::TotalVariation => {
+                "total variation: the share of rows that would have to change their bin, 0 to 1"
             }
         }
     }
@@ -46,6 +67,9 @@ impl Distance {
         match self {
             Self::Jsd => jsd(baseline, window),
             Self::Psi => psi(baseline, window),
+            Self::Kl => kl(baseline, window),
+            Self::Hellinger => hellinger(baseline, window),
+            Self::TotalVariation => total_variation(baseline, window),
         }
     }
 }
@@ -75,7 +99,8 @@ impl FromStr for Distance {
     }
 }
 
-fn check(baseline: &[u64], window: &[u64]) -> Result<(f64, f64)> {
+/// The rows of both, which have the same bins.
+pub(crate) fn check(baseline: &[u64], window: &[u64]) -> Result<(f64, f64)> {
     if baseline.len() != window.len() {
         return Err(Error::new(
             ErrorKind::InvalidData,
@@ -103,7 +128,19 @@ fn check(baseline: &[u64], window: &[u64]) -> Result<(f64, f64)> {
 ///
 /// The definition is that of `scipy.spatial.distance.jensenshannon` with its default base.
 pub fn jsd(baseline: &[u64], window: &[u64]) -> Result<f64> {
-    let (m, n) = check(baseline, window)?;
+    Ok(divergence(baseline, window)?.sqrt())
+}
+
+/// The Jensen-Shannon divergence, the square of [`jsd`], without what few rows add to it on average:
+/// `(k - 1) / 8 (1 / n + 1 / m)` nats for `k` bins, see [`noise_floor`]. Below 0 where chance alone gives more.
+pub fn bias_corrected_jsd(baseline: &[u64], window: &[u64]) -> Result<f64> {
+    let rows = [window, baseline].map(|counts| counts.iter().sum());
+    let bias = noise_floor(baseline.len(), rows[0], rows[1]).powi(2);
+    Ok(divergence(baseline, window)? - bias)
+}
+
+/// Jensen-Shannon divergence in nats.
+fn divergence(baseline: &[u64], window: &[u64]) -> Result<f64> {
     let part = |share: f64, mean: f64| {
         if share > 0.0 {
             share * (share / mean).ln()
@@ -111,33 +148,66 @@ pub fn jsd(baseline: &[u64], window: &[u64]) -> Result<f64> {
             0.0
         }
     };
-    let divergence: f64 = baseline
-        .iter()
-        .zip(window)
-        .map(|(b, w)| {
-            let (p, q) = (*b as f64 / m, *w as f64 / n);
+    let twice: f64 = shares(baseline, window)?
+        .map(|(p, q)| {
             let mean = (p + q) / 2.0;
             part(p, mean) + part(q, mean)
         })
         .sum();
     // Rounding can leave a tiny negative sum for equal shares.
-    Ok((divergence / 2.0).max(0.0).sqrt())
+    Ok((twice / 2.0).max(0.0))
+}
+
+/// Hellinger distance: `sqrt(1 - sum sqrt(p q))`; 0 to 1.
+pub fn hellinger(baseline: &[u64], window: &[u64]) -> Result<f64> {
+    // The halved sum of (sqrt p - sqrt q)^2 is the same without the cancellation.
+    let squares = shares(baseline, window)?.map(|(p, q)| (p.sqrt() - q.sqrt()).powi(2));
+    Ok((squares.sum::<f64>() / 2.0).sqrt())
+}
+
+/// Total variation: `sum |p - q| / 2`, the share of rows that would have to change their bin; 0 to 1.
+pub fn total_variation(baseline: &[u64], window: &[u64]) -> Result<f64> {
+    let moved = shares(baseline, window)?.map(|(p, q)| (p - q).abs());
+    Ok(moved.sum::<f64>() / 2.0)
 }
 
 /// Population stability index: `sum (q - p) ln(q / p)` after 1 is added to every bin of both histograms, as Fiddler
 /// does; 0 upwards.
 pub fn psi(baseline: &[u64], window: &[u64]) -> Result<f64> {
+    let terms = smoothed(baseline, window)?.map(|(p, q)| (q - p) * (q / p).ln());
+    Ok(terms.sum())
+}
+
+/// Kullback-Leibler divergence of the window from the baseline: `sum q ln(q / p)` in nats after 1 is added to every bin of
+/// both histograms, as for [`psi`], which is this in both directions; 0 upwards.
+pub fn kl(baseline: &[u64], window: &[u64]) -> Result<f64> {
+    let terms = smoothed(baseline, window)?.map(|(p, q)| q * (q / p).ln());
+    Ok(terms.sum::<f64>().max(0.0))
+}
+
+/// The share of each bin in the baseline and in the window.
+fn shares<'a>(
+    baseline: &'a [u64],
+    window: &'a [u64],
+) -> Result<impl Iterator<Item = (f64, f64)> + 'a> {
     let (m, n) = check(baseline, window)?;
-    let bins = baseline.len() as f64;
-    Ok(baseline
-        .iter()
-        .zip(window)
-        .map(|(b, w)| {
-            let p = (*b as f64 + 1.0) / (m + bins);
-            let q = (*w as f64 + 1.0) / (n + bins);
-            (q - p) * (q / p).ln()
-        })
-        .sum())
+    let bins = baseline.iter().zip(window);
+    Ok(bins.map(move |(b, w)| (*b as f64 / m, *w as f64 / n)))
+}
+
+/// As [`shares`] after 1 is added to every bin.
+fn smoothed<'a>(
+    baseline: &'a [u64],
+    window: &'a [u64],
+) -> Result<impl Iterator<Item = (f64, f64)> + 'a> {
+    let (m, n) = check(baseline, window)?;
+    let (more, bins) = (baseline.len() as f64, baseline.iter().zip(window));
+    Ok(bins.map(move |(b, w)| {
+        (
+            (*b as f64 + 1.0) / (m + more),
+            (*w as f64 + 1.0) / (n + more),
+        )
+    }))
 }
 
 /// The Jensen-Shannon distance to expect without any drift: `sqrt((k - 1) / 8 (1 / n + 1 / m))` for `k` bins, `n` rows

@@ -1,4 +1,4 @@
-//! The two-sample permutation test over histograms.
+//! Two-sample tests over histograms, from counts alone.
 //!
 //! If baseline and window come from one distribution, every way to divide their rows among the two is equally likely. A
 //! division leaves a window with counts of the multivariate hypergeometric distribution, which is drawn bin by bin from the
@@ -8,9 +8,9 @@ use driftline_core::{Error, ErrorKind, Result};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Hypergeometric};
+use statrs::distribution::{ChiSquared, ContinuousCDF};
 
-use super::Distance;
-use crate::Null;
+use crate::{Answer, Distance, Finding, Null, TestOptions};
 
 /// The distance between `baseline` and `window` (rows in each bin) beside what `divisions` divisions of their rows give, from
 /// `seed`.
@@ -24,7 +24,65 @@ pub fn permutations(
     divisions: usize,
     seed: u64,
 ) -> Result<Null> {
-    let value = distance.value(baseline, window)?;
+    let statistic = |baseline: &[u64], window: &[u64]| distance.value(baseline, window);
+    null(statistic, baseline, window, divisions, seed)
+}
+
+/// What a distance between two histograms says, with the p-value by permutation.
+pub(crate) fn answer(
+    distance: Distance,
+    baseline: &[u64],
+    window: &[u64],
+    options: &TestOptions,
+) -> Result<Answer> {
+    let [m, n] = [baseline, window].map(|counts| counts.iter().sum::<u64>() as usize);
+    if let Some(answer) = too_few(m, n, options.alpha) {
+        return Ok(answer);
+    }
+    let (divisions, seed) = (options.divisions, options.seed);
+    let root = matches!(distance, Distance::Jsd | Distance::Hellinger);
+    let null = null(
+        |baseline, window| {
+            let value = distance.value(baseline, window)?;
+            Ok(if root { value * value } else { value })
+        },
+        baseline,
+        window,
+        divisions,
+        seed,
+    )?;
+    // Near no drift all but total variation are squared distances of the shares, or the root of one.
+    Ok(Answer::Finding(match distance {
+        Distance::Jsd | Distance::Hellinger => null.finding_of_square(options.alpha),
+        Distance::Psi | Distance::Kl => Finding {
+            detectable: null.detectable_square(options.alpha),
+            ..null.finding(options.alpha)
+        },
+        Distance::TotalVariation => null.finding(options.alpha),
+    }))
+}
+
+/// The answer that there are too few rows, where they can be divided in fewer ways than `1 / alpha`.
+pub(crate) fn too_few(baseline: usize, window: usize, alpha: f64) -> Option<Answer> {
+    let (all, few) = (baseline + window, baseline.min(window));
+    let ways = (0..few).map(|taken| (all - taken) as f64 / (taken + 1) as f64);
+    let (rows, needed) = if few == 0 {
+        (0, 1)
+    } else {
+        (all, (1.0 / alpha).ceil() as usize)
+    };
+    (few == 0 || ways.product::<f64>() < 1.0 / alpha)
+        .then_some(Answer::NotEnoughRows { rows, needed })
+}
+
+fn null(
+    statistic: impl Fn(&[u64], &[u64]) -> Result<f64>,
+    baseline: &[u64],
+    window: &[u64],
+    divisions: usize,
+    seed: u64,
+) -> Result<Null> {
+    let value = statistic(baseline, window)?;
     let pooled: Vec<u64> = baseline.iter().zip(window).map(|(b, w)| b + w).collect();
     let rows = window.iter().sum();
     let mut random = ChaCha8Rng::seed_from_u64(seed);
@@ -32,9 +90,73 @@ pub fn permutations(
     for _ in 0..divisions {
         let window = draw(&pooled, rows, &mut random)?;
         let baseline: Vec<u64> = pooled.iter().zip(&window).map(|(p, w)| p - w).collect();
-        by_chance.push(distance.value(&baseline, &window)?);
+        by_chance.push(statistic(&baseline, &window)?);
     }
     Ok(Null::new(value, by_chance))
+}
+
+/// What the G-test says of two histograms.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct GTest {
+    /// `2 sum O ln(O / E)` over both histograms.
+    pub statistic: f64,
+    /// Bins that were left, less one.
+    pub degrees: usize,
+    /// The share of the chi-squared distribution at or above the statistic.
+    pub p_value: f64,
+}
+
+/// Rows that a bin of either histogram is expected to have at least, for the chi-squared distribution to hold.
+const FEWEST_EXPECTED: f64 = 5.0;
+
+/// The G-test (likelihood ratio) of two histograms having the same shares. Bins that expect fewer than 5 rows in either are
+/// merged into one, and the smallest others with it until it expects as many; one bin says nothing (`p_value` 1).
+///
+/// The statistic is that of `scipy.stats.chi2_contingency(lambda_="log-likelihood", correction=False)`. The p-value is an
+/// approximation that permutation does not need: see [`permutations`].
+///
+/// # Errors
+/// `InvalidData` when the histograms have different bins or one has no rows.
+pub fn g_test(baseline: &[u64], window: &[u64]) -> Result<GTest> {
+    let (m, n) = crate::distance::check(baseline, window)?;
+    let smaller = m.min(n) / (m + n);
+    let mut bins: Vec<[u64; 2]> = baseline.iter().zip(window).map(|(b, w)| [*b, *w]).collect();
+    bins.sort_by_key(|[b, w]| b + w);
+    let mut merged = [0, 0];
+    let mut kept = Vec::new();
+    for [b, w] in bins {
+        let few = |rows: u64| (rows as f64) * smaller < FEWEST_EXPECTED;
+        let started = merged != [0, 0];
+        if few(b + w) || started && few(merged[0] + merged[1]) {
+            merged = [merged[0] + b, merged[1] + w];
+        } else {
+            kept.push([b, w]);
+        }
+    }
+    if merged != [0, 0] {
+        kept.push(merged);
+    }
+    let term = |rows: u64, all: u64, share: f64| {
+        if rows == 0 {
+            return 0.0;
+        }
+        rows as f64 * (rows as f64 / (all as f64 * share)).ln()
+    };
+    let terms = kept
+        .iter()
+        .map(|[b, w]| term(*b, b + w, m / (m + n)) + term(*w, b + w, n / (m + n)));
+    let statistic = (2.0 * terms.sum::<f64>()).max(0.0);
+    let degrees = kept.len() - 1;
+    let p_value = match ChiSquared::new(degrees as f64) {
+        Ok(distribution) => distribution.sf(statistic),
+        // Without any degree of freedom.
+        Err(_) => 1.0,
+    };
+    Ok(GTest {
+        statistic,
+        degrees,
+        p_value,
+    })
 }
 
 /// The counts of `rows` rows drawn without replacement from bins with `pooled` rows.
@@ -137,7 +259,7 @@ mod tests {
         let drifted = [300, 250, 200, 150, 100];
         let test = permutations(Distance::Jsd, &baseline, &drifted, 999, 42).unwrap();
         assert_eq!(test.p_value(), 0.001);
-        let floor = crate::cluster::noise_floor(5, 1_000, 50_000);
+        let floor = crate::noise_floor(5, 1_000, 50_000);
         assert!(
             (test.expected() / floor - 1.0).abs() < 0.1,
             "{}",
