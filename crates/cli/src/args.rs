@@ -42,6 +42,10 @@ pub enum Command {
     Embed(EmbedArgs),
     /// Compare two row files
     Drift(DriftArgs),
+    /// Compile a row file into a baseline file: clusters, profile, the rows that tests look at
+    Baseline(BaselineArgs),
+    /// Measure the false alarms of the drift statistics on clean windows, beside what is promised
+    Calibrate(CalibrateArgs),
     /// Write what is in a store as one page that opens offline
     Report(ReportArgs),
     /// Put a store behind an API that Fiddler's clients speak, and a web page
@@ -200,26 +204,90 @@ pub struct EmbedArgs {
     pub on_error: String,
 }
 
+/// How windows are tested.
+#[derive(Args)]
+pub struct TestArguments {
+    /// Statistics, separated by commas (see `driftline statistics`) [default: those marked there]
+    #[arg(long, value_delimiter = ',')]
+    pub statistic: Vec<String>,
+    /// Share of windows without drift that may be called drifted
+    #[arg(long, default_value_t = 0.05, value_name = "SHARE")]
+    pub alpha: f64,
+    /// Consecutive rows that depend on each other, as the frames of a video do; 1 for independent rows
+    #[arg(long, default_value = "1", value_name = "ROWS")]
+    pub block: NonZeroUsize,
+    /// Seed of clusters, draws and permutations
+    #[arg(long, default_value_t = 42)]
+    pub seed: u64,
+}
+
+#[derive(Args)]
+pub struct BaselineArgs {
+    /// Row file with the reference rows
+    #[arg(value_name = "ROWS")]
+    pub rows: PathBuf,
+    /// The baseline file to write
+    #[arg(long, short)]
+    pub output: PathBuf,
+    /// Clusters that shares are counted over
+    #[arg(long, default_value = "5")]
+    pub clusters: NonZeroUsize,
+    /// Rows kept for the statistics that look at rows; of more rows a sample
+    #[arg(long, default_value = "5000", value_name = "ROWS")]
+    pub kept: NonZeroUsize,
+    /// Consecutive rows that depend on each other, as the frames of a video do; 1 for independent rows
+    #[arg(long, default_value = "1", value_name = "ROWS")]
+    pub block: NonZeroUsize,
+    /// Seed of clusters and draws
+    #[arg(long, default_value_t = 42)]
+    pub seed: u64,
+}
+
+#[derive(Args)]
+pub struct CalibrateArgs {
+    /// Row file with rows without drift
+    #[arg(value_name = "ROWS")]
+    pub rows: PathBuf,
+    /// Windows of each size
+    #[arg(long, default_value = "2000")]
+    pub windows: NonZeroUsize,
+    /// Rows of a window; several sizes separated by commas
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "50,200,1000",
+        value_name = "ROWS"
+    )]
+    pub window_rows: Vec<NonZeroUsize>,
+    /// Rows of each window's baseline
+    #[arg(long, default_value = "5000", value_name = "ROWS")]
+    pub baseline_rows: NonZeroUsize,
+    /// Clusters that shares are counted over
+    #[arg(long, default_value = "5")]
+    pub clusters: NonZeroUsize,
+    #[command(flatten)]
+    pub test: TestArguments,
+}
+
 #[derive(Args)]
 pub struct DriftArgs {
-    /// Row file of the baseline
+    /// Baseline file, or row file of the baseline
     #[arg(long)]
     pub baseline: PathBuf,
     /// Row file of the window
     #[arg(long)]
     pub window: PathBuf,
-    /// Statistics, separated by commas [default: all]
-    #[arg(long, value_delimiter = ',')]
-    pub statistic: Vec<String>,
+    /// End with exit code 3 if there is drift
+    #[arg(long)]
+    pub fail_on_drift: bool,
     /// End with exit code 3 if a statistic is above its limit, as in `jsd=0.1`
     #[arg(long, value_delimiter = ',', value_name = "STATISTIC=LIMIT")]
     pub fail_above: Vec<String>,
-    /// Clusters of the histogram
+    /// Clusters of the histogram; a baseline file has its own
     #[arg(long, default_value = "5")]
     pub clusters: NonZeroUsize,
-    /// Seed of the clusters
-    #[arg(long, default_value_t = 42)]
-    pub seed: u64,
+    #[command(flatten)]
+    pub test: TestArguments,
 }
 
 #[derive(Args)]

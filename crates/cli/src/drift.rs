@@ -1,25 +1,27 @@
 //! `drift`: statistics between two row files.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
+use driftline::baselines::{self, Loaded};
 use driftline::core::{Error, ErrorKind, Result};
-use driftline::rows::RowsReader;
-use driftline::stats::cluster::permutations;
-use driftline::stats::{Clusters, Distance};
+use driftline::stats::{
+    Answer, BaselineOptions, Explanation, Sample, Statistic, TestOptions, Verdict,
+};
 use serde::Serialize;
 
-use crate::args::{DriftArgs, Output};
+use crate::args::{DriftArgs, Output, TestArguments};
 use crate::{Outcome, output};
-
-/// Permutations behind a p-value, whose least value is then 0.001.
-const PERMUTATIONS: usize = 999;
 
 #[derive(Serialize)]
 struct Report {
     baseline: RowCount,
     window: RowCount,
-    statistics: BTreeMap<Distance, Value>,
+    /// The level of the verdict.
+    alpha: f64,
+    p_value: Option<f64>,
+    verdict: Verdict,
+    statistics: BTreeMap<Statistic, Told>,
+    explanation: Explanation,
 }
 
 #[derive(Serialize)]
@@ -27,115 +29,217 @@ struct RowCount {
     rows: u64,
 }
 
+/// A statistic, its limit, and whether it is above the limit; without one, whether it drifted.
 #[derive(Serialize)]
-struct Value {
-    value: f64,
-    /// Its mean without drift, at these numbers of rows.
-    expected: f64,
+struct Told {
+    value: Option<f64>,
+    expected: Option<f64>,
+    effect: Option<f64>,
+    p_value: Option<f64>,
+    detectable: Option<f64>,
+    verdict: Verdict,
     threshold: Option<f64>,
-    p_value: f64,
     drifted: Option<bool>,
+    /// Rows that an answer takes, where there are fewer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rows_needed: Option<usize>,
 }
 
 /// Compares the files.
 pub fn drift(args: &DriftArgs, output: Output) -> anyhow::Result<Outcome> {
     let limits = limits(&args.fail_above)?;
-    let mut wanted: Vec<Distance> = if args.statistic.is_empty() {
-        Distance::ALL.to_vec()
-    } else {
-        let names = args.statistic.iter().map(|name| name.trim().parse());
-        names.collect::<Result<_>>()?
-    };
+    let test = args.test.options()?;
+    let mut wanted = args.test.statistics(&[Statistic::Psi])?;
     wanted.extend(limits.keys());
-    let (baseline_rows, dim) = embeddings(&args.baseline)?;
-    let (window_rows, window_dim) = embeddings(&args.window)?;
-    if dim != window_dim {
-        return Err(Error::new(
-            ErrorKind::InvalidData,
+    let options = BaselineOptions {
+        clusters: args.clusters.get(),
+        seed: args.test.seed,
+        block: test.block,
+        ..BaselineOptions::default()
+    };
+    let baseline = baselines::open(&args.baseline, options)?;
+    let window: Loaded<Sample> = baselines::read_rows(&args.window)?;
+    let named = |error: Error| {
+        error
+            .with("baseline", args.baseline.display())
+            .with("window", args.window.display())
+    };
+    baseline.accept(&window).map_err(named)?;
+    let (baseline, window) = (baseline.rows, window.rows);
+    let check = baseline.check(&window, &wanted, &test).map_err(named)?;
+    if let Some(missing) = limits
+        .keys()
+        .find(|limit| !check.answers.contains_key(limit))
+    {
+        let message = format!("the rows have nothing that `{missing}` looks at");
+        return Err(named(Error::new(
+            ErrorKind::InvalidConfig,
             "compare rows",
-            format!("the baseline has embeddings of {dim} values, the window of {window_dim}"),
-        )
-        .with("baseline", args.baseline.display())
-        .with("window", args.window.display())
-        .remedy("embed both with the same model")
+            message,
+        ))
         .into());
     }
-    let baseline = Clusters::fit(&baseline_rows, dim, args.clusters.get(), args.seed)
-        .map_err(|error| error.with("file", args.baseline.display()))?;
-    let mut window = baseline.histogram();
-    window.add(&window_rows)?;
-    let values = baseline
-        .distances(&window)
-        .map_err(|error| error.with("file", args.window.display()))?;
-    let statistics = values
-        .into_iter()
-        .filter(|(statistic, _)| wanted.contains(statistic))
-        .map(|(statistic, value)| {
-            let threshold = limits.get(&statistic).copied();
-            let counts = (baseline.counts(), window.counts());
-            let chance = permutations(statistic, counts.0, counts.1, PERMUTATIONS, args.seed)?;
-            let value = Value {
-                value,
-                expected: chance.expected(),
-                threshold,
-                p_value: chance.p_value(),
-                drifted: threshold.map(|threshold| value > threshold),
-            };
-            Ok((statistic, value))
-        })
-        .collect::<Result<BTreeMap<Distance, Value>>>()?;
-    let above = statistics.values().any(|value| value.drifted == Some(true));
     let report = Report {
         baseline: RowCount {
             rows: baseline.rows(),
         },
         window: RowCount {
-            rows: window.total(),
+            rows: window.rows() as u64,
         },
-        statistics,
+        alpha: test.alpha,
+        p_value: check.p_value,
+        verdict: check.verdict,
+        statistics: check
+            .answers
+            .iter()
+            .map(|(statistic, answer)| {
+                let threshold = limits.get(statistic).copied();
+                (*statistic, Told::new(answer, threshold, test.alpha))
+            })
+            .collect(),
+        explanation: baseline.explain(&window, &test).map_err(named)?,
     };
     if output.json {
         output::json(&report)?;
     } else {
-        let mut table = output::table([
-            "statistic",
-            "value",
-            "by chance",
-            "p-value",
-            "limit",
-            "drift",
-        ]);
-        for (statistic, value) in &report.statistics {
-            table.add_row([
-                statistic.to_string(),
-                format!("{:.4}", value.value),
-                format!("{:.4}", value.expected),
-                value.p_value.to_string(),
-                value
-                    .threshold
-                    .map_or_else(|| "-".to_owned(), |t| t.to_string()),
-                match value.drifted {
-                    None => "-",
-                    Some(true) => "yes",
-                    Some(false) => "no",
-                }
-                .to_owned(),
-            ]);
-        }
-        output::text(&format!(
-            "{} baseline rows, {} window rows",
-            report.baseline.rows, report.window.rows
-        ))?;
-        output::text(&table.to_string())?;
+        show(&report)?;
     }
-    Ok(if above {
+    let above = report
+        .statistics
+        .values()
+        .any(|told| told.threshold.is_some() && told.drifted == Some(true));
+    let failed = above || (args.fail_on_drift && report.verdict == Verdict::Drift);
+    Ok(if failed {
         Outcome::AboveLimit
     } else {
         Outcome::Done
     })
 }
 
-fn limits(pairs: &[String]) -> Result<BTreeMap<Distance, f64>> {
+impl Told {
+    fn new(answer: &Answer, threshold: Option<f64>, alpha: f64) -> Self {
+        let verdict = answer.verdict(alpha);
+        let finding = answer.finding();
+        let decided = match verdict {
+            Verdict::NotEnoughRows => None,
+            verdict => Some(verdict == Verdict::Drift),
+        };
+        Self {
+            value: finding.map(|f| f.value),
+            expected: finding.map(|f| f.expected),
+            effect: finding.map(|f| f.effect),
+            p_value: finding.map(|f| f.p_value),
+            detectable: finding.map(|f| f.detectable),
+            verdict,
+            threshold,
+            drifted: match (threshold, finding) {
+                (Some(threshold), Some(finding)) => Some(finding.value > threshold),
+                _ => decided,
+            },
+            rows_needed: match answer {
+                Answer::Finding(_) => None,
+                Answer::NotEnoughRows { needed, .. } => Some(*needed),
+            },
+        }
+    }
+}
+
+fn show(report: &Report) -> anyhow::Result<()> {
+    output::text(&format!(
+        "{} baseline rows, {} window rows: {}",
+        report.baseline.rows,
+        report.window.rows,
+        sentence(report)
+    ))?;
+    let mut table = output::table([
+        "statistic",
+        "value",
+        "noise floor",
+        "effect",
+        "detectable",
+        "p-value",
+        "limit",
+        "drift",
+    ]);
+    let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |v| format!("{v:.4}"));
+    for (statistic, told) in &report.statistics {
+        table.add_row([
+            statistic.to_string(),
+            number(told.value),
+            number(told.expected),
+            number(told.effect),
+            number(told.detectable),
+            told.p_value.map_or_else(|| "-".to_owned(), p_value),
+            told.threshold
+                .map_or_else(|| "-".to_owned(), |t| t.to_string()),
+            match (told.drifted, told.rows_needed) {
+                (Some(true), _) => "yes".to_owned(),
+                (Some(false), _) => "no".to_owned(),
+                (None, Some(needed)) => format!("needs {needed} rows"),
+                (None, None) => "-".to_owned(),
+            },
+        ]);
+    }
+    output::text(&table.to_string())?;
+    let explanation = &report.explanation;
+    if report.verdict == Verdict::Drift && !explanation.words.is_empty() {
+        output::text(&format!("what changed: {}", explanation.words.join(", ")))?;
+        let rows: Vec<String> = explanation.exemplars.iter().map(usize::to_string).collect();
+        output::text(&format!("rows that stand for it: {}", rows.join(", ")))?;
+    }
+    for warning in &explanation.warnings {
+        output::text(&format!("warning: {warning}"))?;
+    }
+    Ok(())
+}
+
+fn sentence(report: &Report) -> String {
+    let level = format!("at {} % false alarms", 100.0 * report.alpha);
+    match (report.verdict, report.p_value) {
+        (Verdict::Drift, Some(p)) => format!("drift (p {}, {level})", p_value(p)),
+        (Verdict::None, Some(p)) => format!("no drift (p {}, {level})", p_value(p)),
+        _ => "not enough rows to say".to_owned(),
+    }
+}
+
+/// Three digits after the point, more for small ones.
+pub fn p_value(p: f64) -> String {
+    if p < 0.001 {
+        format!("{p:.1e}")
+    } else {
+        format!("{p:.3}")
+    }
+}
+
+impl TestArguments {
+    /// How windows are tested.
+    pub fn options(&self) -> Result<TestOptions> {
+        if !(self.alpha > 0.0 && self.alpha < 1.0) {
+            let message = format!("`--alpha {}` is no share of false alarms", self.alpha);
+            return Err(Error::new(ErrorKind::InvalidConfig, "read flags", message)
+                .remedy("write a number above 0 and below 1, as in `--alpha 0.05`"));
+        }
+        Ok(TestOptions {
+            alpha: self.alpha,
+            seed: self.seed,
+            block: self.block.get(),
+            ..TestOptions::default()
+        })
+    }
+
+    /// The statistics that were named, or the default ones and `more`.
+    pub fn statistics(&self, more: &[Statistic]) -> Result<Vec<Statistic>> {
+        if self.statistic.is_empty() {
+            return Ok([&Statistic::DEFAULT, more].concat());
+        }
+        self.statistic
+            .iter()
+            .map(|name| name.trim().parse())
+            .collect()
+    }
+}
+
+fn limits(pairs: &[String]) -> Result<BTreeMap<Statistic, f64>> {
     pairs
         .iter()
         .map(|pair| {
@@ -155,21 +259,4 @@ fn limits(pairs: &[String]) -> Result<BTreeMap<Distance, f64>> {
             Ok((name.trim().parse()?, limit))
         })
         .collect()
-}
-
-fn embeddings(path: &Path) -> Result<(Vec<f32>, usize)> {
-    let reader = RowsReader::open(path)?;
-    let dim = reader.schema().dim;
-    let mut all = Vec::new();
-    for rows in reader {
-        all.extend_from_slice(rows?.embeddings());
-    }
-    if all.is_empty() {
-        return Err(
-            Error::new(ErrorKind::InvalidData, "read rows", "the file has no rows")
-                .with("file", path.display())
-                .remedy("make it from images of which at least one is usable"),
-        );
-    }
-    Ok((all, dim))
 }

@@ -1,6 +1,7 @@
 //! `embed`: images to a row file.
 
-use driftline::core::{BackendConfig, Error, ErrorKind, RowSchema};
+use driftline::baselines::note_origin;
+use driftline::core::{BackendConfig, Error, ErrorKind, Origin, RowSchema};
 use driftline::data::DecodeOptions;
 use driftline::model::ModelPackage;
 use driftline::pipeline::part::{PartBuilder, RowNames};
@@ -97,6 +98,12 @@ pub fn embed(args: &EmbedArgs, plugins: &Plugins, output: Output) -> anyhow::Res
         .remedy("run again with `--on-error fail` to see what is wrong with the first of them")
         .into());
     }
+    let origin = Origin {
+        model_sha256: package.sha256.clone(),
+        preprocessing: package.preprocessing.to_string(),
+        precision: backend.info().precision,
+    };
+    note_origin(&mut writer, &origin)?;
     writer.finish()?;
     progress.end();
     let report = Report {

@@ -1,6 +1,7 @@
 //! The `driftline` command.
 
 mod args;
+mod calibrate;
 mod conformance;
 mod doctor;
 mod drift;
@@ -82,6 +83,8 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Run(args) => run::run(&args, &plugins, output),
         Command::Embed(args) => embed::embed(&args, &find()?, output),
         Command::Drift(args) => drift::drift(&args, output),
+        Command::Baseline(args) => calibrate::baseline(&args, output),
+        Command::Calibrate(args) => calibrate::calibrate(&args, output),
         Command::Report(args) => serve::report(&args, output),
         Command::Serve(args) => serve::serve(&args, output),
         Command::Model(args) => model::model(&args, output),

@@ -36,6 +36,7 @@
 //! layer = "probabilities"          # optional output of the graph, f32 [N, classes]
 //! ```
 
+use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -77,6 +78,17 @@ pub struct Preprocessing {
     pub std: [f32; 3],
     /// What happens to an image of another size.
     pub resize: Resize,
+}
+
+impl fmt::Display for Preprocessing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let resize = match self.resize {
+            Resize::Stretch => "stretched",
+            Resize::Crop => "cropped",
+        };
+        let (shape, mean, std) = (self.shape, self.mean, self.std);
+        write!(f, "{shape} {resize}, mean {mean:?}, std {std:?}")
+    }
 }
 
 impl Preprocessing {

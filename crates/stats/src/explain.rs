@@ -4,9 +4,7 @@ use driftline_core::Result;
 use driftline_properties::PROPERTIES;
 use serde::Serialize;
 
-use crate::components::ks;
 use crate::moments::whitening;
-use crate::multiple::benjamini_hochberg;
 use crate::{
     Answer, Baseline, DriftTest, Hotelling, Moments, Sample, Space, Statistic, TestOptions,
     Vectors, Verdict,
@@ -125,7 +123,11 @@ impl Baseline {
         };
         let mut explanation = Explanation {
             properties: self.properties(window, options)?,
-            classes: self.classes(window, &counts(&self.profile().classes, &profile.classes), options)?,
+            classes: self.classes(
+                window,
+                &counts(&self.profile().classes, &profile.classes),
+                options,
+            )?,
             clusters: counts(&self.profile().clusters, &profile.clusters),
             exemplars: self.exemplars(window)?,
             ..Explanation::default()
@@ -153,14 +155,21 @@ impl Baseline {
                     name: name.clone(),
                     baseline,
                     window,
-                    shift: if deviation > 0.0 { (window - baseline) / deviation } else { 0.0 },
-                    p_value: ks(&columns[0], &columns[1]).p_value,
+                    shift: if deviation > 0.0 {
+                        (window - baseline) / deviation
+                    } else {
+                        0.0
+                    },
+                    p_value: ks(&columns[0], &columns[1]),
                     drifted: false,
                 }
             })
             .collect();
         let p_values: Vec<f64> = changes.iter().map(|change| change.p_value).collect();
-        for (change, rejected) in changes.iter_mut().zip(benjamini_hochberg(&p_values, options.alpha)) {
+        for (change, rejected) in changes
+            .iter_mut()
+            .zip(benjamini_hochberg(&p_values, options.alpha))
+        {
             change.drifted = rejected;
         }
         Ok(changes)
@@ -181,7 +190,10 @@ impl Baseline {
             changes.push(ClassChange {
                 class: name.clone(),
                 share: *share,
-                embeddings: match (before.space(Space::Embeddings)?, now.space(Space::Embeddings)?) {
+                embeddings: match (
+                    before.space(Space::Embeddings)?,
+                    now.space(Space::Embeddings)?,
+                ) {
                     (Some(before), Some(now)) if before.rows().min(now.rows()) >= CLASS_ROWS => {
                         Hotelling::fit(before).test(now, options)?
                     }
@@ -198,7 +210,10 @@ impl Baseline {
             .collect();
         let p_value = |at: &usize| changes[*at].embeddings.finding().map(|f| f.p_value);
         let p_values: Vec<f64> = tested.iter().filter_map(p_value).collect();
-        for (at, rejected) in tested.iter().zip(benjamini_hochberg(&p_values, options.alpha)) {
+        for (at, rejected) in tested
+            .iter()
+            .zip(benjamini_hochberg(&p_values, options.alpha))
+        {
             changes[*at].drifted = rejected;
         }
         Ok(changes)
@@ -214,11 +229,18 @@ impl Baseline {
         };
         let direction = direction(before, now)?;
         let along = now.iter().map(|row| -> f64 {
-            row.iter().zip(&direction).map(|(x, w)| f64::from(*x) * w).sum()
+            row.iter()
+                .zip(&direction)
+                .map(|(x, w)| f64::from(*x) * w)
+                .sum()
         });
         let mut along: Vec<(usize, f64)> = along.enumerate().collect();
         along.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        Ok(along.into_iter().take(EXEMPLARS).map(|(row, _)| row).collect())
+        Ok(along
+            .into_iter()
+            .take(EXEMPLARS)
+            .map(|(row, _)| row)
+            .collect())
     }
 
     /// Whether the baseline may be made of the images that the model was trained on: the model is surer of them than of
@@ -230,7 +252,7 @@ impl Baseline {
             return Ok(None);
         }
         let [(surer, _), (less, _)] = [&before, &now].map(|values| mean_and_deviation(values));
-        Ok((surer > less && ks(&before, &now).p_value <= CERTAIN).then(|| {
+        Ok((surer > less && ks(&before, &now) <= CERTAIN).then(|| {
             format!(
                 "the model is surer of the baseline ({surer:.3} on average) than of this window ({less:.3}), though its images \
                  look the same: the content changed, or the baseline holds images that the model was trained on; a baseline of \
@@ -241,14 +263,25 @@ impl Baseline {
 }
 
 fn words(explanation: &Explanation) -> Vec<String> {
-    let mut drifted: Vec<&PropertyChange> =
-        explanation.properties.iter().filter(|p| p.drifted).collect();
+    let mut drifted: Vec<&PropertyChange> = explanation
+        .properties
+        .iter()
+        .filter(|p| p.drifted)
+        .collect();
     drifted.sort_by(|a, b| b.shift.abs().total_cmp(&a.shift.abs()));
     let mut words: Vec<String> = drifted.into_iter().map(property_words).collect();
     for class in &explanation.classes {
-        words.extend(class.share.words(&format!("predictions of {}", class.class)));
+        words.extend(
+            class
+                .share
+                .words(&format!("predictions of {}", class.class)),
+        );
     }
-    let classes = explanation.classes.iter().filter(|class| class.drifted).count();
+    let classes = explanation
+        .classes
+        .iter()
+        .filter(|class| class.drifted)
+        .count();
     if classes > 0 {
         words.push(format!(
             "embeddings of {classes} of {} classes moved",
@@ -262,10 +295,16 @@ fn words(explanation: &Explanation) -> Vec<String> {
 }
 
 fn property_words(change: &PropertyChange) -> String {
-    let known = PROPERTIES.iter().find(|property| property.name == change.name);
+    let known = PROPERTIES
+        .iter()
+        .find(|property| property.name == change.name);
     let difference = change.window - change.baseline;
     if known.is_some_and(|property| property.relative) && change.baseline > 0.0 {
-        format!("{} {:+.0} %", change.name, 100.0 * difference / change.baseline)
+        format!(
+            "{} {:+.0} %",
+            change.name,
+            100.0 * difference / change.baseline
+        )
     } else {
         format!("{} {difference:+.2}", change.name)
     }
@@ -296,7 +335,12 @@ fn confidence(sample: &Sample) -> Vec<f32> {
 fn direction(before: Vectors<'_>, now: Vectors<'_>) -> Result<Vec<f64>> {
     before.same_space(&now)?;
     let [before, now] = [before, now].map(Moments::of);
-    let difference: Vec<f64> = now.mean().iter().zip(before.mean()).map(|(n, b)| n - b).collect();
+    let difference: Vec<f64> = now
+        .mean()
+        .iter()
+        .zip(before.mean())
+        .map(|(n, b)| n - b)
+        .collect();
     let mut all = before;
     all.merge(&now)?;
     let whitening = whitening(&all.ledoit_wolf().0)?;
@@ -310,9 +354,43 @@ fn direction(before: Vectors<'_>, now: Vectors<'_>) -> Result<Vec<f64>> {
     Ok(direction)
 }
 
+fn ks(a: &[f32], b: &[f32]) -> f64 {
+    let sorted = |values: &[f32]| {
+        let mut values = values.to_vec();
+        values.sort_by(f32::total_cmp);
+        values
+    };
+    let (a, b) = (sorted(a), sorted(b));
+    let (n, m) = (a.len() as f64, b.len() as f64);
+    let below = |values: &[f32], at: f32| values.partition_point(|v| *v <= at) as f64;
+    let d = a
+        .iter()
+        .chain(&b)
+        .map(|at| (below(&a, *at) / n - below(&b, *at) / m).abs());
+    let t = d.fold(0.0, f64::max) * (n * m / (n + m)).sqrt();
+    let terms = (1..=100).map(|k| {
+        let sign = if k % 2 == 1 { 2.0 } else { -2.0 };
+        sign * (-2.0 * f64::from(k * k) * t * t).exp()
+    });
+    terms.sum::<f64>().clamp(0.0, 1.0)
+}
+
+fn benjamini_hochberg(p_values: &[f64], alpha: f64) -> Vec<bool> {
+    let mut sorted = p_values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let n = sorted.len() as f64;
+    let limit = (0..sorted.len())
+        .rev()
+        .find(|k| sorted[*k] <= alpha * (*k + 1) as f64 / n);
+    let limit = limit.map_or(-1.0, |k| sorted[k]);
+    p_values.iter().map(|p| *p <= limit).collect()
+}
+
 fn mean_and_deviation(values: &[f32]) -> (f64, f64) {
     let n = (values.len() as f64).max(1.0);
     let mean = values.iter().map(|value| f64::from(*value)).sum::<f64>() / n;
-    let squares = values.iter().map(|value| (f64::from(*value) - mean).powi(2));
+    let squares = values
+        .iter()
+        .map(|value| (f64::from(*value) - mean).powi(2));
     (mean, (squares.sum::<f64>() / n).sqrt())
 }

@@ -4,6 +4,8 @@
 //! | --- | --- |
 //! | [`sample`] | [`Sample`]: embeddings, scores and image properties of rows |
 //! | [`baseline`] | [`Baseline`]: compiled once from a sample, asked about windows |
+//! | [`calibration`] | [`false_alarms()`] and [`power()`], measured on the user's own rows |
+//! | [`explain`] | [`Explanation`]: what drifted, in words |
 //! | [`profile`] | [`Profile`]: what is kept of rows when the rows are gone, mergeable |
 //! | [`catalogue`] | [`Statistic`]: every statistic by its name |
 //! | [`vectors`] | [`Vectors`]: rows of one space |
@@ -16,12 +18,14 @@
 //! | [`cluster`] | shares of k-means clusters |
 
 pub mod baseline;
+pub mod calibration;
 pub mod catalogue;
 #[cfg(feature = "cluster-drift")]
 pub mod cluster;
 pub mod counts;
 pub mod distance;
 pub mod division;
+pub mod explain;
 pub mod finding;
 pub mod hotelling;
 pub mod moments;
@@ -30,6 +34,7 @@ pub mod sample;
 pub mod vectors;
 
 pub use baseline::{Baseline, BaselineOptions, Check, Compiled};
+pub use calibration::{Calibration, FalseAlarms, false_alarms, power};
 pub use catalogue::Statistic;
 #[cfg(feature = "cluster-drift")]
 pub use cluster::{ClusterShares, Clusters, Histogram, KMeans, KMeansConfig};
@@ -39,6 +44,7 @@ pub use distance::{
     total_variation,
 };
 pub use division::Null;
+pub use explain::{ClassChange, Explanation, PropertyChange, ShareChange};
 pub use finding::{Answer, DriftTest, Finding, TestOptions, Verdict};
 pub use hotelling::Hotelling;
 pub use moments::Moments;

@@ -1,0 +1,158 @@
+//! How often a monitor is wrong, and how soon it is right, measured on its user's own rows.
+
+use std::collections::BTreeMap;
+
+use driftline_core::{Error, ErrorKind, Result};
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::division::random;
+use crate::{Answer, Baseline, BaselineOptions, Sample, Statistic, TestOptions, Verdict};
+
+/// What clean windows gave.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Calibration {
+    /// Rows of each baseline.
+    pub baseline_rows: usize,
+    /// Rows of each window.
+    pub window_rows: usize,
+    /// Windows tested.
+    pub windows: usize,
+    /// The level: the share of windows that each may call drifted.
+    pub promised: f64,
+    /// Of each statistic.
+    pub statistics: BTreeMap<Statistic, FalseAlarms>,
+    /// Of the check of all of them together.
+    pub check: FalseAlarms,
+}
+
+/// False alarms over clean windows.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct FalseAlarms {
+    /// Share of windows that were called drifted.
+    pub rate: f64,
+    /// Standard error of the rate.
+    pub error: f64,
+    /// Largest distance between the distribution of the p-values and the uniform one (Kolmogorov-Smirnov), 0..=1; without
+    /// any windows that were tested, 0.
+    pub uniformity: f64,
+    /// Share of windows that had too few rows for an answer.
+    pub unanswered: f64,
+}
+
+/// Draws `windows` times a baseline and a window from `rows`, none of them in both, and asks `statistics` whether the window
+/// drifted, which it never did.
+///
+/// Every window has a baseline of its own, so that the rate is over baselines as well as over windows: windows that share a
+/// baseline share its luck.
+///
+/// # Errors
+/// `InvalidData` when there are fewer rows than a baseline and a window need.
+pub fn false_alarms(
+    rows: &Sample,
+    (baseline_rows, window_rows): (usize, usize),
+    windows: usize,
+    statistics: &[Statistic],
+    options: (&BaselineOptions, &TestOptions),
+    advance: impl Fn(u64) + Sync,
+) -> Result<Calibration> {
+    let needed = baseline_rows + window_rows;
+    if rows.rows() < needed || windows == 0 {
+        let message = format!(
+            "{windows} windows of {window_rows} rows beside baselines of {baseline_rows} cannot be drawn from {} rows",
+            rows.rows()
+        );
+        return Err(Error::new(ErrorKind::InvalidData, "calibrate", message)
+            .remedy("bring more rows, or ask for a smaller baseline, smaller windows, and at least 1 window"));
+    }
+    let (compile, test) = options;
+    let answers: Vec<_> = (0..windows as u64)
+        .into_par_iter()
+        .map(|window| {
+            let mut random = random(test.seed, window);
+            let drawn = rand::seq::index::sample(&mut random, rows.rows(), needed).into_vec();
+            let (baseline, window_rows) = drawn.split_at(baseline_rows);
+            let baseline = Baseline::compile(&rows.select(baseline), *compile)?;
+            let options = TestOptions {
+                seed: test.seed.wrapping_add(window),
+                ..*test
+            };
+            let checked = baseline.check(&rows.select(window_rows), statistics, &options)?;
+            advance(1);
+            Ok(checked)
+        })
+        .collect::<Result<_>>()?;
+    let of = |statistic: &Statistic| {
+        let p_value = |answer: &Answer| answer.finding().map(|finding| finding.p_value);
+        let answers = answers.iter().map(|check| check.answers.get(statistic));
+        FalseAlarms::of(answers.map(|answer| answer.and_then(p_value)), test.alpha)
+    };
+    let asked = answers.iter().flat_map(|check| check.answers.keys());
+    let asked: std::collections::BTreeSet<Statistic> = asked.copied().collect();
+    Ok(Calibration {
+        baseline_rows,
+        window_rows,
+        windows,
+        promised: test.alpha,
+        statistics: asked.into_iter().map(|s| (s, of(&s))).collect(),
+        check: FalseAlarms::of(answers.iter().map(|check| check.p_value), test.alpha),
+    })
+}
+
+impl FalseAlarms {
+    fn of(p_values: impl Iterator<Item = Option<f64>>, alpha: f64) -> Self {
+        let all: Vec<Option<f64>> = p_values.collect();
+        let mut p_values: Vec<f64> = all.iter().flatten().copied().collect();
+        p_values.sort_by(f64::total_cmp);
+        let n = p_values.len() as f64;
+        let rate = p_values.partition_point(|p| *p <= alpha) as f64 / n.max(1.0);
+        let distance = p_values.iter().enumerate().map(|(at, p)| {
+            let (before, after) = (at as f64 / n, (at + 1) as f64 / n);
+            (p - before).abs().max((after - p).abs())
+        });
+        Self {
+            rate,
+            error: (rate * (1.0 - rate) / n.max(1.0)).sqrt(),
+            uniformity: distance.fold(0.0, f64::max),
+            unanswered: 1.0 - n / (all.len() as f64).max(1.0),
+        }
+    }
+}
+
+/// The share of windows of `window_rows` rows, drawn from the rows of a drifted sample, that a check calls drifted.
+///
+/// # Errors
+/// `InvalidData` when a window has more rows than there are.
+pub fn power(
+    baseline: &Baseline,
+    drifted: &Sample,
+    window_rows: usize,
+    windows: usize,
+    statistics: &[Statistic],
+    options: &TestOptions,
+) -> Result<f64> {
+    if window_rows == 0 || drifted.rows() < window_rows || windows == 0 {
+        let message = format!(
+            "{windows} windows of {window_rows} rows cannot be drawn from {} rows",
+            drifted.rows()
+        );
+        return Err(
+            Error::new(ErrorKind::InvalidData, "measure the power", message)
+                .remedy("ask for smaller windows, and at least 1"),
+        );
+    }
+    let seen = (0..windows as u64)
+        .into_par_iter()
+        .map(|window| {
+            let mut random = random(options.seed, window);
+            let rows = rand::seq::index::sample(&mut random, drifted.rows(), window_rows);
+            let options = TestOptions {
+                seed: options.seed.wrapping_add(window),
+                ..*options
+            };
+            let check = baseline.check(&drifted.select(&rows.into_vec()), statistics, &options)?;
+            Ok(u64::from(check.verdict == Verdict::Drift))
+        })
+        .collect::<Result<Vec<u64>>>()?;
+    Ok(seen.iter().sum::<u64>() as f64 / windows as f64)
+}
