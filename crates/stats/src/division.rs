@@ -194,6 +194,12 @@ impl Blocks {
         })
     }
 
+    /// `n m / (n + m)²`: by how much of `Δ Δᵀ` the covariance about the common mean is above that within the two sides.
+    pub(crate) fn between(&self) -> f64 {
+        let (baseline, window) = (self.baseline as f64, self.window as f64);
+        baseline * window / (baseline + window).powi(2)
+    }
+
     /// Mean of the window minus mean of the baseline, as they are.
     pub(crate) fn difference(&self) -> Vec<f64> {
         let window = self.baseline..self.baseline + self.window;

@@ -9,12 +9,13 @@ use crate::{Answer, DriftTest, Moments, TestOptions, Vectors};
 
 /// Hotelling's two-sample test by permutation: the Mahalanobis distance `sqrt(Δᵀ Σ⁻¹ Δ)` of the means.
 ///
-/// `Δ` is mean of the window minus mean of the baseline, `Σ` the covariance of all rows of both about their common mean, with
-/// Ledoit-Wolf shrinkage. No division changes `Σ`, so the test is exact with fewer rows than dimensions as well.
+/// `Δ` is mean of the window minus mean of the baseline, `Σ` the covariance within the two (divisor `n + m`), with Ledoit-Wolf
+/// shrinkage. It is computed from the covariance of all rows about their common mean, which no division changes and from which
+/// `Σ` differs by a multiple of `Δ Δᵀ` (Sherman and Morrison), so the test is exact with fewer rows than dimensions as well.
 ///
 /// | | |
 /// | --- | --- |
-/// | value | standard deviations along the direction in which the means differ, 0 upwards; `T² = value² n m / (n + m)` |
+/// | value | standard deviations along the direction in which the means differ, 0 upwards; `T² = value² n m (n + m - 2) / (n + m)²` without shrinkage |
 /// | cost | one product of the window with itself, `n d²`, and `divisions` sums of at most about 100 blocks |
 /// | not for | a change that leaves the mean where it is, as of the spread or of the shape |
 ///
@@ -46,8 +47,13 @@ impl DriftTest for Hotelling {
         };
         let mut all = self.moments.clone();
         all.merge(&Moments::of(window))?;
-        let whitening = whitening(&all.ledoit_wolf().0)?;
-        let null = blocks.null(|difference| square_length(&whitening, difference));
+        let (total, shrinkage) = all.ledoit_wolf();
+        let whitening = whitening(&total)?;
+        let between = blocks.between() * (1.0 - shrinkage);
+        let null = blocks.null(|difference| {
+            let square = square_length(&whitening, difference);
+            square / (1.0 - between * square).max(f64::EPSILON)
+        });
         Ok(Answer::Finding(null.finding_of_square(options.alpha)))
     }
 }
