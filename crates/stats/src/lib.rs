@@ -7,14 +7,17 @@
 //! | [`division`] | the two-sample permutation test, of rows or of blocks of rows |
 //! | [`moments`] | [`Moments`]: mergeable sums of rows, and the covariance with Ledoit-Wolf shrinkage |
 //! | [`hotelling`] | [`Hotelling`]: the distance of the means in units of the spread |
+//! | [`neighbours`] | [`OutlierShare`]: rows that are far from every row of the baseline |
 //! | [`cluster`] | shares of k-means clusters, and the distances that Fiddler shows |
 
 #[cfg(feature = "cluster-drift")]
 pub mod cluster;
 pub mod division;
 pub mod finding;
+mod halves;
 pub mod hotelling;
 pub mod moments;
+pub mod neighbours;
 pub mod vectors;
 
 #[cfg(feature = "cluster-drift")]
@@ -25,4 +28,5 @@ pub use division::Null;
 pub use finding::{Answer, DriftTest, Finding, TestOptions, Verdict};
 pub use hotelling::Hotelling;
 pub use moments::Moments;
+pub use neighbours::OutlierShare;
 pub use vectors::Vectors;
