@@ -7,6 +7,7 @@
 //! | [`division`] | the two-sample permutation test, of rows or of blocks of rows |
 //! | [`moments`] | [`Moments`]: mergeable sums of rows, and the covariance with Ledoit-Wolf shrinkage |
 //! | [`hotelling`] | [`Hotelling`]: the distance of the means in units of the spread |
+//! | [`frechet`] | [`Frechet`]: the Fréchet distance, of all rows and of each class |
 //! | [`neighbours`] | [`OutlierShare`]: rows that are far from every row of the baseline |
 //! | [`cluster`] | shares of k-means clusters, and the distances that Fiddler shows |
 
@@ -14,6 +15,7 @@
 pub mod cluster;
 pub mod division;
 pub mod finding;
+pub mod frechet;
 mod halves;
 pub mod hotelling;
 pub mod moments;
@@ -26,6 +28,7 @@ pub use cluster::{
 };
 pub use division::Null;
 pub use finding::{Answer, DriftTest, Finding, TestOptions, Verdict};
+pub use frechet::{Frechet, FrechetByClass};
 pub use hotelling::Hotelling;
 pub use moments::Moments;
 pub use neighbours::OutlierShare;
