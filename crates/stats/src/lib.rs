@@ -16,6 +16,8 @@
 //! | [`distance`] | [`Distance`]: how far two histograms are apart, with those that Fiddler shows |
 //! | [`counts`] | tests from counts alone: permutation, and the G-test |
 //! | [`cluster`] | shares of k-means clusters |
+//! | [`frechet`] | [`Frechet`]: the Fréchet distance, of all rows and of each class |
+//! | [`neighbours`] | [`OutlierShare`]: rows that are far from every row of the baseline |
 
 pub mod baseline;
 pub mod calibration;
@@ -27,10 +29,13 @@ pub mod distance;
 pub mod division;
 pub mod explain;
 pub mod finding;
+pub mod frechet;
+mod halves;
 pub mod hotelling;
 pub mod moments;
 pub mod profile;
 pub mod sample;
+pub mod neighbours;
 pub mod vectors;
 
 pub use baseline::{Baseline, BaselineOptions, Check, Compiled};
@@ -46,8 +51,10 @@ pub use distance::{
 pub use division::Null;
 pub use explain::{ClassChange, Explanation, PropertyChange, ShareChange};
 pub use finding::{Answer, DriftTest, Finding, TestOptions, Verdict};
+pub use frechet::{Frechet, FrechetByClass};
 pub use hotelling::Hotelling;
 pub use moments::Moments;
 pub use profile::{Profile, ProfilePlan};
 pub use sample::{Sample, Space};
+pub use neighbours::OutlierShare;
 pub use vectors::Vectors;
