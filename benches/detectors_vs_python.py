@@ -83,8 +83,10 @@ def alibi(detector, what="embeddings", **options):
 
 def dataeval(detector, **options):
     def fit(baseline, alpha):
+        import dataeval.config
         import dataeval.shift
 
+        dataeval.config.set_max_processes(1)  # LightGBM waits busily for cores that others use
         if "threshold" not in options and detector not in ("DriftWasserstein", "DriftDomainClassifier"):
             options["p_val"] = alpha
         reference = (baseline.embeddings,)
@@ -168,8 +170,10 @@ def compare(arguments):
             raise SystemExit(f"{output} was measured with another {', '.join(different)}: name another file")
         result["peers"] = before["peers"]
 
-    for name, fit in (FAST | SLOW | SLOWEST).items():
-        if arguments.only and not any(part in name for part in arguments.only):
+    detectors = FAST | SLOW | SLOWEST
+    asks = lambda name, part: name == part or part not in detectors and part in name
+    for name, fit in detectors.items():
+        if arguments.only and not any(asks(name, part) for part in arguments.only):
             continue
         slow = name not in FAST
         result["peers"].pop(name, None)
@@ -198,7 +202,7 @@ def compare(arguments):
         for transform, severity in cells(folder):
             cell = f"{transform}-{severity}"
             # Nothing changes by a detector that is no peer, nor by a slow one where another flags all windows.
-            settled = slow and best(result, cell)[0] == 1
+            settled = (slow or arguments.quick) and best(result, cell)[0] == 1
             if not arguments.all and (not peer["valid"] or settled):
                 continue
             peer["cells"][cell] = share(read(folder / f"{cell}.parquet"), windows[: peer["windows"]])
@@ -222,8 +226,8 @@ def report(result, ours):
         row += ["yes" if peer["valid"] else f"no: above {VALID:.0%}", f"{np.mean(powers):.3f}" if powers else ""]
         row += [f"{len(powers)} x {peer['windows']}", f"{peer['seconds_per_window']:.3f}", f"{peer['fit_seconds']:.3f}"]
         print(f"| {' | '.join(row)} | {peer['baseline_rows']:,} |")
-    print("\nA detector that cannot be the best peer is asked about clean windows only, and a slow one only in cells where")
-    print("no detector asked before flags all windows: neither could change the best peer. `--all` asks all of them.\n")
+    print("\nA detector that cannot be the best peer is asked about clean windows only, and a slow one only in cells where no")
+    print("detector asked before flags all windows: neither could change the best peer. `--all` asks all of them.\n")
 
     measured = {f"{cell['transform']}-{cell['severity']}": cell["power"] for cell in ours.get("cells", [])}
     for key in ("rows", "alpha", "baseline_rows"):
@@ -290,8 +294,9 @@ parser.add_argument("--driftline", help="JSON of driftline's power")
 parser.add_argument("--report", action="store_true", help="tables of what the output file has, nothing is measured")
 parser.add_argument("--time", action="store_true", help="only the time of one large MMD")
 parser.add_argument("--repeats", type=int, default=3, help="of --time")
-parser.add_argument("--only", nargs="+", help="parts of the names of the detectors to ask")
-parser.add_argument("--all", action="store_true", help="ask slow detectors in every cell")
+parser.add_argument("--only", nargs="+", help="names of the detectors to ask, or parts of names")
+parser.add_argument("--all", action="store_true", help="ask slow detectors, and those with false alarms, in every cell")
+parser.add_argument("--quick", action="store_true", help="ask all detectors as the slow ones: only where none before flags all windows")
 parser.add_argument("--windows", type=int, default=40)
 parser.add_argument("--slow-windows", type=int, default=40)
 parser.add_argument("--clean-windows", type=int, default=100)
