@@ -6,7 +6,9 @@ use std::str::FromStr;
 use driftline_core::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::{Baseline, ClusterShares, Distance, DriftTest, Hotelling, Space};
+use crate::{
+    Baseline, ClusterShares, Distance, DriftTest, Frechet, Hotelling, OutlierShare, Space,
+};
 
 /// A number that compares a window with the baseline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -17,6 +19,10 @@ pub enum Statistic {
     Hotelling,
     /// [`Hotelling`] on the image properties.
     Properties,
+    /// [`OutlierShare`] of the embeddings.
+    Outliers,
+    /// [`Frechet`] of the embeddings.
+    Frechet,
     /// [`jsd`](crate::jsd) of the shares of the clusters.
     Jsd,
     /// [`psi`](crate::psi) of the shares of the clusters.
@@ -31,9 +37,11 @@ pub enum Statistic {
 
 impl Statistic {
     /// Every statistic, in order of worth.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Hotelling,
         Self::Properties,
+        Self::Outliers,
+        Self::Frechet,
         Self::Jsd,
         Self::Psi,
         Self::Kl,
@@ -42,13 +50,15 @@ impl Statistic {
     ];
 
     /// Those that a check asks unless others are named: each sees what the others miss.
-    pub const DEFAULT: [Self; 3] = [Self::Hotelling, Self::Properties, Self::Jsd];
+    pub const DEFAULT: [Self; 4] = [Self::Hotelling, Self::Properties, Self::Outliers, Self::Jsd];
 
     /// Name on the command line and in JSON.
     pub fn name(self) -> &'static str {
         match self {
             Self::Hotelling => "hotelling",
             Self::Properties => "properties",
+            Self::Outliers => "outliers",
+            Self::Frechet => "frechet",
             Self::Jsd => "jsd",
             Self::Psi => "psi",
             Self::Kl => "kl",
@@ -65,6 +75,12 @@ impl Statistic {
             }
             Self::Properties => {
                 "distance of the mean image properties (brightness, contrast, ...) in standard deviations"
+            }
+            Self::Outliers => {
+                "share of rows that are farther from the baseline than 99 % of its own rows"
+            }
+            Self::Frechet => {
+                "Fréchet distance of the embeddings, of means and covariances, 0 upwards"
             }
             Self::Jsd => {
                 "Jensen-Shannon distance over k-means clusters, natural logarithm, 0 to 0.8326"
@@ -87,6 +103,8 @@ impl Statistic {
         };
         Ok(Some(match self {
             Self::Hotelling | Self::Properties => Box::new(Hotelling::fit(rows)),
+            Self::Outliers => Box::new(OutlierShare::fit(rows)),
+            Self::Frechet => Box::new(Frechet::fit(rows)),
             Self::Jsd | Self::Psi | Self::Kl | Self::Hellinger | Self::Tv => {
                 let Some(distance) = self.distance() else {
                     return Ok(None);
@@ -114,9 +132,7 @@ impl Statistic {
     pub fn space(self) -> Space {
         match self {
             Self::Properties => Space::Properties,
-            Self::Hotelling | Self::Jsd | Self::Psi | Self::Kl | Self::Hellinger | Self::Tv => {
-                Space::Embeddings
-            }
+            _ => Space::Embeddings,
         }
     }
 }
