@@ -9,11 +9,15 @@ use driftline::stats::Distance;
 use driftline::{Finished, Plan, Settings};
 
 use crate::args::{Output, QuickstartArgs, RunArgs, SettingsArgs};
+use crate::drift::p_value;
 use crate::progress::{Reporter, stop_on_ctrl_c};
 use crate::{Outcome, output};
 
 /// Days of a window that the table shows.
 const DAYS_SHOWN: usize = 7;
+
+/// Changes of a window that the terminal tells; the report has all.
+const WORDS_SHOWN: usize = 6;
 
 /// Does the notebook.
 pub fn quickstart(
@@ -158,6 +162,7 @@ fn show(finished: &Finished) -> anyhow::Result<()> {
         "jsd",
         "noise floor",
         "psi",
+        "p-value",
         "drift",
     ]);
     let most = summary.windows.iter().map(|window| window.bins.len());
@@ -174,6 +179,7 @@ fn show(finished: &Finished) -> anyhow::Result<()> {
             format!("{:.4}", window.statistics[&Distance::Jsd]),
             format!("{:.4}", window.noise_floor),
             format!("{:.4}", window.statistics[&Distance::Psi]),
+            window.check.p_value.map_or_else(|| "-".to_owned(), p_value),
             if window.drifted { "yes" } else { "no" }.to_owned(),
         ]);
         let mut row = vec![window.name.clone()];
@@ -183,6 +189,17 @@ fn show(finished: &Finished) -> anyhow::Result<()> {
     }
     output::text(&windows.to_string())?;
     output::text(&days.to_string())?;
+    for window in &summary.windows {
+        let explanation = &window.explanation;
+        if window.drifted && !explanation.words.is_empty() {
+            let words = explanation.words.iter().take(WORDS_SHOWN).cloned();
+            let words = words.collect::<Vec<_>>().join(", ");
+            output::text(&format!("{}: {words}", window.name))?;
+        }
+        for warning in &explanation.warnings {
+            output::text(&format!("warning: {}: {warning}", window.name))?;
+        }
+    }
     for skipped in &summary.skipped {
         output::text(&format!(
             "skipped: {} row {} ({}): {}",

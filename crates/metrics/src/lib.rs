@@ -54,7 +54,7 @@ pub use map::{Map, MapPoint};
 pub use metric::{Metric, MetricGroup};
 pub use monitored::Monitored;
 pub use select::ShownRow;
-pub use series::BinNumbers;
+pub use series::{BIN_ALPHA, BinNumbers};
 pub use sum::ExactSum;
 pub use summary::Summary;
 pub use windows::Window;

@@ -3,12 +3,15 @@
 use std::ops::Range;
 
 use driftline_core::Result;
-use driftline_stats::DRIFT_FACTOR;
+use driftline_stats::jsd_p_value;
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::binning::SCORE_BINS;
 use crate::{Baseline, Bin, BinSize, Column, Metric, Monitored, Summary};
+
+/// The share of bins without drift that are marked as drifted. A page shows hundreds of bins, so it is small.
+pub const BIN_ALPHA: f64 = 0.001;
 
 /// Everything about a bin. What there is nothing to measure on is `None`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -29,7 +32,9 @@ pub struct BinNumbers {
     pub psi: Option<f64>,
     /// Expected Jensen-Shannon distance of so many events without any drift.
     pub noise_floor: Option<f64>,
-    /// Whether the distance is above [`DRIFT_FACTOR`] times the noise floor.
+    /// Probability of such a distance without any drift.
+    pub p_value: Option<f64>,
+    /// Whether that is at most [`BIN_ALPHA`].
     pub drifted: Option<bool>,
     /// See [`Metric::Accuracy`].
     pub accuracy: Option<f64>,
@@ -95,6 +100,8 @@ impl Monitored {
         let measure = |metric: Metric, column| metric.value(bin, baseline, Some(column));
         let jsd = measure(Metric::Jsd, Column::Feature);
         let noise_floor = self.noise_floor(bin, baseline);
+        let bins = bin.clusters.len();
+        let p_value = jsd.map(|jsd| jsd_p_value(jsd, bins, bin.rows, baseline.rows));
         let scores = bin
             .scores
             .iter()
@@ -114,9 +121,8 @@ impl Monitored {
             jsd,
             psi: measure(Metric::Psi, Column::Feature),
             noise_floor,
-            drifted: jsd
-                .zip(noise_floor)
-                .map(|(jsd, floor)| jsd > DRIFT_FACTOR * floor),
+            p_value,
+            drifted: p_value.map(|p| p <= BIN_ALPHA),
             accuracy: bin.accuracy(),
             log_loss: bin.log_loss(),
             scores: scores.collect(),

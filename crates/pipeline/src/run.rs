@@ -9,7 +9,10 @@ use driftline_core::{
     Ack, DriftTransform, EmbeddingBackend, Error, ErrorKind, ImageSource, MonitorSink, MonitorSpec,
     Result, Row, RowSchema, Rows, RowsBuilder,
 };
-use driftline_stats::{DRIFT_FACTOR, Distance, Histogram, noise_floor};
+use driftline_stats::{
+    BaselineOptions, Check, Distance, Histogram, Sample, Statistic, TestOptions, Verdict,
+    noise_floor,
+};
 use jiff::Timestamp;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -29,6 +32,9 @@ const BASELINE: &str = "baseline";
 /// Baseline rows that the clusters are found on; of a larger baseline a seeded sample of this size is used, for the
 /// clusters and for their shares.
 pub const CLUSTERED_ROWS: u64 = 100_000;
+
+/// Images of a window, and events of a day, that are checked; of more, evenly spread ones.
+pub const CHECKED_ROWS: u64 = 5_000;
 
 /// Days from the start of one window to the start of the next.
 const WINDOW_DAYS: i64 = 7;
@@ -190,11 +196,10 @@ impl Runner<'_> {
         &mut self,
         baseline: Baseline,
         clusters: usize,
-    ) -> Result<(driftline_stats::Clusters, BaselineSummary)> {
-        let dim = self.schema.dim;
+    ) -> Result<(driftline_stats::Baseline, BaselineSummary)> {
         let location = baseline.source.info().location.clone();
         let kept = Kept::new(baseline.source.info().rows, self.options.seed);
-        let mut embeddings: Vec<f32> = Vec::with_capacity(kept.len() * dim);
+        let mut sample = Sample::new(self.schema.clone());
         let mut rows = 0;
         let mut accuracy = Accuracy::default();
         self.parts(
@@ -206,20 +211,21 @@ impl Runner<'_> {
                 sink.publish_baseline(part.rows.batch())?;
                 rows += part.rows.len() as u64;
                 accuracy.add(&part.rows);
-                let all = part.rows.embeddings().chunks_exact(dim);
-                for (embedding, number) in all.zip(part.rows.image_numbers()) {
-                    if kept.contains(*number as u64) {
-                        embeddings.extend_from_slice(embedding);
-                    }
-                }
-                Ok(())
+                let numbers = part.rows.image_numbers();
+                let here = |row: &usize| kept.contains(numbers[*row] as u64);
+                sample.push_some(&part.rows, (0..part.rows.len()).filter(here))
             },
         )?;
         if rows == 0 {
             return Err(no_images(BASELINE, "the baseline"));
         }
         self.progress.begin("clusters", 0);
-        let fitted = driftline_stats::Clusters::fit(&embeddings, dim, clusters, self.options.seed)
+        let options = BaselineOptions {
+            clusters,
+            seed: self.options.seed,
+            ..BaselineOptions::default()
+        };
+        let fitted = driftline_stats::Baseline::compile(&sample, options)
             .map_err(|error| error.with("baseline", location))?;
         self.progress.end();
         Ok((
@@ -235,8 +241,9 @@ impl Runner<'_> {
         &mut self,
         window: Window,
         weeks_before_now: usize,
-        baseline: &driftline_stats::Clusters,
+        baseline: &driftline_stats::Baseline,
     ) -> Result<WindowSummary> {
+        let clusters = baseline.clusters();
         let start_ms = match window.start {
             Some(start) => start.as_millisecond(),
             None => {
@@ -260,8 +267,10 @@ impl Runner<'_> {
             timestamp_ms: start_ms,
         };
         let mut days: Vec<Day> = (0..window.days)
-            .map(|_| Day::new(&names.schema, baseline))
+            .map(|_| Day::new(&names.schema, baseline, &schedule))
             .collect();
+        let every = source_rows.div_ceil(CHECKED_ROWS).max(1);
+        let mut images = Sample::new(names.schema.clone());
         let mut rows = 0;
         let mut accuracy = Accuracy::default();
         let mut acknowledged = Ack::default();
@@ -274,6 +283,9 @@ impl Runner<'_> {
             |part, sink| {
                 rows += part.rows.len() as u64;
                 accuracy.add(&part.rows);
+                let numbers = part.rows.image_numbers();
+                let here = |row: &usize| (numbers[*row] as u64).is_multiple_of(every);
+                images.push_some(&part.rows, (0..part.rows.len()).filter(here))?;
                 for (i, number) in part.rows.image_numbers().iter().enumerate() {
                     for event in schedule.events(*number as u64) {
                         let day = &mut days[event.day];
@@ -296,9 +308,15 @@ impl Runner<'_> {
         }
         self.events += acknowledged;
         let floor = |histogram: &Histogram| {
-            noise_floor(baseline.clusters(), histogram.total(), baseline.rows())
+            noise_floor(clusters.clusters(), histogram.total(), clusters.rows())
         };
-        let mut whole = baseline.histogram();
+        let test = TestOptions {
+            seed: self.options.seed,
+            ..TestOptions::default()
+        };
+        let check =
+            |rows: &Sample| -> Result<Check> { baseline.check(rows, &Statistic::DEFAULT, &test) };
+        let mut whole = clusters.histogram();
         let mut bins = Vec::new();
         for (i, day) in days.iter().enumerate() {
             if day.histogram.total() == 0 {
@@ -309,11 +327,13 @@ impl Runner<'_> {
                 start: timestamp(schedule.day_start_ms(i))?,
                 rows: day.histogram.total(),
                 noise_floor: floor(&day.histogram),
-                statistics: baseline.distances(&day.histogram)?,
+                statistics: clusters.distances(&day.histogram)?,
+                check: check(&day.sample)?,
             });
         }
         let published = acknowledged.accepted + acknowledged.duplicates;
-        let statistics: BTreeMap<Distance, f64> = baseline.distances(&whole)?;
+        let statistics: BTreeMap<Distance, f64> = clusters.distances(&whole)?;
+        let checked = check(&images)?;
         let floor = floor(&whole);
         Ok(WindowSummary {
             name: window.name,
@@ -321,7 +341,9 @@ impl Runner<'_> {
             rows,
             accuracy: accuracy.value(),
             published,
-            drifted: statistics[&Distance::Jsd] > DRIFT_FACTOR * floor,
+            drifted: checked.verdict == Verdict::Drift,
+            explanation: baseline.explain(&images, &test)?,
+            check: checked,
             statistics,
             noise_floor: floor,
             bins,
@@ -415,13 +437,18 @@ struct Day {
     histogram: Histogram,
     scores: Vec<f32>,
     properties: Vec<f32>,
+    /// One in `every` events, for the check.
+    sample: Sample,
+    every: u64,
 }
 
 impl Day {
-    fn new(schema: &RowSchema, baseline: &driftline_stats::Clusters) -> Self {
+    fn new(schema: &RowSchema, baseline: &driftline_stats::Baseline, schedule: &Schedule) -> Self {
         Self {
             builder: RowsBuilder::new(schema.clone()),
-            histogram: baseline.histogram(),
+            sample: Sample::new(schema.clone()),
+            every: schedule.events_per_day().div_ceil(CHECKED_ROWS).max(1),
+            histogram: baseline.clusters().histogram(),
             scores: Vec::with_capacity(schema.classes.len()),
             properties: Vec::with_capacity(schema.properties.len()),
         }
@@ -431,6 +458,9 @@ impl Day {
         let dim = names.schema.dim;
         let embedding = &rows.embeddings()[i * dim..][..dim];
         self.histogram.add(embedding)?;
+        if (self.histogram.total() - 1).is_multiple_of(self.every) {
+            self.sample.push_some(rows, std::iter::once(i))?;
+        }
         self.scores.clear();
         let classes = names.schema.classes.len();
         self.scores
@@ -458,16 +488,13 @@ impl Day {
     }
 }
 
-/// The baseline rows that the clusters are found on.
-enum Kept {
-    All(u64),
-    Sample(HashSet<u64>),
-}
+/// The baseline rows that are compiled: all, or a sample.
+struct Kept(Option<HashSet<u64>>);
 
 impl Kept {
     fn new(rows: u64, seed: u64) -> Self {
         if rows <= CLUSTERED_ROWS {
-            return Self::All(rows);
+            return Self(None);
         }
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         // A sample of fixed size by Floyd's method: its memory does not grow with the baseline.
@@ -478,21 +505,11 @@ impl Kept {
                 chosen.insert(limit);
             }
         }
-        Self::Sample(chosen)
-    }
-
-    fn len(&self) -> usize {
-        match self {
-            Self::All(rows) => *rows as usize,
-            Self::Sample(rows) => rows.len(),
-        }
+        Self(Some(chosen))
     }
 
     fn contains(&self, row: u64) -> bool {
-        match self {
-            Self::All(_) => true,
-            Self::Sample(rows) => rows.contains(&row),
-        }
+        self.0.as_ref().is_none_or(|rows| rows.contains(&row))
     }
 }
 

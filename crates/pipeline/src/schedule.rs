@@ -78,6 +78,14 @@ impl Schedule {
         }
     }
 
+    /// Events of a day, about.
+    pub fn events_per_day(&self) -> u64 {
+        let events = self.sampled.as_ref().map_or(self.rows, |rows| {
+            rows.values().map(|events| events.len() as u64).sum()
+        });
+        events / self.days.max(1) as u64
+    }
+
     /// Days of the window.
     pub fn days(&self) -> usize {
         self.days

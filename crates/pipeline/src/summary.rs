@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use driftline_core::{Device, SkippedImage};
-use driftline_stats::Distance;
+use driftline_stats::{Check, Distance, Explanation};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -87,12 +87,16 @@ pub struct WindowSummary {
     pub accuracy: Option<f64>,
     /// Events that are in the sink, those that were there before included.
     pub published: u64,
-    /// Statistics over all published events.
+    /// Distances between the shares of the clusters, over all published events.
     pub statistics: BTreeMap<Distance, f64>,
     /// Expected Jensen-Shannon distance of a window of this size without any drift.
     pub noise_floor: f64,
-    /// Whether the distance is above [`driftline_stats::DRIFT_FACTOR`] times the noise floor.
+    /// Whether the check says so.
     pub drifted: bool,
+    /// What the statistics say of the window's images, of at most [`CHECKED_ROWS`](crate::run::CHECKED_ROWS) of them.
+    pub check: Check,
+    /// What changed.
+    pub explanation: Explanation,
     /// The days that have events.
     pub bins: Vec<BinSummary>,
 }
@@ -106,9 +110,11 @@ pub struct BinSummary {
     pub rows: u64,
     /// Expected Jensen-Shannon distance of so many events without any drift.
     pub noise_floor: f64,
-    /// Statistics over these events.
+    /// Distances between the shares of the clusters, over these events.
     #[serde(flatten)]
     pub statistics: BTreeMap<Distance, f64>,
+    /// What the statistics say of these events, of at most [`CHECKED_ROWS`](crate::run::CHECKED_ROWS) of them.
+    pub check: Check,
 }
 
 /// See [`Summary::sink`].

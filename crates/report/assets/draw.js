@@ -52,6 +52,9 @@ function tickText(value, list) {
 
 const whole = (value) => value.toLocaleString('en');
 const short = (value) => (value >= 1e6 ? `${+(value / 1e6).toPrecision(3)} M` : value >= 1e4 ? `${+(value / 1e3).toPrecision(3)} k` : whole(value));
+/** A p-value: three digits, or its power of ten. */
+const probability = (p) => (p === null || p === undefined ? '–' : p < 1e-9 ? '< 1e-9' : p < 0.001 ? p.toExponential(0) : p.toFixed(3));
+
 const number = (value) => (value === null || value === undefined ? '–' : value.toFixed(4));
 const percent = (share) => (share === null || share === undefined ? '–' : `${(100 * share).toFixed(1)} %`);
 const times = (value, floor) => (floor > 0 ? `${+(value / floor).toPrecision(2)} ×` : '–');

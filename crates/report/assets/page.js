@@ -143,7 +143,7 @@ async function choose(i) {
   markRow(byId('table'), i);
   byId('chosen-title').textContent = binName(bin.start, model.size);
   const facts = [bin.windows.join(', '), plural(bin.rows, 'event'),
-    ...(bin.jsd === null ? [] : [`JSD ${number(bin.jsd)}, ${times(bin.jsd, bin.noise_floor)} the noise floor of ${number(bin.noise_floor)}`, `PSI ${number(bin.psi)}`]),
+    ...(bin.jsd === null ? [] : [`JSD ${number(bin.jsd)}, ${times(bin.jsd, bin.noise_floor)} the noise floor of ${number(bin.noise_floor)}`, `p ${probability(bin.p_value)}`, `PSI ${number(bin.psi)}`]),
     ...(bin.accuracy === null ? [] : [`accuracy ${percent(bin.accuracy)}`])];
   byId('chosen-facts').replaceChildren(bin.jsd === null ? '' : verdictOf(bin.drifted), ` · ${facts.join(' · ')}`);
   redraw = () => clusters(byId('clusters'), model, bin);

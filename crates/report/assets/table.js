@@ -6,6 +6,7 @@ const COLUMNS = [
   ['events', (bin) => bin.rows],
   ['jsd', (bin) => bin.jsd],
   ['noise_floor', (bin) => bin.noise_floor],
+  ['p_value', (bin) => bin.p_value],
   ['psi', (bin) => bin.psi],
   ['accuracy', (bin) => bin.accuracy],
   ['drift', (bin) => (bin.jsd === null ? null : bin.drifted ? 'yes' : 'no')],
@@ -27,9 +28,9 @@ function table(node, caption, columns, text, rows) {
 function numbers(node, model) {
   const start = (bin) => (model.size === 'hour' ? iso(bin.start).slice(0, 16).replace('T', ' ') : iso(bin.start).slice(0, 10));
   table(node, `Drift of ${model.model} by ${model.size}, against ${model.baseline}`,
-    [model.size, 'window', 'events', 'JSD', 'noise floor', 'JSD / floor', 'PSI', 'accuracy', 'verdict'], [0, 1, 8],
+    [model.size, 'window', 'events', 'JSD', 'noise floor', 'JSD / floor', 'p-value', 'PSI', 'accuracy', 'verdict'], [0, 1, 9],
     model.bins.map((bin) => [start(bin), bin.windows.join(', '), whole(bin.rows), number(bin.jsd), number(bin.noise_floor),
-      bin.jsd === null ? '–' : times(bin.jsd, bin.noise_floor), number(bin.psi), percent(bin.accuracy), bin.jsd === null ? '–' : verdictOf(bin.drifted)]));
+      bin.jsd === null ? '–' : times(bin.jsd, bin.noise_floor), probability(bin.p_value), number(bin.psi), percent(bin.accuracy), bin.jsd === null ? '–' : verdictOf(bin.drifted)]));
 }
 
 /** Marks the row of the chosen bin. */
@@ -64,10 +65,10 @@ function download(model) {
 /** The windows at a glance. */
 function windows(model) {
   const anyLabels = model.windows.some((window) => window.accuracy !== null);
-  const columns = ['window', 'verdict', 'JSD', 'noise floor', 'JSD / floor', 'PSI', 'events', ...(anyLabels ? ['accuracy'] : [])];
+  const columns = ['window', 'verdict', 'JSD', 'noise floor', 'JSD / floor', 'p-value', 'PSI', 'events', ...(anyLabels ? ['accuracy'] : [])];
   return h('div', { class: 'scroll', role: 'region', tabindex: 0, 'aria-label': 'Table of windows' }, table(h('table'), 'Windows', columns, [0, 1],
     model.windows.map((window) => [window.name, verdictOf(window.drifted), number(window.jsd), number(window.noise_floor),
-      times(window.jsd, window.noise_floor), number(window.psi), whole(window.rows), ...(anyLabels ? [percent(window.accuracy)] : [])])));
+      times(window.jsd, window.noise_floor), probability(window.p_value), number(window.psi), whole(window.rows), ...(anyLabels ? [percent(window.accuracy)] : [])])));
 }
 
 /** Rules that fired; a report knows none. */

@@ -81,7 +81,7 @@ class Timeline {
     const { name, floor } = STATISTICS[this.statistic];
     const value = bin[this.statistic];
     if (value === null) return `${name} unknown`;
-    return `${this.statistic.toUpperCase()} ${number(value)}, ${times(value, floor(bin))} noise floor: ${bin.drifted ? 'drift' : 'no drift'}`;
+    return `${this.statistic.toUpperCase()} ${number(value)}, ${times(value, floor(bin))} noise floor (p ${probability(bin.p_value)}): ${bin.drifted ? 'drift' : 'no drift'}`;
   }
 
   draw() {
@@ -212,6 +212,6 @@ function legend(statistic, model) {
     [small(mark(11, 7, 5, true)), statistic === 'jsd' ? 'drift' : 'drift, by the JSD'],
     [small(s('rect', { class: 'floor', x: 1, y: 1, width: 20, height: 12 })), 'noise floor: what chance alone gives so few rows'],
   ];
-  if (statistic === 'jsd') items.push([small(s('path', { class: 'limit', d: 'M1 7H21' })), `limit: ${model.drift_factor} noise floors`]);
+  if (statistic === 'jsd') items.push([small(s('path', { class: 'limit', d: 'M1 7H21' })), `limit: ${model.drift_factor.toFixed(1)} noise floors`]);
   return items.map(([picture, text]) => h('li', {}, picture, text));
 }

@@ -1,7 +1,7 @@
 //! The page of a run.
 
 use driftline_pipeline::summary::Summary;
-use driftline_stats::{DRIFT_FACTOR, Distance};
+use driftline_stats::{Check, Distance, Explanation};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::chart::{chart, day};
@@ -41,10 +41,11 @@ pub fn page(summary: &Summary) -> String {
                     (chart(summary))
                     p {
                         "The shaded band is the noise floor: the distance that chance alone gives a day of that size. "
-                        "A window counts as drifted when its distance is above " (DRIFT_FACTOR) " noise floors."
+                        "Whether a window drifted is decided by all statistics together, at most 5 % of windows without drift."
                     }
                     h2 { "Windows" }
                     (windows(summary))
+                    (changes(summary))
                     h2 { "Days" }
                     (days(summary))
                     @if summary.skipped_images > 0 { (skipped(summary)) }
@@ -60,7 +61,7 @@ fn windows(summary: &Summary) -> Markup {
         div.scroll { table {
             tr {
                 th { "window" } th { "transform" } th { "images" } th { "accuracy" } th { "events" }
-                th { "JSD" } th { "noise floor" } th { "PSI" } th { "drift" }
+                th { "JSD" } th { "noise floor" } th { "PSI" } th { "p-value" } th { "drift" }
             }
             @for window in &summary.windows {
                 tr {
@@ -70,6 +71,7 @@ fn windows(summary: &Summary) -> Markup {
                     td { (four(window.statistics[&Distance::Jsd])) }
                     td { (four(window.noise_floor)) }
                     td { (four(window.statistics[&Distance::Psi])) }
+                    td { (p_value(&window.check)) }
                     td { @if window.drifted { strong { "yes" } } @else { "no" } }
                 }
             }
@@ -77,10 +79,62 @@ fn windows(summary: &Summary) -> Markup {
     }
 }
 
+/// What each statistic says of each window, and what changed.
+fn changes(summary: &Summary) -> Markup {
+    html! {
+        h2 { "Statistics" }
+        div.scroll { table {
+            tr {
+                th { "window" } th { "statistic" } th { "value" } th { "noise floor" } th { "effect" }
+                th { "detectable" } th { "p-value" }
+            }
+            @for window in &summary.windows {
+                @for (statistic, answer) in &window.check.answers {
+                    tr {
+                        td { (window.name) } td { (statistic) }
+                        @match answer.finding() {
+                            Some(finding) => {
+                                td { (four(finding.value)) } td { (four(finding.expected)) }
+                                td { (four(finding.effect)) } td { (four(finding.detectable)) }
+                                td { (probability(finding.p_value)) }
+                            }
+                            None => { td colspan="5" { "not enough rows" } }
+                        }
+                    }
+                }
+            }
+        } }
+        @for window in &summary.windows { (explained(&window.name, &window.explanation)) }
+    }
+}
+
+fn explained(name: &str, explanation: &Explanation) -> Markup {
+    html! {
+        @if !explanation.words.is_empty() {
+            p { strong { (name) } ": " (explanation.words.join(", ")) "." }
+        }
+        @for warning in &explanation.warnings {
+            p { strong { (name) } ": " (warning) "." }
+        }
+    }
+}
+
+fn p_value(check: &Check) -> String {
+    check.p_value.map_or_else(|| "-".to_owned(), probability)
+}
+
+fn probability(p: f64) -> String {
+    if p < 0.001 {
+        format!("{p:.0e}")
+    } else {
+        format!("{p:.3}")
+    }
+}
+
 fn days(summary: &Summary) -> Markup {
     html! {
         div.scroll { table {
-            tr { th { "day" } th { "window" } th { "events" } th { "JSD" } th { "noise floor" } th { "PSI" } }
+            tr { th { "day" } th { "window" } th { "events" } th { "JSD" } th { "noise floor" } th { "PSI" } th { "p-value" } }
             @for window in &summary.windows {
                 @for bin in &window.bins {
                     tr {
@@ -88,6 +142,7 @@ fn days(summary: &Summary) -> Markup {
                         td { (four(bin.statistics[&Distance::Jsd])) }
                         td { (four(bin.noise_floor)) }
                         td { (four(bin.statistics[&Distance::Psi])) }
+                        td { (p_value(&bin.check)) }
                     }
                 }
             }

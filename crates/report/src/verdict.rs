@@ -1,7 +1,6 @@
 //! What the numbers say, in one sentence.
 
-use driftline_metrics::BinSize;
-use driftline_stats::DRIFT_FACTOR;
+use driftline_metrics::{BIN_ALPHA, BinSize};
 use serde::Serialize;
 
 use crate::view::{BinRow, Numbers, WindowView};
@@ -47,7 +46,7 @@ fn of_windows(windows: &[WindowView]) -> Verdict {
         .collect();
     let text = match (drifted.as_slice(), worst.first()) {
         ([], Some(most)) => format!(
-            "No drift in {} windows: the most has {}, {}; drift begins at {DRIFT_FACTOR} times",
+            "No drift in {} windows: the most has {}, {}; drift begins at p {BIN_ALPHA}",
             windows.len(),
             most.name,
             size_of(&most.numbers)
@@ -80,7 +79,7 @@ fn of_bins(bins: &[BinRow], size: BinSize) -> Verdict {
     };
     let text = if drifted.is_empty() {
         format!(
-            "No drift in {}; the last has {}; drift begins at {DRIFT_FACTOR} times",
+            "No drift in {}; the last has {}; drift begins at p {BIN_ALPHA}",
             counted(bins.len(), &word),
             size_of(&last.numbers)
         )
@@ -114,7 +113,13 @@ fn size_of(numbers: &Numbers) -> String {
     } else {
         format!("{factor:.0}")
     };
-    format!("JSD {jsd:.3} is {factor} times the noise floor")
+    let p = match numbers.p_value {
+        None => String::new(),
+        Some(p) if p < 1e-9 => " (p below 1e-9)".to_owned(),
+        Some(p) if p < 0.001 => format!(" (p {p:.0e})"),
+        Some(p) => format!(" (p {p:.3})"),
+    };
+    format!("JSD {jsd:.3} is {factor} times the noise floor{p}")
 }
 
 fn factor(numbers: &Numbers) -> f64 {
@@ -140,6 +145,7 @@ mod tests {
             rows: 1000,
             jsd: Some(jsd),
             noise_floor: Some(0.0125),
+            p_value: Some(if jsd > 0.0375 { 1e-7 } else { 0.25 }),
             drifted: jsd > 0.0375,
             psi: None,
             psi_floor: None,
@@ -179,8 +185,8 @@ mod tests {
         assert!(drifted);
         assert_eq!(
             text,
-            "week 3: drift, JSD 0.160 is 13 times the noise floor; \
-             week 2: drift, JSD 0.110 is 8.8 times the noise floor"
+            "week 3: drift, JSD 0.160 is 13 times the noise floor (p 1e-7); \
+             week 2: drift, JSD 0.110 is 8.8 times the noise floor (p 1e-7)"
         );
         let (_, many) = said(&windows(&[0.1, 0.1, 0.1, 0.1, 0.1]), &bins(&[0.1]));
         assert!(many.ends_with("; and 2 more"), "{many}");
@@ -196,7 +202,7 @@ mod tests {
         assert!(drifted);
         assert_eq!(
             text,
-            "Drift in 1 of 3 days; the last day is well, JSD 0.020 is 1.6 times the noise floor"
+            "Drift in 1 of 3 days; the last day is well, JSD 0.020 is 1.6 times the noise floor (p 0.250)"
         );
         let (drifted, text) = said(&windows(&[0.02]), &bins(&[0.02]));
         assert!(!drifted && text.starts_with("No drift in 1 day; the last has JSD 0.020"));

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use driftline_core::{Error, ErrorKind, Result};
-use driftline_metrics::{Baseline, BinNumbers, BinSize, Map, MapPoint, Monitored, ShownRow};
-use driftline_stats::DRIFT_FACTOR;
+use driftline_metrics::{
+    BIN_ALPHA, Baseline, BinNumbers, BinSize, Map, MapPoint, Monitored, ShownRow,
+};
+use driftline_stats::drift_factor;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -112,7 +114,9 @@ pub struct Numbers {
     pub jsd: Option<f64>,
     /// Its noise floor.
     pub noise_floor: Option<f64>,
-    /// Whether the distance is above [`DRIFT_FACTOR`] noise floors.
+    /// Probability of such a distance without any drift.
+    pub p_value: Option<f64>,
+    /// Whether that is at most [`BIN_ALPHA`].
     pub drifted: bool,
     /// Population stability index.
     pub psi: Option<f64>,
@@ -128,6 +132,7 @@ impl From<&BinNumbers> for Numbers {
             rows: bin.rows,
             jsd: bin.jsd,
             noise_floor: bin.noise_floor,
+            p_value: bin.p_value,
             drifted: bin.drifted.unwrap_or(false),
             psi: bin.psi,
             // Both are expansions of the same: (k - 1) (1 / n + 1 / m), and the root of an eighth of it.
@@ -249,7 +254,7 @@ pub fn model_view(
         baseline_rows: reference.rows,
         baseline_counts: reference.clusters.clone(),
         baseline_accuracy: reference.accuracy(),
-        drift_factor: DRIFT_FACTOR,
+        drift_factor: drift_factor(reference.clusters.len(), BIN_ALPHA),
         verdict: verdict(&windows, &bins, size),
         windows,
         bins,

@@ -8,13 +8,26 @@ use driftline_pipeline::summary::{
     BackendSummary, BaselineSummary, BinSummary, ModelSummary, SinkSummary, Summary, Timing,
     WindowSummary,
 };
-use driftline_stats::Distance;
+use driftline_stats::{Check, Distance, Explanation, Verdict};
 use jiff::{Timestamp, ToSpan};
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
 fn statistics(jsd: f64) -> BTreeMap<Distance, f64> {
     BTreeMap::from([(Distance::Jsd, jsd), (Distance::Psi, jsd * jsd)])
+}
+
+fn check(jsd: f64) -> Check {
+    Check {
+        rows: 1000,
+        p_value: Some(if jsd > 0.03 { 0.001 } else { 0.5 }),
+        verdict: if jsd > 0.03 {
+            Verdict::Drift
+        } else {
+            Verdict::None
+        },
+        answers: BTreeMap::new(),
+    }
 }
 
 fn window(name: &str, jsd: f64) -> WindowSummary {
@@ -25,6 +38,7 @@ fn window(name: &str, jsd: f64) -> WindowSummary {
             rows: 1000,
             noise_floor: 0.02,
             statistics: statistics(jsd),
+            check: check(jsd),
         })
         .collect();
     WindowSummary {
@@ -36,6 +50,11 @@ fn window(name: &str, jsd: f64) -> WindowSummary {
         statistics: statistics(jsd),
         noise_floor: 0.01,
         drifted: jsd > 0.03,
+        check: check(jsd),
+        explanation: Explanation {
+            words: vec!["brightness -49 %".to_owned()],
+            ..Explanation::default()
+        },
         bins,
     }
 }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use driftline_core::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
+use statrs::distribution::{ChiSquared, ContinuousCDF};
 
 /// A distance between the shares of a baseline and of a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -217,9 +218,28 @@ pub fn noise_floor(bins: usize, window_rows: u64, baseline_rows: u64) -> f64 {
     (bins.saturating_sub(1) as f64 / 8.0 * inverse).sqrt()
 }
 
-/// A window has drifted when its Jensen-Shannon distance is above this many noise floors: far more than chance
-/// explains, and more than the small difference between training images and unseen ones.
-pub const DRIFT_FACTOR: f64 = 3.0;
+/// The probability of such a Jensen-Shannon distance without any drift: `8 jsd² / (1 / n + 1 / m)` has nearly the chi-squared
+/// distribution with `k - 1` degrees of freedom for `k` bins, `n` rows in the window and `m` in the baseline (the divergence
+/// is an eighth of a chi-squared distance where the shares are close; Menéndez et al. 1997).
+///
+/// It needs about 5 rows of the window in every bin; [`permutations`](crate::permutations) holds for any number.
+pub fn jsd_p_value(jsd: f64, bins: usize, window_rows: u64, baseline_rows: u64) -> f64 {
+    let inverse = 1.0 / window_rows as f64 + 1.0 / baseline_rows as f64;
+    match ChiSquared::new(bins.saturating_sub(1) as f64) {
+        Ok(by_chance) => by_chance.sf(8.0 * jsd * jsd / inverse),
+        // One bin is always the same.
+        Err(_) => 1.0,
+    }
+}
+
+/// How many [noise floors](noise_floor) a distance is whose [`jsd_p_value`] is `alpha`, over `bins` bins.
+pub fn drift_factor(bins: usize, alpha: f64) -> f64 {
+    let degrees = bins.saturating_sub(1) as f64;
+    match ChiSquared::new(degrees) {
+        Ok(by_chance) => (by_chance.inverse_cdf(1.0 - alpha) / degrees).sqrt(),
+        Err(_) => f64::INFINITY,
+    }
+}
 
 #[cfg(test)]
 mod tests {

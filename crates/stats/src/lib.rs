@@ -45,7 +45,7 @@ pub use catalogue::Statistic;
 pub use cluster::{ClusterShares, Clusters, Histogram, KMeans, KMeansConfig};
 pub use counts::{GTest, g_test, permutations};
 pub use distance::{
-    DRIFT_FACTOR, Distance, bias_corrected_jsd, hellinger, jsd, kl, noise_floor, psi,
+    Distance, bias_corrected_jsd, drift_factor, hellinger, jsd, jsd_p_value, kl, noise_floor, psi,
     total_variation,
 };
 pub use division::Null;

@@ -1,5 +1,6 @@
 //! Rows of a baseline or a window, as the statistics look at them.
 
+use arrow_array::Array;
 use driftline_core::{Error, ErrorKind, Result, RowSchema, Rows};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -48,6 +49,18 @@ impl Sample {
     /// `InvalidData` when they have another embedding length or other classes. Rows without the image properties of those
     /// before take the properties from all.
     pub fn push(&mut self, rows: &Rows) -> Result<()> {
+        self.push_some(rows, 0..rows.len())
+    }
+
+    /// Adds the rows `which`, each below `rows.len()`.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn push_some(
+        &mut self,
+        rows: &Rows,
+        which: impl Iterator<Item = usize> + Clone,
+    ) -> Result<()> {
         let schema = rows.schema();
         if schema.dim != self.schema.dim || schema.classes != self.schema.classes {
             let message = "the rows have another embedding length or other classes";
@@ -58,17 +71,23 @@ impl Sample {
             self.schema.properties.clear();
             self.properties.clear();
         }
-        self.embeddings.extend_from_slice(rows.embeddings());
+        let (dim, embeddings) = (schema.dim, rows.embeddings());
         let classes: Vec<&[f32]> = (0..schema.classes.len()).map(|c| rows.scores(c)).collect();
-        interleave(&classes, rows.len(), &mut self.scores);
         let properties = 0..self.schema.properties.len();
         let properties: Vec<&[f32]> = properties.map(|p| rows.property(p)).collect();
-        interleave(&properties, rows.len(), &mut self.properties);
         let class_of = |name: &str| schema.classes.iter().position(|class| class == name);
-        let targets = rows.targets().iter();
-        self.targets
-            .extend(targets.map(|name| class_of(name?).map(|class| class as u32)));
-        self.rows += rows.len();
+        let targets = rows.targets();
+        for row in which {
+            self.embeddings
+                .extend_from_slice(&embeddings[row * dim..][..dim]);
+            self.scores.extend(classes.iter().map(|column| column[row]));
+            self.properties
+                .extend(properties.iter().map(|column| column[row]));
+            let target = targets.is_valid(row).then(|| targets.value(row));
+            let class = target.and_then(class_of).map(|class| class as u32);
+            self.targets.push(class);
+            self.rows += 1;
+        }
         Ok(())
     }
 
@@ -159,11 +178,4 @@ fn best(scores: &[f32]) -> u32 {
         }
     }
     best as u32
-}
-
-/// Appends columns as rows.
-fn interleave(columns: &[&[f32]], rows: usize, out: &mut Vec<f32>) {
-    for row in 0..rows {
-        out.extend(columns.iter().map(|column| column[row]));
-    }
 }
