@@ -22,6 +22,11 @@
 pub mod baseline;
 pub mod calibration;
 pub mod catalogue;
+//! | [`reconstruction`] | [`Reconstruction`]: how well the baseline's principal components describe rows |
+//! | [`classifier`] | [`DomainClassifier`]: whether a classifier can tell the two sides apart |
+//! | [`cluster`] | shares of k-means clusters, and the distances that Fiddler shows |
+
+pub mod classifier;
 #[cfg(feature = "cluster-drift")]
 pub mod cluster;
 pub mod counts;
@@ -41,6 +46,10 @@ pub mod vectors;
 pub use baseline::{Baseline, BaselineOptions, Check, Compiled};
 pub use calibration::{Calibration, FalseAlarms, false_alarms, power};
 pub use catalogue::Statistic;
+pub mod reconstruction;
+pub mod vectors;
+
+pub use classifier::{Classifier, DomainClassifier};
 #[cfg(feature = "cluster-drift")]
 pub use cluster::{ClusterShares, Clusters, Histogram, KMeans, KMeansConfig};
 pub use counts::{GTest, g_test, permutations};
@@ -57,4 +66,5 @@ pub use moments::Moments;
 pub use neighbours::OutlierShare;
 pub use profile::{Profile, ProfilePlan};
 pub use sample::{Sample, Space};
+pub use reconstruction::Reconstruction;
 pub use vectors::Vectors;
