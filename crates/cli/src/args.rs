@@ -44,6 +44,8 @@ pub enum Command {
     Drift(DriftArgs),
     /// Compile a row file into a baseline file: clusters, profile, the rows that tests look at
     Baseline(BaselineArgs),
+    /// Measure from which strength and after how many images drift would be seen
+    Power(PowerArgs),
     /// Measure the false alarms of the drift statistics on clean windows, beside what is promised
     Calibrate(CalibrateArgs),
     /// Write what is in a store as one page that opens offline
@@ -175,6 +177,53 @@ pub struct EmbedArgs {
     /// Drift to inject, as in "blur(sigma=0.1..2)"
     #[arg(long, default_value = "none")]
     pub transform: String,
+    #[command(flatten)]
+    pub embedding: EmbeddingArguments,
+    /// Seed of the transforms
+    #[arg(long, default_value_t = 42)]
+    pub seed: u64,
+    /// What a bad image does
+    #[arg(long, default_value = "skip", value_parser = ["skip", "fail"])]
+    pub on_error: String,
+}
+
+#[derive(Args)]
+pub struct PowerArgs {
+    /// Images without drift: a path, `sample` or `cifar10`
+    #[arg(value_name = "SRC")]
+    pub source: String,
+    /// Drift transform to inject
+    #[arg(long, value_name = "NAME")]
+    pub transform: String,
+    /// Its parameter and the range that is swept, as in `sigma=0.1..2`
+    #[arg(long, value_name = "PARAMETER=LOW..HIGH")]
+    pub sweep: String,
+    /// Values of the parameter, from the least to the greatest
+    #[arg(long, default_value = "5")]
+    pub steps: NonZeroUsize,
+    /// Baseline file, or row file of the baseline [default: every second image of SRC]
+    #[arg(long)]
+    pub baseline: Option<PathBuf>,
+    /// Rows of a window; several sizes separated by commas
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "10,20,50,100,200,500,1000",
+        value_name = "ROWS"
+    )]
+    pub window_rows: Vec<NonZeroUsize>,
+    /// Windows of each size
+    #[arg(long, default_value = "200")]
+    pub windows: NonZeroUsize,
+    #[command(flatten)]
+    pub embedding: EmbeddingArguments,
+    #[command(flatten)]
+    pub test: TestArguments,
+}
+
+/// What embeds images.
+#[derive(Args)]
+pub struct EmbeddingArguments {
     /// A model.toml or a weights file, `sample` or `cifar10`
     #[arg(long, default_value = "sample")]
     pub model: String,
@@ -196,12 +245,6 @@ pub struct EmbedArgs {
     /// Arithmetic: `fp32`, or `bf16` with candle where the processor has it [default: fp32]
     #[arg(long)]
     pub precision: Option<Precision>,
-    /// Seed of the transforms
-    #[arg(long, default_value_t = 42)]
-    pub seed: u64,
-    /// What a bad image does
-    #[arg(long, default_value = "skip", value_parser = ["skip", "fail"])]
-    pub on_error: String,
 }
 
 /// How windows are tested.

@@ -10,6 +10,7 @@ mod list;
 mod model;
 mod output;
 mod plugin;
+mod power;
 mod progress;
 mod run;
 mod runtime;
@@ -84,6 +85,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Embed(args) => embed::embed(&args, &find()?, output),
         Command::Drift(args) => drift::drift(&args, output),
         Command::Baseline(args) => calibrate::baseline(&args, output),
+        Command::Power(args) => power::power(&args, &find()?, output),
         Command::Calibrate(args) => calibrate::calibrate(&args, output),
         Command::Report(args) => serve::report(&args, output),
         Command::Serve(args) => serve::serve(&args, output),

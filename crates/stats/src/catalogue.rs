@@ -7,7 +7,8 @@ use driftline_core::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Baseline, ClusterShares, Distance, DriftTest, Frechet, Hotelling, OutlierShare, Space,
+    Baseline, Classifier, ClusterShares, Distance, DomainClassifier, DriftTest, Frechet, Hotelling,
+    OutlierShare, Reconstruction, Space,
 };
 
 /// A number that compares a window with the baseline.
@@ -23,6 +24,12 @@ pub enum Statistic {
     Outliers,
     /// [`Frechet`] of the embeddings.
     Frechet,
+    /// [`DomainClassifier`] on the embeddings, by linear discriminant analysis.
+    Classifier,
+    /// [`DomainClassifier`] on the embeddings, by logistic regression.
+    Logistic,
+    /// [`Reconstruction`] of the embeddings.
+    Reconstruction,
     /// [`jsd`](crate::jsd) of the shares of the clusters.
     Jsd,
     /// [`psi`](crate::psi) of the shares of the clusters.
@@ -37,11 +44,14 @@ pub enum Statistic {
 
 impl Statistic {
     /// Every statistic, in order of worth.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::Hotelling,
         Self::Properties,
         Self::Outliers,
         Self::Frechet,
+        Self::Classifier,
+        Self::Logistic,
+        Self::Reconstruction,
         Self::Jsd,
         Self::Psi,
         Self::Kl,
@@ -59,6 +69,9 @@ impl Statistic {
             Self::Properties => "properties",
             Self::Outliers => "outliers",
             Self::Frechet => "frechet",
+            Self::Classifier => "classifier",
+            Self::Logistic => "logistic",
+            Self::Reconstruction => "reconstruction",
             Self::Jsd => "jsd",
             Self::Psi => "psi",
             Self::Kl => "kl",
@@ -81,6 +94,15 @@ impl Statistic {
             }
             Self::Frechet => {
                 "Fréchet distance of the embeddings, of means and covariances, 0 upwards"
+            }
+            Self::Classifier => {
+                "how well a linear discriminant tells window from baseline, AUC 0.5 to 1"
+            }
+            Self::Logistic => {
+                "how well a logistic regression tells window from baseline, AUC 0.5 to 1"
+            }
+            Self::Reconstruction => {
+                "error of the baseline's principal components on the embeddings"
             }
             Self::Jsd => {
                 "Jensen-Shannon distance over k-means clusters, natural logarithm, 0 to 0.8326"
@@ -105,6 +127,9 @@ impl Statistic {
             Self::Hotelling | Self::Properties => Box::new(Hotelling::fit(rows)),
             Self::Outliers => Box::new(OutlierShare::fit(rows)),
             Self::Frechet => Box::new(Frechet::fit(rows)),
+            Self::Classifier => Box::new(DomainClassifier::fit(rows, Classifier::Discriminant)),
+            Self::Logistic => Box::new(DomainClassifier::fit(rows, Classifier::Logistic)),
+            Self::Reconstruction => Box::new(Reconstruction::fit(rows)?),
             Self::Jsd | Self::Psi | Self::Kl | Self::Hellinger | Self::Tv => {
                 let Some(distance) = self.distance() else {
                     return Ok(None);

@@ -2,30 +2,28 @@
 //!
 //! | module | what is in it |
 //! | --- | --- |
-//! | [`sample`] | [`Sample`]: embeddings, scores and image properties of rows |
-//! | [`baseline`] | [`Baseline`]: compiled once from a sample, asked about windows |
-//! | [`calibration`] | [`false_alarms()`] and [`power()`], measured on the user's own rows |
-//! | [`explain`] | [`Explanation`]: what drifted, in words |
-//! | [`profile`] | [`Profile`]: what is kept of rows when the rows are gone, mergeable |
-//! | [`catalogue`] | [`Statistic`]: every statistic by its name |
-//! | [`vectors`] | [`Vectors`]: rows of one space |
-//! | [`finding`] | [`DriftTest`], and the [`Answer`] that each gives: value, noise floor, effect, p-value, verdict |
-//! | [`division`] | the two-sample permutation test, of rows or of blocks of rows |
-//! | [`moments`] | [`Moments`]: mergeable sums of rows, and the covariance with Ledoit-Wolf shrinkage |
-//! | [`hotelling`] | [`Hotelling`]: the distance of the means in units of the spread |
-//! | [`distance`] | [`Distance`]: how far two histograms are apart, with those that Fiddler shows |
-//! | [`counts`] | tests from counts alone: permutation, and the G-test |
-//! | [`cluster`] | shares of k-means clusters |
-//! | [`frechet`] | [`Frechet`]: the Fréchet distance, of all rows and of each class |
-//! | [`neighbours`] | [`OutlierShare`]: rows that are far from every row of the baseline |
+//! | [`mod@sample`] | [`Sample`]: embeddings, scores and image properties of rows |
+//! | [`mod@baseline`] | [`Baseline`]: compiled once from a sample, asked about windows |
+//! | [`mod@catalogue`] | [`Statistic`]: every statistic by its name |
+//! | [`mod@explain`] | [`Explanation`]: what drifted, in words |
+//! | [`mod@calibration`] | [`false_alarms()`] and [`power()`], measured on the user's own rows |
+//! | [`mod@profile`] | [`Profile`]: what is kept of rows when the rows are gone, mergeable |
+//! | [`mod@vectors`] | [`Vectors`]: rows of one space |
+//! | [`mod@finding`] | [`DriftTest`], and the [`Answer`] that each gives: value, noise floor, effect, p-value, verdict |
+//! | [`mod@division`] | the two-sample permutation test, of rows or of blocks of rows |
+//! | [`mod@moments`] | [`Moments`]: mergeable sums of rows, and the covariance with Ledoit-Wolf shrinkage |
+//! | [`mod@hotelling`] | [`Hotelling`]: the distance of the means in units of the spread |
+//! | [`mod@frechet`] | [`Frechet`]: the Fréchet distance, of all rows and of each class |
+//! | [`mod@neighbours`] | [`OutlierShare`]: rows that are far from every row of the baseline |
+//! | [`mod@reconstruction`] | [`Reconstruction`]: how well the baseline's principal components describe rows |
+//! | [`mod@classifier`] | [`DomainClassifier`]: whether a classifier can tell the two sides apart |
+//! | [`mod@distance`] | [`Distance`]: how far two histograms are apart, with those that Fiddler shows |
+//! | [`mod@counts`] | tests from counts alone: permutation, and the G-test |
+//! | [`mod@cluster`] | shares of k-means clusters |
 
 pub mod baseline;
 pub mod calibration;
 pub mod catalogue;
-//! | [`reconstruction`] | [`Reconstruction`]: how well the baseline's principal components describe rows |
-//! | [`classifier`] | [`DomainClassifier`]: whether a classifier can tell the two sides apart |
-//! | [`cluster`] | shares of k-means clusters, and the distances that Fiddler shows |
-
 pub mod classifier;
 #[cfg(feature = "cluster-drift")]
 pub mod cluster;
@@ -40,15 +38,13 @@ pub mod hotelling;
 pub mod moments;
 pub mod neighbours;
 pub mod profile;
+pub mod reconstruction;
 pub mod sample;
 pub mod vectors;
 
 pub use baseline::{Baseline, BaselineOptions, Check, Compiled};
 pub use calibration::{Calibration, FalseAlarms, false_alarms, power};
 pub use catalogue::Statistic;
-pub mod reconstruction;
-pub mod vectors;
-
 pub use classifier::{Classifier, DomainClassifier};
 #[cfg(feature = "cluster-drift")]
 pub use cluster::{ClusterShares, Clusters, Histogram, KMeans, KMeansConfig};
@@ -65,6 +61,6 @@ pub use hotelling::Hotelling;
 pub use moments::Moments;
 pub use neighbours::OutlierShare;
 pub use profile::{Profile, ProfilePlan};
-pub use sample::{Sample, Space};
 pub use reconstruction::Reconstruction;
+pub use sample::{Sample, Space};
 pub use vectors::Vectors;

@@ -128,6 +128,15 @@ impl Sample {
         }
     }
 
+    /// Share of labelled rows whose best score is their target, if any row is labelled.
+    pub fn accuracy(&self) -> Option<f64> {
+        let labelled = self.predicted().into_iter().zip(&self.targets);
+        let labelled = labelled.filter_map(|(predicted, target)| Some(predicted == (*target)?));
+        let right: Vec<bool> = labelled.collect();
+        let count = right.iter().filter(|right| **right).count();
+        (!right.is_empty()).then(|| count as f64 / right.len() as f64)
+    }
+
     /// Index of the true class of each row, where it is known.
     pub fn targets(&self) -> &[Option<u32>] {
         &self.targets
