@@ -69,7 +69,7 @@ impl DomainClassifier {
 impl DriftTest for DomainClassifier {
     fn test(&self, window: Vectors<'_>, options: &TestOptions) -> Result<Answer> {
         check(options)?;
-        let baseline = Vectors::new("the baseline", &self.rows, self.dim)?;
+        let baseline = Vectors::checked(&self.rows, self.dim);
         baseline.same_space(&window)?;
         let sides = [baseline, window].map(|side| independent(side, options));
         let fewer = sides[0].len().min(sides[1].len()) / self.dim;

@@ -5,11 +5,13 @@
 //! counts alone: no row is needed, and an hour takes as long as a year.
 
 use driftline_core::{Error, ErrorKind, Result};
-use rand::{RngExt, SeedableRng};
+use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Hypergeometric};
+use rayon::prelude::*;
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 
+use crate::division::{DIVISIONS_AT_ONCE, random};
 use crate::{Answer, Distance, Finding, Null, TestOptions};
 
 /// The distance between `baseline` and `window` (rows in each bin) beside what `divisions` divisions of their rows give, from
@@ -76,7 +78,7 @@ pub(crate) fn too_few(baseline: usize, window: usize, alpha: f64) -> Option<Answ
 }
 
 fn null(
-    statistic: impl Fn(&[u64], &[u64]) -> Result<f64>,
+    statistic: impl Fn(&[u64], &[u64]) -> Result<f64> + Sync,
     baseline: &[u64],
     window: &[u64],
     divisions: usize,
@@ -85,14 +87,15 @@ fn null(
     let value = statistic(baseline, window)?;
     let pooled: Vec<u64> = baseline.iter().zip(window).map(|(b, w)| b + w).collect();
     let rows = window.iter().sum();
-    let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let mut by_chance = Vec::with_capacity(divisions);
-    for _ in 0..divisions {
-        let window = draw(&pooled, rows, &mut random)?;
-        let baseline: Vec<u64> = pooled.iter().zip(&window).map(|(p, w)| p - w).collect();
-        by_chance.push(statistic(&baseline, &window)?);
-    }
-    Ok(Null::new(value, by_chance))
+    let by_chance = (0..divisions)
+        .into_par_iter()
+        .with_min_len(DIVISIONS_AT_ONCE)
+        .map(|division| {
+            let window = draw(&pooled, rows, &mut random(seed, division as u64))?;
+            let baseline: Vec<u64> = pooled.iter().zip(&window).map(|(p, w)| p - w).collect();
+            statistic(&baseline, &window)
+        });
+    Ok(Null::new(value, by_chance.collect::<Result<_>>()?))
 }
 
 /// What the G-test says of two histograms.
@@ -214,6 +217,8 @@ fn few(all: u64, marked: u64, wanted: u64, random: &mut ChaCha8Rng) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use rand::SeedableRng;
+
     use super::*;
 
     const SHARES: [f64; 5] = [0.4, 0.3, 0.2, 0.07, 0.03];

@@ -102,7 +102,7 @@ impl Frechet {
 impl DriftTest for Frechet {
     fn test(&self, window: Vectors<'_>, options: &TestOptions) -> Result<Answer> {
         check(options)?;
-        let baseline = Vectors::new("the baseline", &self.rows, self.dim)?;
+        let baseline = Vectors::checked(&self.rows, self.dim);
         baseline.same_space(&window)?;
         let values = [baseline, window].map(|side| independent(side, options));
         let [baseline, window] = [

@@ -1,7 +1,6 @@
 //! The distance of two means in units of the spread.
 
 use driftline_core::Result;
-use faer::Mat;
 
 use crate::division::{Blocks, check};
 use crate::moments::whitening;
@@ -16,7 +15,7 @@ use crate::{Answer, DriftTest, Moments, TestOptions, Vectors};
 /// | | |
 /// | --- | --- |
 /// | value | standard deviations along the direction in which the means differ, 0 upwards; `T² = value² n m (n + m - 2) / (n + m)²` without shrinkage |
-/// | cost | one product of the window with itself, `n d²`, and `divisions` sums of at most about 100 blocks |
+/// | cost | one product of the window with itself, `n d²`, and `divisions` sums of at most about 50 blocks |
 /// | not for | a change that leaves the mean where it is, as of the spread or of the shape |
 ///
 /// Hotelling 1931; the shrinkage is that of Ledoit and Wolf 2004.
@@ -39,7 +38,7 @@ impl Hotelling {
 impl DriftTest for Hotelling {
     fn test(&self, window: Vectors<'_>, options: &TestOptions) -> Result<Answer> {
         check(options)?;
-        let baseline = Vectors::new("the baseline", &self.rows, self.moments.dim())?;
+        let baseline = Vectors::checked(&self.rows, self.moments.dim());
         baseline.same_space(&window)?;
         let blocks = match Blocks::cut(baseline, window, options) {
             Ok(blocks) => blocks,
@@ -48,21 +47,11 @@ impl DriftTest for Hotelling {
         let mut all = self.moments.clone();
         all.merge(&Moments::of(window))?;
         let (total, shrinkage) = all.ledoit_wolf();
-        let whitening = whitening(&total)?;
         let between = blocks.between() * (1.0 - shrinkage);
-        let null = blocks.null(|difference| {
-            let square = square_length(&whitening, difference);
+        let null = blocks.times(&whitening(&total)?).null(|difference| {
+            let square: f64 = difference.iter().map(|value| value * value).sum();
             square / (1.0 - between * square).max(f64::EPSILON)
         });
         Ok(Answer::Finding(null.finding_of_square(options.alpha)))
     }
-}
-
-/// `|x L|²`.
-fn square_length(whitening: &Mat<f64>, x: &[f64]) -> f64 {
-    let columns = whitening.col_iter().map(|column| {
-        let dot: f64 = column.iter().zip(x).map(|(a, b)| a * b).sum();
-        dot * dot
-    });
-    columns.sum()
 }

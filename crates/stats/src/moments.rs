@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::Vectors;
 
 /// Rows whose products are added at once.
-const CHUNK: usize = 1024;
+const CHUNK: usize = 256;
 
 /// Count, sum of rows, sum of outer products, and the sums that Ledoit-Wolf shrinkage takes besides, all in f64.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -202,6 +202,19 @@ fn lower(dim: usize) -> impl Iterator<Item = (usize, usize)> {
 /// A matrix `L` with `L Lᵀ = inverse of the covariance`: rows times `L` have unit covariance. Directions without any spread
 /// are left out.
 pub(crate) fn whitening(covariance: &Mat<f64>) -> Result<Mat<f64>> {
+    let dim = covariance.nrows();
+    if let Ok(factor) = covariance.llt(Side::Lower) {
+        let lower = factor.L();
+        let diagonal = (0..dim).map(|i| lower[(i, i)]);
+        let (least, most) = diagonal.fold((f64::INFINITY, 0.0_f64), |(least, most), value| {
+            (least.min(value), most.max(value))
+        });
+        if least > most * SINGULAR.sqrt() {
+            let mut inverse = Mat::identity(dim, dim);
+            lower.solve_lower_triangular_in_place(inverse.as_mut());
+            return Ok(inverse.transpose().to_owned());
+        }
+    }
     let failed = |cause: String| {
         let message = "the covariance has no eigenvalues";
         Error::new(ErrorKind::InvalidData, "compare rows", message).because(cause)
@@ -222,11 +235,9 @@ pub(crate) fn whitening(covariance: &Mat<f64>) -> Result<Mat<f64>> {
             }
         })
         .collect();
-    Ok(Mat::from_fn(
-        covariance.nrows(),
-        covariance.ncols(),
-        |row, column| eigen.U()[(row, column)] * scale[column],
-    ))
+    Ok(Mat::from_fn(dim, dim, |row, column| {
+        eigen.U()[(row, column)] * scale[column]
+    }))
 }
 
 /// Eigenvalues below this share of the largest are rounding.

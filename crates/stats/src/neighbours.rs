@@ -7,15 +7,15 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use crate::division::{check, independent, random};
+use crate::division::{Blocks, check, detectable_shift, independent};
 use crate::halves::halves;
-use crate::{Answer, DriftTest, Finding, Null, TestOptions, Vectors};
+use crate::{Answer, DriftTest, Finding, TestOptions, Vectors};
 
 /// Which neighbour the distance goes to: not the first, which may be an odd row itself.
 const NEIGHBOUR: usize = 5;
 
 /// Rows of the baseline that distances are taken to, at most.
-const CORESET: usize = 2_000;
+const CORESET: usize = 1_000;
 
 /// The share of the baseline that is beyond the threshold.
 const BEYOND: f64 = 0.01;
@@ -28,7 +28,7 @@ const SEED: u64 = 42;
 /// The share of rows whose distance to their 5th nearest neighbour in the baseline is beyond the 99th percentile of the
 /// baseline: rows out of distribution.
 ///
-/// One half of the baseline gives the neighbours, a fixed sample of at most 2,000 rows, and the other half the distances
+/// One half of the baseline gives the neighbours, a fixed sample of at most 1,000 rows, and the other half the distances
 /// that the window's are compared with: a row's distance to the sample it is in would be too small. Without drift
 /// the ranks of the window's distances among those of the held-out half are a division like any other, so every p-value
 /// is by permutation of ranks, which takes in that the threshold is itself an estimate.
@@ -41,7 +41,7 @@ const SEED: u64 = 42;
 /// | | |
 /// | --- | --- |
 /// | value | share of rows, 0 to 1; without drift about 0.01 |
-/// | cost | one product of the window with the sample in f32, `n · 2000 · d`, and `divisions` draws of ranks |
+/// | cost | one product of the window with the sample in f32, `n · 1000 · d`, and `divisions` sums of at most about 50 blocks |
 /// | not for | a window that is closer to the baseline than the baseline is, as with less spread |
 ///
 /// The distance is that of Ramaswamy, Rastogi and Shim 2000; the test is a linear rank test (Hájek and Šidák 1967).
@@ -159,106 +159,81 @@ impl DriftTest for OutlierShare {
         }
         let held_out = independent(Vectors::new("distances", &self.held_out, 1)?, options);
         let window = self.distances(&independent(window, options));
-        let all = window.len() + held_out.len();
-        let fewer = |rows, needed| Ok(Answer::NotEnoughRows { rows, needed });
-        if window.is_empty() {
-            return fewer(0, 1);
-        }
-        // One row has as many ranks as there are rows.
-        let needed = (1.0 / options.alpha).ceil() as usize;
-        if window.len().min(held_out.len()) == 1 && all < needed {
-            return fewer(all, needed);
-        }
-        let ranks = Ranks::new(&held_out, &window);
-        let observed = ranks.of(&ranks.window);
-        let divisions: Vec<Extremes> = (0..options.divisions as u64)
-            .into_par_iter()
-            .map(|division| {
-                let mut random = random(options.seed, division);
-                let mut chosen = vec![false; all];
-                for row in rand::seq::index::sample(&mut random, all, window.len()) {
-                    chosen[row] = true;
-                }
-                ranks.of(&chosen)
-            })
-            .collect();
-        let null =
-            |of: fn(&Extremes) -> f64| Null::new(of(&observed), divisions.iter().map(of).collect());
+        // What is left is independent.
+        let options = &TestOptions {
+            block: 1,
+            ..*options
+        };
+        let scores = scores(&held_out, &window);
+        let (baseline, rows) = scores.split_at(held_out.len());
+        let sides = [baseline, rows].map(|side| Vectors::new("scores", side, 1));
+        let [baseline, rows] = sides;
+        let blocks = match Blocks::cut(baseline?, rows?, options) {
+            Ok(blocks) => blocks,
+            Err(answer) => return Ok(answer),
+        };
+        let null = blocks.null(|difference| difference[0]);
+        let share = Beyond::new(held_out.len(), window.len());
+        let value = share.of(&held_out, &window);
         Ok(Answer::Finding(Finding {
-            p_value: null(|of| of.score).p_value(),
-            ..null(|of| of.beyond).finding(options.alpha)
+            value,
+            expected: share.mean,
+            effect: (value - share.mean).max(0.0),
+            p_value: null.p_value(),
+            detectable: detectable_shift(share.deviation, options.alpha)?,
         }))
     }
 }
 
-/// The distances of both sides from the largest to the smallest.
-struct Ranks {
-    distances: Vec<f32>,
-    scores: Vec<f64>,
-    window: Vec<bool>,
-}
-
-/// How far out the rows of one side are.
-struct Extremes {
-    score: f64,
-    beyond: f64,
-}
-
-impl Ranks {
-    fn new(held_out: &[f32], window: &[f32]) -> Self {
-        let mut all: Vec<(f32, bool)> =
-            held_out.iter().map(|distance| (*distance, false)).collect();
-        all.extend(window.iter().map(|distance| (*distance, true)));
-        all.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let count = all.len() as f64;
-        let mut scores: Vec<f64> = (1..=all.len())
-            .map(|rank| (rank as f64 / count).sqrt().recip())
-            .collect();
-        // Equal distances share their scores.
-        let mut at = 0;
-        for equal in all.chunk_by(|a, b| a.0 == b.0) {
-            let scores = &mut scores[at..at + equal.len()];
-            at += equal.len();
-            let mean = scores.iter().sum::<f64>() / scores.len() as f64;
-            scores.fill(mean);
+/// `t^(-1/2)` of each row, for a row among the largest share `t` of both sides: first the held-out ones, then the window's.
+fn scores(held_out: &[f32], window: &[f32]) -> Vec<f32> {
+    let mut all: Vec<(f32, usize)> = held_out.iter().chain(window).copied().zip(0..).collect();
+    all.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let score = |rank: usize| (rank as f64 / all.len() as f64).sqrt().recip();
+    let mut scores = vec![0.0; all.len()];
+    let mut at = 0;
+    // Equal distances share their scores.
+    for equal in all.chunk_by(|a, b| a.0 == b.0) {
+        let ranks = at + 1..=at + equal.len();
+        at += equal.len();
+        let mean = ranks.map(score).sum::<f64>() / equal.len() as f64;
+        for (_, row) in equal {
+            scores[*row] = mean as f32;
         }
-        let (distances, window) = all.into_iter().unzip();
+    }
+    scores
+}
+
+/// The share of a window's rows beyond the `r`-th largest of `m` held-out distances. Without drift at least `e` of `n` rows
+/// are, where at least `e` of the `r + e - 1` largest of all are of the window: a negative hypergeometric number.
+struct Beyond {
+    r: usize,
+    mean: f64,
+    deviation: f64,
+}
+
+impl Beyond {
+    fn new(held_out: usize, window: usize) -> Self {
+        let r = ((BEYOND * (held_out + 1) as f64).round() as usize).max(1);
+        let [r_, m, n] = [r, held_out, window].map(|rows| rows as f64);
+        let mean = r_ / (m + 1.0);
+        let variance = mean * (1.0 - mean) * (n + m + 1.0) / (n * (m + 2.0));
         Self {
-            distances,
-            scores,
-            window,
+            r,
+            mean,
+            deviation: variance.max(0.0).sqrt(),
         }
     }
 
-    /// Of the chosen rows as the window, the others as the held-out half.
-    fn of(&self, chosen: &[bool]) -> Extremes {
-        let (mut score, mut count) = (0.0, 0_usize);
-        for (chosen, own) in chosen.iter().zip(&self.scores) {
-            if *chosen {
-                score += own;
-                count += 1;
-            }
-        }
-        let beyond = allowed(chosen.len() - count);
-        let threshold = (0..chosen.len())
-            .filter(|row| !chosen[*row])
-            .nth(beyond - 1);
-        let beyond = threshold.map_or(0, |threshold| {
-            let farther = |row: &usize| self.distances[*row] > self.distances[threshold];
-            (0..threshold)
-                .filter(|row| chosen[*row] && farther(row))
-                .count()
-        });
-        Extremes {
-            score,
-            beyond: beyond as f64 / count as f64,
-        }
+    fn of(&self, held_out: &[f32], window: &[f32]) -> f64 {
+        let mut held_out = held_out.to_vec();
+        held_out.sort_by(|a, b| b.total_cmp(a));
+        let Some(threshold) = held_out.get(self.r - 1) else {
+            return 0.0;
+        };
+        let beyond = window.iter().filter(|distance| *distance > threshold);
+        beyond.count() as f64 / window.len() as f64
     }
-}
-
-/// Which of `held_out` distances, from the largest, is the threshold.
-fn allowed(held_out: usize) -> usize {
-    ((BEYOND * (held_out + 1) as f64).round() as usize).max(1)
 }
 
 fn less<'a>(row: &'a [f32], mean: &'a [f32]) -> impl Iterator<Item = f32> + 'a {
@@ -271,10 +246,12 @@ fn half_norm(row: &[f32]) -> f32 {
 
 #[cfg(test)]
 mod tests {
+    use rand::seq::SliceRandom;
     use rand_distr::{Distribution, StandardNormal};
     use statrs::distribution::{DiscreteCDF, Hypergeometric};
 
     use super::*;
+    use crate::division::random;
 
     const DIM: usize = 8;
 
@@ -358,32 +335,41 @@ mod tests {
     }
 
     #[test]
-    fn the_share_beyond_is_hypergeometric_under_divisions() {
-        // That `e` rows of the window or more are beyond the r-th largest of the held-out: of the r + e - 1 largest of all,
-        // at least e are of the window.
+    fn the_share_beyond_is_negative_hypergeometric_under_divisions() {
         let (held_out, window) = (250, 200);
+        let share = Beyond::new(held_out, window);
+        assert_eq!(share.r, 3);
         let distances: Vec<f32> = (0..450).map(|at| at as f32).collect();
-        let ranks = Ranks::new(&distances[..held_out], &distances[held_out..]);
-        let r = allowed(held_out) as u64;
-        assert_eq!(r, 3);
-        let counts: Vec<u64> = (0..20_000)
+        let counts: Vec<f64> = (0..20_000)
             .map(|division| {
-                let mut chosen = vec![false; 450];
-                for row in rand::seq::index::sample(&mut random(5, division), 450, window) {
-                    chosen[row] = true;
-                }
-                (ranks.of(&chosen).beyond * window as f64).round() as u64
+                let mut order = distances.clone();
+                order.shuffle(&mut random(5, division));
+                let (held_out, rows) = order.split_at(held_out);
+                share.of(held_out, rows) * window as f64
             })
             .collect();
         for e in 1..10 {
-            let exact = Hypergeometric::new(450, window as u64, r + e - 1)
+            let exact = Hypergeometric::new(450, window as u64, share.r as u64 + e - 1)
                 .unwrap()
                 .sf(e - 1);
-            let found = counts.iter().filter(|count| **count >= e).count() as f64 / 20_000.0;
+            let found = counts
+                .iter()
+                .filter(|count| **count >= e as f64 - 0.5)
+                .count();
+            let found = found as f64 / 20_000.0;
             assert!((found - exact).abs() < 0.012, "{e}: {found} is not {exact}");
         }
-        let all = ranks.of(&ranks.window);
-        assert_eq!(all.beyond, 1.0);
+        let n = window as f64;
+        let mean = counts.iter().sum::<f64>() / 20_000.0 / n;
+        let squares: f64 = counts.iter().map(|count| (count / n - mean).powi(2)).sum();
+        assert!((mean / share.mean - 1.0).abs() < 0.03, "{mean}");
+        let deviation = (squares / 20_000.0).sqrt();
+        assert!(
+            (deviation / share.deviation - 1.0).abs() < 0.03,
+            "{deviation}"
+        );
+        let (held_out, rows) = distances.split_at(held_out);
+        assert_eq!(share.of(held_out, rows), 1.0);
     }
 
     #[test]

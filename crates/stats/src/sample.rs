@@ -43,6 +43,36 @@ impl Sample {
         }
     }
 
+    /// Rows without true classes, from their values row by row.
+    ///
+    /// # Errors
+    /// `InvalidData` when the lengths are not those of one number of rows.
+    pub fn from_parts(
+        schema: RowSchema,
+        embeddings: Vec<f32>,
+        scores: Vec<f32>,
+        properties: Vec<f32>,
+    ) -> Result<Self> {
+        let rows = embeddings.len() / schema.dim;
+        let lengths = [
+            (embeddings.len(), schema.dim),
+            (scores.len(), schema.classes.len()),
+            (properties.len(), schema.properties.len()),
+        ];
+        if let Some((length, dim)) = lengths.iter().find(|(length, dim)| *length != rows * dim) {
+            let message = format!("{length} values are no {rows} rows of {dim}");
+            return Err(Error::new(ErrorKind::InvalidData, "collect rows", message));
+        }
+        Ok(Self {
+            schema,
+            rows,
+            embeddings,
+            scores,
+            properties,
+            targets: vec![None; rows],
+        })
+    }
+
     /// Adds rows.
     ///
     /// # Errors

@@ -26,6 +26,11 @@ impl<'a> Vectors<'a> {
         }
     }
 
+    /// Rows that were checked before.
+    pub(crate) fn checked(values: &'a [f32], dim: usize) -> Self {
+        Self { values, dim }
+    }
+
     /// Number of rows.
     pub fn rows(&self) -> usize {
         self.values.len() / self.dim

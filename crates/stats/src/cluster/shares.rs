@@ -98,7 +98,7 @@ impl ClusterShares {
 impl DriftTest for ClusterShares {
     fn test(&self, window: Vectors<'_>, options: &TestOptions) -> Result<Answer> {
         check(options)?;
-        let baseline = Vectors::new("the baseline", &self.rows, self.dim)?;
+        let baseline = Vectors::checked(&self.rows, self.dim);
         baseline.same_space(&window)?;
         let thinned;
         let (counted, rows) = if options.block > 1 {
