@@ -196,6 +196,17 @@ fn show(finished: &Finished) -> anyhow::Result<()> {
             let words = words.collect::<Vec<_>>().join(", ");
             output::text(&format!("{}: {words}", window.name))?;
         }
+        let pages = window.bins.iter().filter(|bin| bin.page);
+        let days: Vec<String> = pages
+            .map(|bin| bin.start.strftime("%F").to_string())
+            .collect();
+        if !days.is_empty() {
+            output::text(&format!(
+                "{}: would page on {}",
+                window.name,
+                days.join(", ")
+            ))?;
+        }
         for warning in &explanation.warnings {
             output::text(&format!("warning: {}: {warning}", window.name))?;
         }

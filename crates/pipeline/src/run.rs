@@ -9,6 +9,7 @@ use driftline_core::{
     Ack, DriftTransform, EmbeddingBackend, Error, ErrorKind, ImageSource, MonitorSink, MonitorSpec,
     Result, Row, RowSchema, Rows, RowsBuilder,
 };
+use driftline_stats::sequential::PageBudget;
 use driftline_stats::{
     BaselineOptions, Check, Distance, Histogram, Sample, Statistic, TestOptions, Verdict,
     noise_floor,
@@ -35,6 +36,9 @@ pub const CLUSTERED_ROWS: u64 = 100_000;
 
 /// Images of a window, and events of a day, that are checked; of more, evenly spread ones.
 pub const CHECKED_ROWS: u64 = 5_000;
+
+/// Days in which one false page may come, on average: two years.
+pub const PAGE_DAYS: f64 = 730.0;
 
 /// Days from the start of one window to the start of the next.
 const WINDOW_DAYS: i64 = 7;
@@ -140,12 +144,16 @@ impl Run {
         let clusters = self.monitor.custom_feature.n_clusters;
         let (baseline, baseline_summary) = runner.baseline(self.baseline, clusters)?;
         let count = self.windows.len();
-        let windows = self
+        let mut windows = self
             .windows
             .into_iter()
             .enumerate()
             .map(|(i, window)| runner.window(window, count - i, &baseline))
             .collect::<Result<Vec<_>>>()?;
+        let mut budget = PageBudget::new(PAGE_DAYS)?;
+        for bin in windows.iter_mut().flat_map(|window| &mut window.bins) {
+            bin.page = bin.check.p_value.is_some_and(|p| budget.update(p));
+        }
         runner.sink.flush()?;
         let info = runner.backend.info();
         let summary = Summary {
@@ -329,6 +337,7 @@ impl Runner<'_> {
                 noise_floor: floor(&day.histogram),
                 statistics: clusters.distances(&day.histogram)?,
                 check: check(&day.sample)?,
+                page: false,
             });
         }
         let published = acknowledged.accepted + acknowledged.duplicates;

@@ -134,7 +134,7 @@ fn probability(p: f64) -> String {
 fn days(summary: &Summary) -> Markup {
     html! {
         div.scroll { table {
-            tr { th { "day" } th { "window" } th { "events" } th { "JSD" } th { "noise floor" } th { "PSI" } th { "p-value" } }
+            tr { th { "day" } th { "window" } th { "events" } th { "JSD" } th { "noise floor" } th { "PSI" } th { "p-value" } th { "page" } }
             @for window in &summary.windows {
                 @for bin in &window.bins {
                     tr {
@@ -143,6 +143,7 @@ fn days(summary: &Summary) -> Markup {
                         td { (four(bin.noise_floor)) }
                         td { (four(bin.statistics[&Distance::Psi])) }
                         td { (p_value(&bin.check)) }
+                        td { @if bin.page { strong { "page" } } }
                     }
                 }
             }

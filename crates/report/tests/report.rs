@@ -39,6 +39,7 @@ fn window(name: &str, jsd: f64) -> WindowSummary {
             noise_floor: 0.02,
             statistics: statistics(jsd),
             check: check(jsd),
+            page: false,
         })
         .collect();
     WindowSummary {

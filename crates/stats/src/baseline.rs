@@ -7,6 +7,7 @@ use driftline_core::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::division::check;
+use crate::multiple::combined;
 use crate::{
     Answer, Clusters, Distance, DriftTest, Finding, KMeans, Profile, ProfilePlan, Sample, Space,
     Statistic, TestOptions, Vectors, Verdict,
@@ -249,14 +250,8 @@ impl Baseline {
             }
             answers.insert(*statistic, answer);
         }
-        let p_values = answers
-            .values()
-            .filter_map(Answer::finding)
-            .map(|f| f.p_value);
-        let count = p_values.clone().count() as f64;
-        let p_value = p_values
-            .reduce(f64::min)
-            .map(|least| (least * count).min(1.0));
+        let findings = answers.values().filter_map(Answer::finding);
+        let p_value = combined(findings.map(|finding| finding.p_value));
         Ok(Check {
             rows: window.rows(),
             p_value,

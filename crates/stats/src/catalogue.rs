@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Baseline, Classifier, ClusterShares, Distance, DomainClassifier, DriftTest, Frechet, Hotelling,
-    OutlierShare, Reconstruction, Space,
+    OutlierShare, PredictionShift, RandomFeatureMmd, Reconstruction, Space,
 };
 
 /// A number that compares a window with the baseline.
@@ -20,6 +20,10 @@ pub enum Statistic {
     Hotelling,
     /// [`Hotelling`] on the image properties.
     Properties,
+    /// [`PredictionShift`] of the scores.
+    Predictions,
+    /// [`RandomFeatureMmd`] of the embeddings.
+    Mmd,
     /// [`OutlierShare`] of the embeddings.
     Outliers,
     /// [`Frechet`] of the embeddings.
@@ -44,9 +48,11 @@ pub enum Statistic {
 
 impl Statistic {
     /// Every statistic, in order of worth.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Hotelling,
         Self::Properties,
+        Self::Predictions,
+        Self::Mmd,
         Self::Outliers,
         Self::Frechet,
         Self::Classifier,
@@ -60,13 +66,22 @@ impl Statistic {
     ];
 
     /// Those that a check asks unless others are named: each sees what the others miss.
-    pub const DEFAULT: [Self; 4] = [Self::Hotelling, Self::Properties, Self::Outliers, Self::Jsd];
+    pub const DEFAULT: [Self; 6] = [
+        Self::Hotelling,
+        Self::Properties,
+        Self::Predictions,
+        Self::Mmd,
+        Self::Outliers,
+        Self::Jsd,
+    ];
 
     /// Name on the command line and in JSON.
     pub fn name(self) -> &'static str {
         match self {
             Self::Hotelling => "hotelling",
             Self::Properties => "properties",
+            Self::Predictions => "predictions",
+            Self::Mmd => "mmd",
             Self::Outliers => "outliers",
             Self::Frechet => "frechet",
             Self::Classifier => "classifier",
@@ -88,6 +103,12 @@ impl Statistic {
             }
             Self::Properties => {
                 "distance of the mean image properties (brightness, contrast, ...) in standard deviations"
+            }
+            Self::Predictions => {
+                "Jensen-Shannon distance between the shares of the predicted classes, 0 to 0.8326"
+            }
+            Self::Mmd => {
+                "maximum mean discrepancy of the embeddings, Gaussian kernel, random Fourier features"
             }
             Self::Outliers => {
                 "share of rows that are farther from the baseline than 99 % of its own rows"
@@ -125,6 +146,8 @@ impl Statistic {
         };
         Ok(Some(match self {
             Self::Hotelling | Self::Properties => Box::new(Hotelling::fit(rows)),
+            Self::Predictions => Box::new(PredictionShift::fit(rows)),
+            Self::Mmd => Box::new(RandomFeatureMmd::fit(rows)),
             Self::Outliers => Box::new(OutlierShare::fit(rows)),
             Self::Frechet => Box::new(Frechet::fit(rows)),
             Self::Classifier => Box::new(DomainClassifier::fit(rows, Classifier::Discriminant)),
@@ -157,6 +180,7 @@ impl Statistic {
     pub fn space(self) -> Space {
         match self {
             Self::Properties => Space::Properties,
+            Self::Predictions => Space::Scores,
             _ => Space::Embeddings,
         }
     }

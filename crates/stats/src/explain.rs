@@ -5,6 +5,7 @@ use driftline_properties::PROPERTIES;
 use serde::Serialize;
 
 use crate::moments::whitening;
+use crate::multiple::benjamini_hochberg;
 use crate::{
     Answer, Baseline, DriftTest, Hotelling, Moments, Sample, Space, Statistic, TestOptions,
     Vectors, Verdict,
@@ -373,17 +374,6 @@ fn ks(a: &[f32], b: &[f32]) -> f64 {
         sign * (-2.0 * f64::from(k * k) * t * t).exp()
     });
     terms.sum::<f64>().clamp(0.0, 1.0)
-}
-
-fn benjamini_hochberg(p_values: &[f64], alpha: f64) -> Vec<bool> {
-    let mut sorted = p_values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let n = sorted.len() as f64;
-    let limit = (0..sorted.len())
-        .rev()
-        .find(|k| sorted[*k] <= alpha * (*k + 1) as f64 / n);
-    let limit = limit.map_or(-1.0, |k| sorted[k]);
-    p_values.iter().map(|p| *p <= limit).collect()
 }
 
 fn mean_and_deviation(values: &[f32]) -> (f64, f64) {

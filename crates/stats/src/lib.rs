@@ -7,16 +7,20 @@
 //! | [`mod@catalogue`] | [`Statistic`]: every statistic by its name |
 //! | [`mod@explain`] | [`Explanation`]: what drifted, in words |
 //! | [`mod@calibration`] | [`false_alarms()`] and [`power()`], measured on the user's own rows |
+//! | [`mod@sequential`] | over many windows: control charts, the page budget, streams of rows |
+//! | [`mod@multiple`] | many p-values: Benjamini-Hochberg, and one p-value of several |
 //! | [`mod@profile`] | [`Profile`]: what is kept of rows when the rows are gone, mergeable |
 //! | [`mod@vectors`] | [`Vectors`]: rows of one space |
 //! | [`mod@finding`] | [`DriftTest`], and the [`Answer`] that each gives: value, noise floor, effect, p-value, verdict |
 //! | [`mod@division`] | the two-sample permutation test, of rows or of blocks of rows |
 //! | [`mod@moments`] | [`Moments`]: mergeable sums of rows, and the covariance with Ledoit-Wolf shrinkage |
 //! | [`mod@hotelling`] | [`Hotelling`]: the distance of the means in units of the spread |
+//! | [`mod@random_features`] | [`RandomFeatureMmd`]: the same from random Fourier features |
 //! | [`mod@frechet`] | [`Frechet`]: the Fréchet distance, of all rows and of each class |
 //! | [`mod@neighbours`] | [`OutlierShare`]: rows that are far from every row of the baseline |
 //! | [`mod@reconstruction`] | [`Reconstruction`]: how well the baseline's principal components describe rows |
 //! | [`mod@classifier`] | [`DomainClassifier`]: whether a classifier can tell the two sides apart |
+//! | [`mod@predictions`] | [`PredictionShift`]: the classes that the model predicts |
 //! | [`mod@distance`] | [`Distance`]: how far two histograms are apart, with those that Fiddler shows |
 //! | [`mod@counts`] | tests from counts alone: permutation, and the G-test |
 //! | [`mod@cluster`] | shares of k-means clusters |
@@ -36,10 +40,14 @@ pub mod frechet;
 mod halves;
 pub mod hotelling;
 pub mod moments;
+pub mod multiple;
 pub mod neighbours;
+pub mod predictions;
 pub mod profile;
+pub mod random_features;
 pub mod reconstruction;
 pub mod sample;
+pub mod sequential;
 pub mod vectors;
 
 pub use baseline::{Baseline, BaselineOptions, Check, Compiled};
@@ -60,7 +68,9 @@ pub use frechet::{Frechet, FrechetByClass};
 pub use hotelling::Hotelling;
 pub use moments::Moments;
 pub use neighbours::OutlierShare;
+pub use predictions::PredictionShift;
 pub use profile::{Profile, ProfilePlan};
+pub use random_features::RandomFeatureMmd;
 pub use reconstruction::Reconstruction;
 pub use sample::{Sample, Space};
 pub use vectors::Vectors;
