@@ -76,7 +76,7 @@ pub fn calibrate(args: &CalibrateArgs, output: Output) -> anyhow::Result<Outcome
         return Ok(Outcome::Done);
     }
     output::text(&format!(
-        "{} clean windows of each size, each beside a baseline of {} rows of its own; promised: {} % false alarms",
+        "{} clean windows of each size, beside baselines of {} other rows; promised: {} % false alarms",
         args.windows,
         args.baseline_rows,
         100.0 * test.alpha

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use driftline_core::{Error, ErrorKind, Result};
+use rand::seq::SliceRandom;
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -40,11 +41,14 @@ pub struct FalseAlarms {
     pub unanswered: f64,
 }
 
-/// Draws `windows` times a baseline and a window from `rows`, none of them in both, and asks `statistics` whether the window
+/// Windows that share a baseline.
+const WINDOWS_PER_BASELINE: usize = 10;
+
+/// Draws `windows` windows from `rows`, each beside a baseline that has none of its rows, and asks `statistics` whether it
 /// drifted, which it never did.
 ///
-/// Every window has a baseline of its own, so that the rate is over baselines as well as over windows: windows that share a
-/// baseline share its luck.
+/// Every ten windows have a baseline of their own, so that the rate is over baselines as well as over windows: windows that
+/// share a baseline share its luck.
 ///
 /// # Errors
 /// `InvalidData` when there are fewer rows than a baseline and a window need.
@@ -66,22 +70,29 @@ pub fn false_alarms(
             .remedy("bring more rows, or ask for a smaller baseline, smaller windows, and at least 1 window"));
     }
     let (compile, test) = options;
-    let answers: Vec<_> = (0..windows as u64)
+    let answers = (0..windows.div_ceil(WINDOWS_PER_BASELINE))
         .into_par_iter()
-        .map(|window| {
-            let mut random = random(test.seed, window);
-            let drawn = rand::seq::index::sample(&mut random, rows.rows(), needed).into_vec();
-            let (baseline, window_rows) = drawn.split_at(baseline_rows);
+        .map(|draw| {
+            let mut random = random(test.seed, draw as u64);
+            let mut order: Vec<usize> = (0..rows.rows()).collect();
+            order.shuffle(&mut random);
+            let (baseline, others) = order.split_at_mut(baseline_rows);
             let baseline = Baseline::compile(&rows.select(baseline), *compile)?;
-            let options = TestOptions {
-                seed: test.seed.wrapping_add(window),
-                ..*test
-            };
-            let checked = baseline.check(&rows.select(window_rows), statistics, &options)?;
-            advance(1);
-            Ok(checked)
+            let first = draw * WINDOWS_PER_BASELINE;
+            let mut checks = Vec::new();
+            for window in first..windows.min(first + WINDOWS_PER_BASELINE) {
+                let (drawn, _) = others.partial_shuffle(&mut random, window_rows);
+                let options = TestOptions {
+                    seed: test.seed.wrapping_add(window as u64),
+                    ..*test
+                };
+                checks.push(baseline.check(&rows.select(drawn), statistics, &options)?);
+                advance(1);
+            }
+            Ok(checks)
         })
-        .collect::<Result<_>>()?;
+        .collect::<Result<Vec<_>>>()?
+        .concat();
     let of = |statistic: &Statistic| {
         let p_value = |answer: &Answer| answer.finding().map(|finding| finding.p_value);
         let answers = answers.iter().map(|check| check.answers.get(statistic));
