@@ -29,8 +29,23 @@ pub mod baseline;
 pub mod calibration;
 pub mod catalogue;
 pub mod classifier;
+//! | [`vectors`] | [`Vectors`]: rows of one space |
+//! | [`finding`] | [`DriftTest`], and the [`Answer`] that each gives: value, noise floor, effect, p-value, verdict |
+//! | [`division`] | the two-sample permutation test, of rows or of blocks of rows |
+//! | [`moments`] | [`Moments`]: mergeable sums of rows, and the covariance with Ledoit-Wolf shrinkage |
+//! | [`hotelling`] | [`Hotelling`]: the distance of the means in units of the spread |
+//! | [`distance`] | [`Distance`]: how far two histograms are apart, with those that Fiddler shows |
+//! | [`counts`] | tests from counts alone: permutation, and the G-test |
+//! | [`ks`] | the Kolmogorov-Smirnov test of one component |
+//! | [`components`] | [`DriftedComponents`]: the share of components that drifted |
+//! | [`scores`] | [`ScoreShift`] and [`PredictionShift`]: drift of what a model says |
+//! | [`accuracy`] | [`EstimatedAccuracy`]: how often a model is right where no labels are |
+//! | [`cluster`] | shares of k-means clusters |
+
+pub mod accuracy;
 #[cfg(feature = "cluster-drift")]
 pub mod cluster;
+pub mod components;
 pub mod counts;
 pub mod distance;
 pub mod division;
@@ -39,6 +54,7 @@ pub mod finding;
 pub mod frechet;
 mod halves;
 pub mod hotelling;
+pub mod ks;
 pub mod moments;
 pub mod multiple;
 pub mod neighbours;
@@ -54,8 +70,13 @@ pub use baseline::{Baseline, BaselineOptions, Check, Compiled};
 pub use calibration::{Calibration, FalseAlarms, false_alarms, power};
 pub use catalogue::Statistic;
 pub use classifier::{Classifier, DomainClassifier};
+pub mod scores;
+pub mod vectors;
+
+pub use accuracy::{Accuracy, Estimate, EstimatedAccuracy};
 #[cfg(feature = "cluster-drift")]
 pub use cluster::{ClusterShares, Clusters, Histogram, KMeans, KMeansConfig};
+pub use components::DriftedComponents;
 pub use counts::{GTest, g_test, permutations};
 pub use distance::{
     Distance, bias_corrected_jsd, drift_factor, hellinger, jsd, jsd_p_value, kl, noise_floor, psi,
@@ -66,6 +87,7 @@ pub use explain::{ClassChange, Explanation, PropertyChange, ShareChange};
 pub use finding::{Answer, DriftTest, Finding, TestOptions, Verdict};
 pub use frechet::{Frechet, FrechetByClass};
 pub use hotelling::Hotelling;
+pub use ks::ks;
 pub use moments::Moments;
 pub use neighbours::OutlierShare;
 pub use predictions::PredictionShift;
@@ -73,4 +95,5 @@ pub use profile::{Profile, ProfilePlan};
 pub use random_features::RandomFeatureMmd;
 pub use reconstruction::Reconstruction;
 pub use sample::{Sample, Space};
+pub use scores::{PredictionShift, ScoreShift};
 pub use vectors::Vectors;
