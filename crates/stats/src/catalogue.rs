@@ -7,8 +7,9 @@ use driftline_core::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Baseline, Classifier, ClusterShares, Distance, DomainClassifier, DriftTest, Frechet, Hotelling,
-    OutlierShare, PredictionShift, RandomFeatureMmd, Reconstruction, Space,
+    Baseline, Classifier, ClusterShares, Distance, DomainClassifier, DriftTest, DriftedComponents,
+    Frechet, Hotelling, OutlierShare, PredictionShift, RandomFeatureMmd, Reconstruction,
+    ScoreShift, Space,
 };
 
 /// A number that compares a window with the baseline.
@@ -26,6 +27,10 @@ pub enum Statistic {
     Mmd,
     /// [`OutlierShare`] of the embeddings.
     Outliers,
+    /// [`DriftedComponents`] of the embeddings.
+    Components,
+    /// [`ScoreShift`] of the scores.
+    Scores,
     /// [`Frechet`] of the embeddings.
     Frechet,
     /// [`DomainClassifier`] on the embeddings, by linear discriminant analysis.
@@ -48,12 +53,14 @@ pub enum Statistic {
 
 impl Statistic {
     /// Every statistic, in order of worth.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Hotelling,
         Self::Properties,
         Self::Predictions,
         Self::Mmd,
         Self::Outliers,
+        Self::Components,
+        Self::Scores,
         Self::Frechet,
         Self::Classifier,
         Self::Logistic,
@@ -83,6 +90,8 @@ impl Statistic {
             Self::Predictions => "predictions",
             Self::Mmd => "mmd",
             Self::Outliers => "outliers",
+            Self::Components => "components",
+            Self::Scores => "scores",
             Self::Frechet => "frechet",
             Self::Classifier => "classifier",
             Self::Logistic => "logistic",
@@ -112,6 +121,12 @@ impl Statistic {
             }
             Self::Outliers => {
                 "share of rows that are farther from the baseline than 99 % of its own rows"
+            }
+            Self::Components => {
+                "share of the embeddings' components that drifted (Kolmogorov-Smirnov), 0 to 1"
+            }
+            Self::Scores => {
+                "largest change of a score's or the confidence's distribution (Kolmogorov-Smirnov), 0 to 1"
             }
             Self::Frechet => {
                 "Fréchet distance of the embeddings, of means and covariances, 0 upwards"
@@ -146,9 +161,11 @@ impl Statistic {
         };
         Ok(Some(match self {
             Self::Hotelling | Self::Properties => Box::new(Hotelling::fit(rows)),
-            Self::Predictions => Box::new(PredictionShift::fit(rows)),
+            Self::Predictions => Box::new(PredictionShift::fit(rows, Distance::Jsd)),
             Self::Mmd => Box::new(RandomFeatureMmd::fit(rows)),
             Self::Outliers => Box::new(OutlierShare::fit(rows)),
+            Self::Components => Box::new(DriftedComponents::fit(rows)),
+            Self::Scores => Box::new(ScoreShift::fit(rows)),
             Self::Frechet => Box::new(Frechet::fit(rows)),
             Self::Classifier => Box::new(DomainClassifier::fit(rows, Classifier::Discriminant)),
             Self::Logistic => Box::new(DomainClassifier::fit(rows, Classifier::Logistic)),
@@ -180,7 +197,7 @@ impl Statistic {
     pub fn space(self) -> Space {
         match self {
             Self::Properties => Space::Properties,
-            Self::Predictions => Space::Scores,
+            Self::Predictions | Self::Scores => Space::Scores,
             _ => Space::Embeddings,
         }
     }

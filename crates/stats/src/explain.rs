@@ -4,6 +4,7 @@ use driftline_core::Result;
 use driftline_properties::PROPERTIES;
 use serde::Serialize;
 
+use crate::ks::ks;
 use crate::moments::whitening;
 use crate::multiple::benjamini_hochberg;
 use crate::{
@@ -161,7 +162,7 @@ impl Baseline {
                     } else {
                         0.0
                     },
-                    p_value: ks(&columns[0], &columns[1]),
+                    p_value: ks(&columns[0], &columns[1]).1,
                     drifted: false,
                 }
             })
@@ -253,7 +254,7 @@ impl Baseline {
             return Ok(None);
         }
         let [(surer, _), (less, _)] = [&before, &now].map(|values| mean_and_deviation(values));
-        Ok((surer > less && ks(&before, &now) <= CERTAIN).then(|| {
+        Ok((surer > less && ks(&before, &now).1 <= CERTAIN).then(|| {
             format!(
                 "the model is surer of the baseline ({surer:.3} on average) than of this window ({less:.3}), though its images \
                  look the same: the content changed, or the baseline holds images that the model was trained on; a baseline of \
@@ -353,27 +354,6 @@ fn direction(before: Vectors<'_>, now: Vectors<'_>) -> Result<Vec<f64>> {
         }
     }
     Ok(direction)
-}
-
-fn ks(a: &[f32], b: &[f32]) -> f64 {
-    let sorted = |values: &[f32]| {
-        let mut values = values.to_vec();
-        values.sort_by(f32::total_cmp);
-        values
-    };
-    let (a, b) = (sorted(a), sorted(b));
-    let (n, m) = (a.len() as f64, b.len() as f64);
-    let below = |values: &[f32], at: f32| values.partition_point(|v| *v <= at) as f64;
-    let d = a
-        .iter()
-        .chain(&b)
-        .map(|at| (below(&a, *at) / n - below(&b, *at) / m).abs());
-    let t = d.fold(0.0, f64::max) * (n * m / (n + m)).sqrt();
-    let terms = (1..=100).map(|k| {
-        let sign = if k % 2 == 1 { 2.0 } else { -2.0 };
-        sign * (-2.0 * f64::from(k * k) * t * t).exp()
-    });
-    terms.sum::<f64>().clamp(0.0, 1.0)
 }
 
 fn mean_and_deviation(values: &[f32]) -> (f64, f64) {

@@ -17,32 +17,22 @@
 //! | [`mod@hotelling`] | [`Hotelling`]: the distance of the means in units of the spread |
 //! | [`mod@random_features`] | [`RandomFeatureMmd`]: the same from random Fourier features |
 //! | [`mod@frechet`] | [`Frechet`]: the Fréchet distance, of all rows and of each class |
+//! | [`mod@ks`] | [`ks`]: the test of Kolmogorov and Smirnov |
+//! | [`mod@components`] | [`DriftedComponents`]: the share of components that drifted |
 //! | [`mod@neighbours`] | [`OutlierShare`]: rows that are far from every row of the baseline |
 //! | [`mod@reconstruction`] | [`Reconstruction`]: how well the baseline's principal components describe rows |
 //! | [`mod@classifier`] | [`DomainClassifier`]: whether a classifier can tell the two sides apart |
-//! | [`mod@predictions`] | [`PredictionShift`]: the classes that the model predicts |
+//! | [`mod@scores`] | [`ScoreShift`] and [`PredictionShift`]: the model's own outputs |
+//! | [`mod@accuracy`] | [`EstimatedAccuracy`]: accuracy without labels, from confidence |
 //! | [`mod@distance`] | [`Distance`]: how far two histograms are apart, with those that Fiddler shows |
 //! | [`mod@counts`] | tests from counts alone: permutation, and the G-test |
 //! | [`mod@cluster`] | shares of k-means clusters |
 
+pub mod accuracy;
 pub mod baseline;
 pub mod calibration;
 pub mod catalogue;
 pub mod classifier;
-//! | [`vectors`] | [`Vectors`]: rows of one space |
-//! | [`finding`] | [`DriftTest`], and the [`Answer`] that each gives: value, noise floor, effect, p-value, verdict |
-//! | [`division`] | the two-sample permutation test, of rows or of blocks of rows |
-//! | [`moments`] | [`Moments`]: mergeable sums of rows, and the covariance with Ledoit-Wolf shrinkage |
-//! | [`hotelling`] | [`Hotelling`]: the distance of the means in units of the spread |
-//! | [`distance`] | [`Distance`]: how far two histograms are apart, with those that Fiddler shows |
-//! | [`counts`] | tests from counts alone: permutation, and the G-test |
-//! | [`ks`] | the Kolmogorov-Smirnov test of one component |
-//! | [`components`] | [`DriftedComponents`]: the share of components that drifted |
-//! | [`scores`] | [`ScoreShift`] and [`PredictionShift`]: drift of what a model says |
-//! | [`accuracy`] | [`EstimatedAccuracy`]: how often a model is right where no labels are |
-//! | [`cluster`] | shares of k-means clusters |
-
-pub mod accuracy;
 #[cfg(feature = "cluster-drift")]
 pub mod cluster;
 pub mod components;
@@ -58,22 +48,19 @@ pub mod ks;
 pub mod moments;
 pub mod multiple;
 pub mod neighbours;
-pub mod predictions;
 pub mod profile;
 pub mod random_features;
 pub mod reconstruction;
 pub mod sample;
+pub mod scores;
 pub mod sequential;
 pub mod vectors;
 
+pub use accuracy::{Accuracy, Estimate, EstimatedAccuracy};
 pub use baseline::{Baseline, BaselineOptions, Check, Compiled};
 pub use calibration::{Calibration, FalseAlarms, false_alarms, power};
 pub use catalogue::Statistic;
 pub use classifier::{Classifier, DomainClassifier};
-pub mod scores;
-pub mod vectors;
-
-pub use accuracy::{Accuracy, Estimate, EstimatedAccuracy};
 #[cfg(feature = "cluster-drift")]
 pub use cluster::{ClusterShares, Clusters, Histogram, KMeans, KMeansConfig};
 pub use components::DriftedComponents;
@@ -90,7 +77,6 @@ pub use hotelling::Hotelling;
 pub use ks::ks;
 pub use moments::Moments;
 pub use neighbours::OutlierShare;
-pub use predictions::PredictionShift;
 pub use profile::{Profile, ProfilePlan};
 pub use random_features::RandomFeatureMmd;
 pub use reconstruction::Reconstruction;
