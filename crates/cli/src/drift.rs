@@ -187,6 +187,20 @@ fn show(report: &Report) -> anyhow::Result<()> {
         let rows: Vec<String> = explanation.exemplars.iter().map(usize::to_string).collect();
         output::text(&format!("rows that stand for it: {}", rows.join(", ")))?;
     }
+    if let Some(accuracy) = &explanation.accuracy {
+        let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+        output::text(&format!(
+            "{} {}, between {} and {}",
+            if accuracy.calibrated {
+                "expected accuracy, from the confidence:"
+            } else {
+                "mean confidence, for want of labels in the baseline:"
+            },
+            percent(accuracy.value),
+            percent(accuracy.low),
+            percent(accuracy.high)
+        ))?;
+    }
     for warning in &explanation.warnings {
         output::text(&format!("warning: {warning}"))?;
     }

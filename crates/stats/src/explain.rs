@@ -8,8 +8,8 @@ use crate::ks::ks;
 use crate::moments::whitening;
 use crate::multiple::benjamini_hochberg;
 use crate::{
-    Answer, Baseline, DriftTest, Hotelling, Moments, Sample, Space, Statistic, TestOptions,
-    Vectors, Verdict,
+    Accuracy, Answer, Baseline, DriftTest, Estimate, EstimatedAccuracy, Hotelling, Moments, Sample,
+    Space, Statistic, TestOptions, Vectors, Verdict,
 };
 
 /// Rows of a window that stand for its drift.
@@ -37,8 +37,23 @@ pub struct Explanation {
     pub clusters: Vec<ShareChange>,
     /// Rows of the window that lie farthest along the direction in which the embeddings moved, the farthest first.
     pub exemplars: Vec<usize>,
+    /// The accuracy that the model's confidence lets expect, for rows with scores.
+    pub accuracy: Option<ExpectedAccuracy>,
     /// What makes the answers doubtful.
     pub warnings: Vec<String>,
+}
+
+/// An accuracy without labels, see [`EstimatedAccuracy`].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct ExpectedAccuracy {
+    /// Share of the window's rows, 0..=1.
+    pub value: f64,
+    /// Lower end of the interval that holds it, but for a share `alpha` of windows.
+    pub low: f64,
+    /// Its upper end.
+    pub high: f64,
+    /// Whether labels of the baseline say how often the model is right at each confidence; otherwise this is the confidence.
+    pub calibrated: bool,
 }
 
 /// How an image property changed.
@@ -132,6 +147,7 @@ impl Baseline {
             )?,
             clusters: counts(&self.profile().clusters, &profile.clusters),
             exemplars: self.exemplars(window)?,
+            accuracy: self.accuracy(window, options)?,
             ..Explanation::default()
         };
         explanation.words = words(&explanation);
@@ -243,6 +259,35 @@ impl Baseline {
             .take(EXEMPLARS)
             .map(|(row, _)| row)
             .collect())
+    }
+
+    fn accuracy(&self, window: &Sample, options: &TestOptions) -> Result<Option<ExpectedAccuracy>> {
+        let targets = self.kept().targets().iter().enumerate();
+        let (rows, labels): (Vec<usize>, Vec<usize>) = targets
+            .filter_map(|(row, target)| Some((row, (*target)? as usize)))
+            .unzip();
+        let labelled = self.kept().select(&rows);
+        let (Some(before), Some(now)) =
+            (labelled.space(Space::Scores)?, window.space(Space::Scores)?)
+        else {
+            return Ok(None);
+        };
+        let labels = (!labels.is_empty()).then_some(labels.as_slice());
+        let estimated = match EstimatedAccuracy::fit(before, labels)?.estimate(now, options) {
+            // Scores that are no probabilities say nothing without labels.
+            Err(_) if labels.is_none() => None,
+            estimated => estimated?,
+        };
+        let Some(estimated) = estimated else {
+            return Ok(None);
+        };
+        let Estimate { value, low, high } = estimated.estimate();
+        Ok(Some(ExpectedAccuracy {
+            value,
+            low,
+            high,
+            calibrated: matches!(estimated, Accuracy::Calibrated(_)),
+        }))
     }
 
     /// Whether the baseline may be made of the images that the model was trained on: the model is surer of them than of

@@ -27,10 +27,16 @@
 //! | [`mod@distance`] | [`Distance`]: how far two histograms are apart, with those that Fiddler shows |
 //! | [`mod@counts`] | tests from counts alone: permutation, and the G-test |
 //! | [`mod@cluster`] | shares of k-means clusters |
+//!
+//! Without the cargo feature `cluster-drift` there is nothing that looks at clusters: no [`Baseline`] and what stands on it, but each
+//! statistic as a [`DriftTest`] of its own.
 
 pub mod accuracy;
+#[cfg(feature = "cluster-drift")]
 pub mod baseline;
+#[cfg(feature = "cluster-drift")]
 pub mod calibration;
+#[cfg(feature = "cluster-drift")]
 pub mod catalogue;
 pub mod classifier;
 #[cfg(feature = "cluster-drift")]
@@ -39,6 +45,7 @@ pub mod components;
 pub mod counts;
 pub mod distance;
 pub mod division;
+#[cfg(feature = "cluster-drift")]
 pub mod explain;
 pub mod finding;
 pub mod frechet;
@@ -48,17 +55,22 @@ pub mod ks;
 pub mod moments;
 pub mod multiple;
 pub mod neighbours;
+#[cfg(feature = "cluster-drift")]
 pub mod profile;
 pub mod random_features;
 pub mod reconstruction;
+#[cfg(feature = "cluster-drift")]
 pub mod sample;
 pub mod scores;
 pub mod sequential;
 pub mod vectors;
 
 pub use accuracy::{Accuracy, Estimate, EstimatedAccuracy};
+#[cfg(feature = "cluster-drift")]
 pub use baseline::{Baseline, BaselineOptions, Check, Compiled};
+#[cfg(feature = "cluster-drift")]
 pub use calibration::{Calibration, FalseAlarms, false_alarms, power};
+#[cfg(feature = "cluster-drift")]
 pub use catalogue::Statistic;
 pub use classifier::{Classifier, DomainClassifier};
 #[cfg(feature = "cluster-drift")]
@@ -70,16 +82,19 @@ pub use distance::{
     total_variation,
 };
 pub use division::Null;
-pub use explain::{ClassChange, Explanation, PropertyChange, ShareChange};
+#[cfg(feature = "cluster-drift")]
+pub use explain::{ClassChange, ExpectedAccuracy, Explanation, PropertyChange, ShareChange};
 pub use finding::{Answer, DriftTest, Finding, TestOptions, Verdict};
 pub use frechet::{Frechet, FrechetByClass};
 pub use hotelling::Hotelling;
 pub use ks::ks;
 pub use moments::Moments;
 pub use neighbours::OutlierShare;
+#[cfg(feature = "cluster-drift")]
 pub use profile::{Profile, ProfilePlan};
 pub use random_features::RandomFeatureMmd;
 pub use reconstruction::Reconstruction;
+#[cfg(feature = "cluster-drift")]
 pub use sample::{Sample, Space};
 pub use scores::{PredictionShift, ScoreShift};
 pub use vectors::Vectors;
