@@ -1,15 +1,43 @@
 //! Sums of rows from which mean and covariance come, exactly mergeable.
 
+use std::ops::Range;
+
 use driftline_core::{Error, ErrorKind, Result};
 use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::{Accum, Mat, MatRef, Par, Side};
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::Vectors;
 
+<<<<<<< HEAD
 /// Rows whose products are added at once.
 const CHUNK: usize = 256;
+=======
+/// Rows whose products are added at once: at 128-d they stay in the cache of a core.
+const CHUNK: usize = 256;
+
+/// Rows that one thread sums up.
+const SHARE: usize = 2048;
+
+/// The sum of the parts of `rows`, made on all threads. What is added to what depends on the number of rows alone, so that
+/// threads change nothing.
+pub(crate) fn sum_of_parts<T: Send>(
+    rows: Range<usize>,
+    part: &(impl Fn(Range<usize>) -> T + Sync),
+    add: &(impl Fn(&mut T, &T) + Sync),
+) -> T {
+    if rows.len() <= SHARE {
+        return part(rows);
+    }
+    let middle = rows.start + (rows.len() / 2).next_multiple_of(SHARE);
+    let (mut first, second) = rayon::join(
+        || sum_of_parts(rows.start..middle, part, add),
+        || sum_of_parts(middle..rows.end, part, add),
+    );
+    add(&mut first, &second);
+    first
+}
+>>>>>>> h-g
 
 /// Count, sum of rows, sum of outer products, and the sums that Ledoit-Wolf shrinkage takes besides, all in f64.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,52 +67,47 @@ impl Moments {
         }
     }
 
-    /// Those of `rows`. Chunks are summed in order, so that threads change nothing.
+    /// Those of `rows`, on all threads; their number changes nothing.
     pub fn of(rows: Vectors<'_>) -> Self {
-        let chunk = CHUNK * rows.dim();
-        let parts: Vec<Self> = rows
-            .values()
-            .par_chunks(chunk)
-            .map(|values| Self::of_chunk(values, rows.dim()))
-            .collect();
-        let mut all = Self::new(rows.dim());
-        for part in &parts {
-            all.add(part);
-        }
-        all
+        let part = |range| Self::of_part(rows.part(range));
+        sum_of_parts(0..rows.rows(), &part, &Self::add)
     }
 
-    fn of_chunk(values: &[f32], dim: usize) -> Self {
-        let n = values.len() / dim;
-        let values: Vec<f64> = values.iter().map(|value| f64::from(*value)).collect();
-        // Columns of a column-major matrix are the rows of `values`.
-        let x = MatRef::from_column_major_slice(&values, dim, n);
-        let mut products = Mat::<f64>::zeros(dim, dim);
-        triangular::matmul(
-            products.as_mut(),
-            BlockStructure::TriangularLower,
-            Accum::Replace,
-            x,
-            BlockStructure::Rectangular,
-            x.transpose(),
-            BlockStructure::Rectangular,
-            1.0,
-            Par::Seq,
-        );
-        let mut moments = Self::new(dim);
-        moments.rows = n as u64;
-        for row in values.chunks_exact(dim) {
-            let square: f64 = row.iter().map(|value| value * value).sum();
-            moments.fourth += square * square;
-            for ((value, sum), cube) in row.iter().zip(&mut moments.sum).zip(&mut moments.cubes) {
-                *sum += value;
-                *cube += square * value;
+    /// Those of `rows`, on this thread.
+    pub(crate) fn of_part(rows: Vectors<'_>) -> Self {
+        let dim = rows.dim();
+        // A row is followed by 1 and its squared length, so that the products of all that hold every sum.
+        let wide = dim + 2;
+        let mut chunk = vec![0.0; CHUNK.min(rows.rows()) * wide];
+        let mut products = Mat::<f64>::zeros(wide, wide);
+        for values in rows.values().chunks(CHUNK * dim) {
+            for (row, wide) in values.chunks_exact(dim).zip(chunk.chunks_exact_mut(wide)) {
+                widen(row, wide);
             }
+            let n = values.len() / dim;
+            // Columns of a column-major matrix are the rows of `chunk`.
+            let x = MatRef::from_column_major_slice(&chunk[..n * wide], wide, n);
+            triangular::matmul(
+                products.as_mut(),
+                BlockStructure::TriangularLower,
+                Accum::Add,
+                x,
+                BlockStructure::Rectangular,
+                x.transpose(),
+                BlockStructure::Rectangular,
+                1.0,
+                Par::Seq,
+            );
         }
-        for (at, (row, column)) in lower(dim).enumerate() {
-            moments.products[at] = products[(row, column)];
+        let column = |row: usize| (0..dim).map(|at| products[(row, at)]).collect();
+        Self {
+            dim,
+            rows: rows.rows() as u64,
+            sum: column(dim),
+            products: lower(dim).map(|at| products[at]).collect(),
+            cubes: column(dim + 1),
+            fourth: products[(dim + 1, dim + 1)],
         }
-        moments
     }
 
     /// Adds the rows of another.
@@ -107,7 +130,7 @@ impl Moments {
         Ok(())
     }
 
-    fn add(&mut self, other: &Self) {
+    pub(crate) fn add(&mut self, other: &Self) {
         self.rows += other.rows;
         self.fourth += other.fourth;
         for (mine, theirs) in [
@@ -192,6 +215,21 @@ impl Moments {
             - 4.0 * dot(&self.cubes)
             - 4.0 * square * dot(&self.sum)
     }
+}
+
+/// Writes `row`, 1 and the squared length of `row`, in f64.
+fn widen(row: &[f32], wide: &mut [f64]) {
+    // Several sums at once, which the processor adds side by side.
+    const LANES: usize = 8;
+    let mut squares = [0.0; LANES];
+    let (values, last) = wide.split_at_mut(row.len());
+    for (values, row) in values.chunks_mut(LANES).zip(row.chunks(LANES)) {
+        for ((value, x), square) in values.iter_mut().zip(row).zip(&mut squares) {
+            *value = f64::from(*x);
+            *square += *value * *value;
+        }
+    }
+    last.copy_from_slice(&[1.0, squares.iter().sum()]);
 }
 
 /// Row and column of each value of a lower triangle.

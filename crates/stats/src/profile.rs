@@ -3,10 +3,14 @@
 //! A profile is a sum over rows, so that one of a window is the merge of those of its hours, in any order and grouping: the
 //! counts exactly, the moments up to the rounding of f64. Profiles of one [`ProfilePlan`] can be merged and compared.
 
+use std::ops::Range;
+
 use driftline_core::{Error, ErrorKind, Result, RowSchema};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::moments::sum_of_parts;
+use crate::sample::best;
 use crate::{KMeans, Moments, Sample, Space};
 
 /// Version of what a profile holds.
@@ -121,32 +125,50 @@ impl ProfilePlan {
         }
     }
 
-    /// The profile of some rows, in one pass, on all threads.
+    /// The profile of some rows, in one pass, on all threads; their number changes nothing.
+    ///
+    /// Image properties are summed up if the rows have as many as the baseline.
     ///
     /// # Errors
     /// `InvalidData` for rows of another model, or naming a row with a value that is not finite.
     pub fn profile(&self, rows: &Sample) -> Result<Profile> {
-        let mut profile = self.empty();
-        if let Some(embeddings) = rows.space(Space::Embeddings)? {
-            profile.embeddings.merge(&Moments::of(embeddings))?;
-            profile.clusters = self.clusters.histogram(embeddings.values())?;
+        let schema = rows.schema();
+        if (schema.dim, schema.classes.len()) != (self.dim, self.classes) {
+            let message = "the rows have another embedding length or other classes";
+            return Err(Error::new(ErrorKind::InvalidData, "sum up rows", message)
+                .remedy("sum up rows of the baseline's model"));
         }
-        for class in rows.predicted() {
-            if let Some(count) = profile.classes.get_mut(class as usize) {
-                *count += 1;
-            }
-        }
-        let properties = rows.space(Space::Properties)?;
-        if let Some(properties) = properties.filter(|rows| rows.dim() == self.edges.len()) {
-            profile.properties.merge(&Moments::of(properties))?;
-            for row in properties.iter() {
-                for (at, (value, edges)) in row.iter().zip(&self.edges).enumerate() {
-                    let bin = edges.partition_point(|edge| edge <= value);
-                    profile.bins[at * PROPERTY_BINS + bin] += 1;
+        let Some(embeddings) = rows.space(Space::Embeddings)? else {
+            return Ok(self.empty());
+        };
+        let scores = rows.space(Space::Scores)?;
+        let properties = rows
+            .space(Space::Properties)?
+            .filter(|properties| properties.dim() == self.edges.len());
+        let part = |range: Range<usize>| {
+            let mut profile = self.empty();
+            let embeddings = embeddings.part(range.clone());
+            self.clusters
+                .count(embeddings.values(), &mut profile.clusters);
+            profile.embeddings = Moments::of_part(embeddings);
+            if let Some(scores) = &scores {
+                for scores in scores.part(range.clone()).iter() {
+                    profile.classes[best(scores) as usize] += 1;
                 }
             }
-        }
-        Ok(profile)
+            if let Some(properties) = &properties {
+                let properties = properties.part(range);
+                for row in properties.iter() {
+                    for (at, (value, edges)) in row.iter().zip(&self.edges).enumerate() {
+                        let bin = edges.partition_point(|edge| edge <= value);
+                        profile.bins[at * PROPERTY_BINS + bin] += 1;
+                    }
+                }
+                profile.properties = Moments::of_part(properties);
+            }
+            profile
+        };
+        Ok(sum_of_parts(0..rows.rows(), &part, &Profile::add))
     }
 }
 
@@ -171,8 +193,42 @@ impl Profile {
                     .remedy("merge profiles that were made against one baseline"),
             );
         }
-        self.embeddings.merge(&other.embeddings)?;
-        self.properties.merge(&other.properties)?;
+        let sizes = |profile: &Self| {
+            (
+                (profile.embeddings.dim(), profile.properties.dim()),
+                (profile.clusters.len(), profile.classes.len()),
+                profile.bins.len(),
+            )
+        };
+        if sizes(self) != sizes(other) {
+            let message = "two profiles of one plan have sums of different length";
+            return Err(
+                Error::new(ErrorKind::InvalidData, "merge profiles", message)
+                    .remedy("make them again: one is damaged"),
+            );
+        }
+        self.add(other);
+        Ok(())
+    }
+
+    /// The sum of profiles of one plan; `None` without any.
+    ///
+    /// # Errors
+    /// As [`merge`](Self::merge).
+    pub fn merged<'a>(profiles: impl IntoIterator<Item = &'a Self>) -> Result<Option<Self>> {
+        let mut profiles = profiles.into_iter();
+        let Some(mut all) = profiles.next().cloned() else {
+            return Ok(None);
+        };
+        for profile in profiles {
+            all.merge(profile)?;
+        }
+        Ok(Some(all))
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.embeddings.add(&other.embeddings);
+        self.properties.add(&other.properties);
         for (mine, theirs) in [
             (&mut self.clusters, &other.clusters),
             (&mut self.classes, &other.classes),
@@ -182,6 +238,5 @@ impl Profile {
                 *mine += theirs;
             }
         }
-        Ok(())
     }
 }

@@ -209,7 +209,7 @@ impl Sample {
 }
 
 /// The index of the largest value, the first of equal ones.
-fn best(scores: &[f32]) -> u32 {
+pub(crate) fn best(scores: &[f32]) -> u32 {
     let mut best = 0;
     for (at, score) in scores.iter().enumerate() {
         if *score > scores[best] {

@@ -12,6 +12,10 @@ use rayon::prelude::*;
 /// Rows in a chunk.
 const CHUNK: usize = 1024;
 
+/// Rows whose products with the centroids are found at once, always so many: kernels are chosen by the size of a product
+/// and round differently, and no row may change its cluster with the rows around it.
+const BLOCK: usize = 64;
+
 /// Rows that the starts are compared on.
 const SAMPLE: usize = 8192;
 
@@ -149,14 +153,42 @@ impl KMeans {
         Ok(counts)
     }
 
+    /// Adds to `counts` the rows nearest to each centroid, on this thread.
+    pub(crate) fn count(&self, rows: &[f32], counts: &mut [u64]) {
+        for label in self.assign(rows) {
+            counts[label as usize] += 1;
+        }
+    }
+
     /// The nearest centroid of each row: the least of `|c|^2 / 2 - x c`.
     fn assign(&self, rows: &[f32]) -> Vec<u32> {
-        let (n, k, dim) = (rows.len() / self.dim, self.half_norms.len(), self.dim);
-        let mut products = vec![0_f32; n * k];
+        let (k, dim) = (self.half_norms.len(), self.dim);
+        let mut labels = Vec::with_capacity(rows.len() / dim);
+        let mut products = vec![0_f32; BLOCK * k];
+        let mut padded = Vec::new();
+        for block in rows.chunks(BLOCK * dim) {
+            let whole = if block.len() == BLOCK * dim {
+                block
+            } else {
+                padded.extend_from_slice(block);
+                padded.resize(BLOCK * dim, 0.0);
+                &padded
+            };
+            self.products(whole, &mut products);
+            let rows = products.chunks_exact(k).take(block.len() / dim);
+            labels.extend(rows.map(|products| self.nearest(products)));
+        }
+        labels
+    }
+
+    /// The products of [`BLOCK`] rows with the centroids, `[BLOCK, k]`.
+    fn products(&self, rows: &[f32], products: &mut [f32]) {
+        let (k, dim) = (self.half_norms.len(), self.dim);
+        assert_eq!((rows.len(), products.len()), (BLOCK * dim, BLOCK * k));
         // SAFETY: the three matrices are dense and row-major: [n, k], [n, dim] and [k, dim] read as its transpose.
         unsafe {
             gemm(
-                n,
+                BLOCK,
                 k,
                 dim,
                 products.as_mut_ptr(),
@@ -177,19 +209,17 @@ impl KMeans {
                 Parallelism::None,
             );
         }
-        products
-            .chunks_exact(k)
-            .map(|products| {
-                let mut nearest = (0, f32::INFINITY);
-                for (j, (product, half_norm)) in products.iter().zip(&self.half_norms).enumerate() {
-                    let distance = half_norm - product;
-                    if distance < nearest.1 {
-                        nearest = (j as u32, distance);
-                    }
-                }
-                nearest.0
-            })
-            .collect()
+    }
+
+    fn nearest(&self, products: &[f32]) -> u32 {
+        let mut nearest = (0, f32::INFINITY);
+        for (j, (product, half_norm)) in products.iter().zip(&self.half_norms).enumerate() {
+            let distance = half_norm - product;
+            if distance < nearest.1 {
+                nearest = (j as u32, distance);
+            }
+        }
+        nearest.0
     }
 
     fn pass(&self, rows: &[f32]) -> Pass {
@@ -450,6 +480,28 @@ mod tests {
             pool.install(|| KMeans::fit(&rows, 8, 5, &KMeansConfig::default()).unwrap())
         };
         assert_eq!(fit(1), fit(3));
+    }
+
+    #[test]
+    fn no_row_changes_its_cluster_with_the_rows_around_it() {
+        let mut rng = ChaCha8Rng::seed_from_u64(5);
+        for (dim, k) in [(1, 2), (2, 3), (3, 5), (32, 10), (128, 5), (600, 3)] {
+            let centroids: Vec<f32> = (0..k * dim).map(|_| rng.random()).collect();
+            let clusters = KMeans::from_centroids(centroids, dim).unwrap();
+            // Half-way between two centroids rounding decides.
+            let mut rows = Vec::new();
+            for _ in 0..150 {
+                let (i, j) = (rng.random_range(0..k), rng.random_range(0..k));
+                let [a, b] = [i, j].map(|at| &clusters.centroids()[at * dim..][..dim]);
+                rows.extend(a.iter().zip(b).map(|(a, b)| (a + b) / 2.0));
+            }
+            let whole = clusters.assign(&rows);
+            for size in [1, 2, 5, 40, 64, 100] {
+                let parts = rows.chunks(size * dim);
+                let labels: Vec<u32> = parts.flat_map(|part| clusters.assign(part)).collect();
+                assert_eq!(labels, whole, "{dim} {k} {size}");
+            }
+        }
     }
 
     #[test]
