@@ -71,27 +71,30 @@ pub use baseline::{Baseline, BaselineOptions, Check, Compiled};
 #[cfg(feature = "cluster-drift")]
 pub use calibration::{Calibration, FalseAlarms, false_alarms, power};
 #[cfg(feature = "cluster-drift")]
-pub use catalogue::{Statistic};
+pub use catalogue::Statistic;
 pub use classifier::{Classifier, DomainClassifier};
 #[cfg(feature = "cluster-drift")]
 pub use cluster::{ClusterShares, Clusters, Histogram, KMeans, KMeansConfig};
-pub use components::{DriftedComponents};
+pub use components::DriftedComponents;
 pub use counts::{GTest, g_test, permutations};
-pub use distance::{Distance, bias_corrected_jsd, drift_factor, hellinger, jsd, jsd_p_value, kl, noise_floor, psi, total_variation};
-pub use division::{Null};
+pub use distance::{
+    Distance, bias_corrected_jsd, drift_factor, hellinger, jsd, jsd_p_value, kl, noise_floor, psi,
+    total_variation,
+};
+pub use division::Null;
 #[cfg(feature = "cluster-drift")]
 pub use explain::{ClassChange, ExpectedAccuracy, Explanation, PropertyChange, ShareChange};
 pub use finding::{Answer, DriftTest, Finding, TestOptions, Verdict};
 pub use frechet::{Frechet, FrechetByClass};
-pub use hotelling::{Hotelling};
-pub use ks::{ks};
-pub use moments::{Moments};
-pub use neighbours::{OutlierShare};
+pub use hotelling::Hotelling;
+pub use ks::ks;
+pub use moments::Moments;
+pub use neighbours::OutlierShare;
 #[cfg(feature = "cluster-drift")]
 pub use profile::{Profile, ProfilePlan};
-pub use random_features::{RandomFeatureMmd};
-pub use reconstruction::{Reconstruction};
+pub use random_features::RandomFeatureMmd;
+pub use reconstruction::Reconstruction;
 #[cfg(feature = "cluster-drift")]
 pub use sample::{Sample, Space};
 pub use scores::{PredictionShift, ScoreShift};
-pub use vectors::{Vectors};
+pub use vectors::Vectors;

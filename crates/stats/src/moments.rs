@@ -9,15 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::Vectors;
 
-<<<<<<< HEAD
-/// Rows whose products are added at once.
-const CHUNK: usize = 256;
-=======
 /// Rows whose products are added at once: at 128-d they stay in the cache of a core.
 const CHUNK: usize = 256;
 
 /// Rows that one thread sums up.
-const SHARE: usize = 2048;
+const SHARE: usize = 512;
 
 /// The sum of the parts of `rows`, made on all threads. What is added to what depends on the number of rows alone, so that
 /// threads change nothing.
@@ -37,7 +33,6 @@ pub(crate) fn sum_of_parts<T: Send>(
     add(&mut first, &second);
     first
 }
->>>>>>> h-g
 
 /// Count, sum of rows, sum of outer products, and the sums that Ledoit-Wolf shrinkage takes besides, all in f64.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
