@@ -8,6 +8,7 @@
 //! | [`mod@explain`] | [`Explanation`]: what drifted, in words |
 //! | [`mod@calibration`] | [`false_alarms()`] and [`power()`], measured on the user's own rows |
 //! | [`mod@profile`] | [`Profile`]: what is kept of rows when the rows are gone, mergeable |
+//! | [`mod@profile_columns`] | profiles as Arrow columns, one row a bucket of time |
 //! | [`mod@vectors`] | [`Vectors`]: rows of one space |
 //! | [`mod@finding`] | [`DriftTest`], and the [`Answer`] that each gives: value, noise floor, effect, p-value, verdict |
 //! | [`mod@division`] | the two-sample permutation test, of rows or of blocks of rows |
@@ -38,6 +39,7 @@ pub mod hotelling;
 pub mod moments;
 pub mod neighbours;
 pub mod profile;
+pub mod profile_columns;
 pub mod reconstruction;
 pub mod sample;
 pub mod vectors;
@@ -61,6 +63,7 @@ pub use hotelling::Hotelling;
 pub use moments::Moments;
 pub use neighbours::OutlierShare;
 pub use profile::{Profile, ProfilePlan};
+pub use profile_columns::Bucket;
 pub use reconstruction::Reconstruction;
 pub use sample::{Sample, Space};
 pub use vectors::Vectors;
