@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::division::check;
 use crate::multiple::combined;
+use crate::profile::PROPERTY_BINS;
 use crate::{
     Answer, Clusters, Distance, DriftTest, Finding, KMeans, Profile, ProfilePlan, Sample, Space,
     Statistic, TestOptions, Vectors, Verdict,
@@ -131,11 +132,17 @@ impl Baseline {
             );
             return Err(refuse(ErrorKind::Unsupported, message));
         }
+        if compiled.edges.iter().any(|e| e.len() >= PROPERTY_BINS) {
+            let message = format!("an image property has more than {PROPERTY_BINS} bins");
+            return Err(refuse(ErrorKind::InvalidData, message));
+        }
         let clusters = KMeans::from_centroids(compiled.centroids, kept.schema().dim)?;
         let plan = ProfilePlan::restore(kept.schema(), clusters.clone(), compiled.edges);
-        if plan.fingerprint() != compiled.profile.plan {
+        // Adding them up compares plan, version and the length of every sum.
+        let belong = plan.empty().merge(&compiled.profile);
+        if let Some(cause) = belong.err() {
             let message = "its clusters and its profile do not belong together".to_owned();
-            return Err(refuse(ErrorKind::InvalidData, message));
+            return Err(refuse(ErrorKind::InvalidData, message).because(cause));
         }
         Ok(Self {
             clusters: Clusters::with_counts(clusters, compiled.profile.clusters.clone())?,

@@ -10,6 +10,7 @@
 //! | [`mod@sequential`] | over many windows: control charts, the page budget, streams of rows |
 //! | [`mod@multiple`] | many p-values: Benjamini-Hochberg, and one p-value of several |
 //! | [`mod@profile`] | [`Profile`]: what is kept of rows when the rows are gone, mergeable |
+//! | [`mod@profile_columns`] | profiles as Arrow columns, one row a bucket of time |
 //! | [`mod@vectors`] | [`Vectors`]: rows of one space |
 //! | [`mod@finding`] | [`DriftTest`], and the [`Answer`] that each gives: value, noise floor, effect, p-value, verdict |
 //! | [`mod@division`] | the two-sample permutation test, of rows or of blocks of rows |
@@ -57,6 +58,8 @@ pub mod multiple;
 pub mod neighbours;
 #[cfg(feature = "cluster-drift")]
 pub mod profile;
+#[cfg(feature = "cluster-drift")]
+pub mod profile_columns;
 pub mod random_features;
 pub mod reconstruction;
 #[cfg(feature = "cluster-drift")]
@@ -92,6 +95,8 @@ pub use moments::Moments;
 pub use neighbours::OutlierShare;
 #[cfg(feature = "cluster-drift")]
 pub use profile::{Profile, ProfilePlan};
+#[cfg(feature = "cluster-drift")]
+pub use profile_columns::Bucket;
 pub use random_features::RandomFeatureMmd;
 pub use reconstruction::Reconstruction;
 #[cfg(feature = "cluster-drift")]

@@ -37,16 +37,16 @@ pub(crate) fn sum_of_parts<T: Send>(
 /// Count, sum of rows, sum of outer products, and the sums that Ledoit-Wolf shrinkage takes besides, all in f64.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Moments {
-    dim: usize,
-    rows: u64,
+    pub(crate) dim: usize,
+    pub(crate) rows: u64,
     /// `[dim]`
-    sum: Vec<f64>,
+    pub(crate) sum: Vec<f64>,
     /// Lower triangle of the sum of `x xᵀ`, row by row.
-    products: Vec<f64>,
+    pub(crate) products: Vec<f64>,
     /// Sum of `|x|² x`, `[dim]`.
-    cubes: Vec<f64>,
+    pub(crate) cubes: Vec<f64>,
     /// Sum of `|x|⁴`.
-    fourth: f64,
+    pub(crate) fourth: f64,
 }
 
 impl Moments {
@@ -126,7 +126,7 @@ impl Moments {
     }
 
     pub(crate) fn add(&mut self, other: &Self) {
-        self.rows += other.rows;
+        self.rows = self.rows.saturating_add(other.rows);
         self.fourth += other.fourth;
         for (mine, theirs) in [
             (&mut self.sum, &other.sum),
@@ -137,6 +137,12 @@ impl Moments {
                 *mine += theirs;
             }
         }
+    }
+
+    /// Lengths of everything in it, which those that were read from a file may have wrong.
+    pub(crate) fn sizes(&self) -> [usize; 4] {
+        let [sum, products, cubes] = [&self.sum, &self.products, &self.cubes].map(Vec::len);
+        [self.dim, sum, products, cubes]
     }
 
     /// Rows summed.

@@ -17,7 +17,7 @@ use crate::{KMeans, Moments, Sample, Space};
 pub const PROFILE_VERSION: u32 = 1;
 
 /// Bins of an image property, of equal share in the baseline.
-const PROPERTY_BINS: usize = 32;
+pub(crate) const PROPERTY_BINS: usize = 32;
 
 /// How rows are summed up: the clusters and the bins, both of a baseline.
 #[derive(Debug, Clone, PartialEq)]
@@ -194,11 +194,9 @@ impl Profile {
             );
         }
         let sizes = |profile: &Self| {
-            (
-                (profile.embeddings.dim(), profile.properties.dim()),
-                (profile.clusters.len(), profile.classes.len()),
-                profile.bins.len(),
-            )
+            let counts = [&profile.clusters, &profile.classes, &profile.bins].map(Vec::len);
+            let moments = [&profile.embeddings, &profile.properties].map(Moments::sizes);
+            (counts, moments)
         };
         if sizes(self) != sizes(other) {
             let message = "two profiles of one plan have sums of different length";
@@ -235,7 +233,7 @@ impl Profile {
             (&mut self.bins, &other.bins),
         ] {
             for (mine, theirs) in mine.iter_mut().zip(theirs) {
-                *mine += theirs;
+                *mine = mine.saturating_add(*theirs);
             }
         }
     }

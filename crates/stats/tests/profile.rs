@@ -5,7 +5,9 @@
 use std::time::Instant;
 
 use driftline_core::{Row, RowSchema, Rows, RowsBuilder};
-use driftline_stats::{Baseline, BaselineOptions, KMeans, Profile, ProfilePlan, Sample};
+use driftline_stats::{
+    Baseline, BaselineOptions, Compiled, KMeans, Moments, Profile, ProfilePlan, Sample,
+};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -154,6 +156,25 @@ fn a_baseline_has_the_profile_of_its_rows() {
         baseline.plan().profile(&whole).unwrap(),
         *baseline.profile()
     );
+}
+
+#[test]
+fn a_baseline_whose_parts_do_not_fit_is_refused() {
+    let rows = rows(500, 4, 7);
+    let whole = sample(&rows, 0..500);
+    let baseline = Baseline::compile(&whole, BaselineOptions::default()).unwrap();
+    let refused = |damage: &dyn Fn(&mut Compiled)| {
+        let mut compiled = baseline.compiled();
+        damage(&mut compiled);
+        Baseline::restore(baseline.kept().clone(), compiled).is_err()
+    };
+    assert!(!refused(&|_| ()));
+    assert!(refused(&|compiled| compiled.edges[0].push(9.0)));
+    assert!(refused(
+        &|compiled| compiled.profile.embeddings = Moments::new(3)
+    ));
+    assert!(refused(&|compiled| drop(compiled.profile.bins.pop())));
+    assert!(refused(&|compiled| compiled.profile.plan.clear()));
 }
 
 #[test]
