@@ -1,7 +1,7 @@
 //! `backends`, `transforms`, `sinks` and `statistics`: what there is.
 
 use driftline::core::{Device, Registry};
-use driftline::stats::Distance;
+use driftline::stats::Statistic;
 use driftline::{Plugins, registries};
 use serde::Serialize;
 
@@ -116,18 +116,36 @@ pub fn sinks(plugins: &Plugins, output: Output) -> anyhow::Result<Outcome> {
     show(&entries(&registries::sinks(plugins)?), output)
 }
 
+#[derive(Serialize)]
+struct StatisticEntry {
+    #[serde(flatten)]
+    entry: Entry,
+    /// Whether it is asked unless others are named.
+    default: bool,
+}
+
 /// Lists the statistics.
 pub fn statistics(output: Output) -> anyhow::Result<Outcome> {
-    let found: Vec<Entry> = Distance::ALL
-        .into_iter()
-        .map(|statistic| Entry {
+    let found = Statistic::ALL.map(|statistic| StatisticEntry {
+        default: Statistic::DEFAULT.contains(&statistic),
+        entry: Entry {
             name: statistic.name().to_owned(),
             aliases: Vec::new(),
             source: "built-in".to_owned(),
             available: true,
             reason: None,
             summary: statistic.summary().to_owned(),
-        })
-        .collect();
-    show(&found, output)
+        },
+    });
+    if output.json {
+        output::json(&found)?;
+        return Ok(Outcome::Done);
+    }
+    let mut table = output::table(["name", "default", "about"]);
+    for StatisticEntry { entry, default } in found {
+        let default = if default { "yes" } else { "" };
+        table.add_row([entry.name, default.to_owned(), entry.summary]);
+    }
+    output::text(&table.to_string())?;
+    Ok(Outcome::Done)
 }
