@@ -105,6 +105,12 @@ impl RowSchema {
         self
     }
 
+    /// Whether rows of `other` are of the same model: embeddings of one length and the same classes. Image properties may be
+    /// there or not.
+    pub fn fits(&self, other: &Self) -> bool {
+        self.dim == other.dim && self.classes == other.classes
+    }
+
     fn property_fields(&self) -> Fields {
         let names = self.properties.iter();
         names

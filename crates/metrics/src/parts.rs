@@ -54,7 +54,7 @@ pub(crate) fn read_rows(
         Ok(reader) => reader,
         Err(error) => return damaged(error),
     };
-    if *reader.schema() != monitor.schema {
+    if !reader.schema().fits(&monitor.schema) {
         let place = part.path.display();
         return Ok(Some(format!("{place} holds rows of another model")));
     }

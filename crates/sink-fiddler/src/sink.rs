@@ -180,7 +180,7 @@ fn refused(buried: &[Buried]) -> Result<()> {
 
 fn checked(batch: &RecordBatch, monitor: &MonitorSpec) -> Result<Rows> {
     let rows = driftline_rows::check(batch)?;
-    if *rows.schema() != monitor.schema {
+    if !rows.schema().fits(&monitor.schema) {
         let message = format!(
             "these rows have embeddings of {} values and {} classes; the model has {} and {}",
             rows.schema().dim,

@@ -65,7 +65,7 @@ pub(crate) fn check(path: &Path, schema: &RowSchema) -> Result<Footer, Fault> {
                 .with("file", path.display()),
         ));
     }
-    if footer.schema != *schema {
+    if !footer.schema.fits(schema) {
         let message = format!(
             "its rows have embeddings of {} values and the classes {}, which is not what monitor.json says",
             footer.schema.dim,

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use arrow_array::RecordBatch;
 use arrow_select::concat::concat_batches;
-use driftline_core::{Error, ErrorKind, Result, RowSchema, Rows};
+use driftline_core::{Error, ErrorKind, Result, Rows};
 use driftline_rows::{RowsReader, write_atomic, write_named};
 use serde::{Deserialize, Serialize};
 
@@ -120,7 +120,6 @@ pub(crate) fn complete(layout: &Layout) -> Result<()> {
 /// stopped on the way has changed nothing, or is completed by the next writer. The caller holds the lock.
 pub(crate) fn rewrite(
     layout: &Layout,
-    schema: &RowSchema,
     parts: &[Part],
     mut change: impl FnMut(&Rows) -> Result<Option<RecordBatch>>,
 ) -> Result<()> {
@@ -128,7 +127,9 @@ pub(crate) fn rewrite(
     for Part { path, .. } in parts {
         let mut changed = false;
         let mut batches = Vec::new();
-        for rows in RowsReader::open(path)? {
+        let reader = RowsReader::open(path)?;
+        let schema = reader.schema().clone();
+        for rows in reader {
             let rows = rows?;
             match change(&rows)? {
                 Some(batch) => {

@@ -200,7 +200,7 @@ impl LocalSink {
         self.damaged
             .extend(catalog.refresh(layout, schema, &parts)?);
         parts.retain(|part| catalog.is_usable(part) && concerned(catalog, part));
-        rewrite(layout, schema, &parts, change)
+        rewrite(layout, &parts, change)
     }
 }
 
@@ -260,7 +260,7 @@ impl MonitorSink for LocalSink {
 
 fn checked(batch: &RecordBatch, schema: &RowSchema) -> Result<Rows> {
     let rows = driftline_rows::check(batch)?;
-    if rows.schema() != schema {
+    if !rows.schema().fits(schema) {
         let message = format!(
             "these rows have embeddings of {} values and the classes {}; the store was prepared for {} and {}",
             rows.schema().dim,

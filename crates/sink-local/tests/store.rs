@@ -12,7 +12,8 @@ use common::{
     DIM, START_MS, assert_events, assert_same_files, files, only_part, rows, schema, sink, spec,
 };
 use driftline_core::{
-    Ack, Error, ErrorKind, MonitorSink, Registry, Row, RowSchema, Rows, RowsBuilder, SinkConfig,
+    Ack, Error, ErrorKind, EventLabel, MonitorSink, Registry, Row, RowSchema, Rows, RowsBuilder,
+    SinkConfig,
 };
 use driftline_sink_local::{LocalSink, Section, Store, monitors, register};
 use jiff::civil::date;
@@ -60,6 +61,50 @@ fn rows_are_grouped_by_utc_day_and_read_back() {
     assert_eq!(days[0].batch(), &rows(100..200));
     assert_eq!(days[1].batch(), &rows(200..300));
     assert_events(folder.path(), 90..310);
+}
+
+#[test]
+fn rows_with_and_without_image_properties_live_in_one_store() {
+    let folder = tempfile::tempdir().unwrap();
+    sink(folder.path()).publish_events(&rows(0..10)).unwrap();
+    let mut spec = spec();
+    spec.schema = spec.schema.with_properties(vec!["brightness".to_owned()]);
+    let mut builder = RowsBuilder::new(spec.schema.clone());
+    for i in 10..20 {
+        let row = Row {
+            event_id: &id(i),
+            timestamp_ms: START_MS,
+            embedding: &[0.5; DIM],
+            scores: &[0.5; 2],
+            target: None,
+            image_url: "",
+            image_number: 0,
+            window: "w",
+            properties: &[0.25],
+        };
+        builder.push(&row).unwrap();
+    }
+    let mut newer = LocalSink::open(&SinkConfig::new(folder.path().to_owned())).unwrap();
+    newer.prepare(&spec).unwrap();
+    newer.publish_events(&builder.finish().unwrap()).unwrap();
+    let labels = [5, 15].map(|i| EventLabel {
+        event_id: id(i),
+        target: "cat".to_owned(),
+    });
+    assert_eq!(newer.publish_labels(&labels).unwrap(), ack(2, 0));
+    let store = Store::open(folder.path(), "p", "m").unwrap();
+    let found: Vec<Rows> = store
+        .events(date(2026, 11, 1)..=date(2026, 11, 1))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    assert_eq!(found.iter().map(Rows::len).sum::<usize>(), 20);
+    let with: Vec<&Rows> = found
+        .iter()
+        .filter(|rows| !rows.schema().properties.is_empty())
+        .collect();
+    assert_eq!(with.len(), 1);
+    assert_eq!(with[0].property(0), [0.25; 10]);
 }
 
 #[test]

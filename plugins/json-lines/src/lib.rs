@@ -102,7 +102,7 @@ fn keep_monitor(path: &Path, monitor: &MonitorSpec) -> Result<()> {
                 .with("file", path.display())
                 .because(cause)
             })?;
-            if known.schema == monitor.schema {
+            if known.schema.fits(&monitor.schema) {
                 return Ok(());
             }
             Err(refuse(format!(
