@@ -9,7 +9,7 @@
 //! | [`hotelling`] | [`Hotelling`]: the distance of the means in units of the spread |
 //! | [`distance`] | [`Distance`]: how far two histograms are apart, with those that Fiddler shows |
 //! | [`counts`] | tests from counts alone: permutation, and the G-test |
-//! | [`ks`] | the Kolmogorov-Smirnov test of one component |
+//! | [`mod@ks`] | the Kolmogorov-Smirnov test of one component |
 //! | [`components`] | [`DriftedComponents`]: the share of components that drifted |
 //! | [`scores`] | [`ScoreShift`] and [`PredictionShift`]: drift of what a model says |
 //! | [`accuracy`] | [`EstimatedAccuracy`]: how often a model is right where no labels are |
