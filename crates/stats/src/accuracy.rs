@@ -3,6 +3,7 @@
 use driftline_core::{Error, ErrorKind, Result};
 use rand::RngExt;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, Normal};
 
 use crate::division::{check, random};
@@ -31,7 +32,8 @@ pub struct EstimatedAccuracy {
 }
 
 /// What is estimated.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Accuracy {
     /// The accuracy, from the confidence as the baseline's labels calibrate it.
     Calibrated(Estimate),
@@ -40,7 +42,7 @@ pub enum Accuracy {
 }
 
 /// A share and the interval that holds the share of rows that are right, but for a share `alpha` of windows.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
     /// The estimate.
     pub value: f64,

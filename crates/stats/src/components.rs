@@ -14,7 +14,7 @@ use crate::{Answer, DriftTest, Finding, Null, TestOptions, Vectors};
 /// | | |
 /// | --- | --- |
 /// | value | share of the `d` components, 0 to 1 |
-/// | cost | `divisions d (n + m)` steps of about a third of a nanosecond, sixteen divisions at once |
+/// | cost | `divisions d (n + m)` steps of about a fifth of a nanosecond, 16 divisions at once |
 /// | not for | a small move of many components in one direction, which [`Hotelling`](crate::Hotelling) sees sooner |
 ///
 /// Rabanser, Günnemann and Lipton 2019; Benjamini and Hochberg 1995.

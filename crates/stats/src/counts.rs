@@ -41,26 +41,21 @@ pub(crate) fn answer(
     if let Some(answer) = too_few(m, n, options.alpha) {
         return Ok(answer);
     }
-    let (divisions, seed) = (options.divisions, options.seed);
-    let root = matches!(distance, Distance::Jsd | Distance::Hellinger);
-    let null = null(
-        |baseline, window| {
-            let value = distance.value(baseline, window)?;
-            Ok(if root { value * value } else { value })
-        },
-        baseline,
-        window,
-        divisions,
-        seed,
-    )?;
-    // Near no drift all but total variation are squared distances of the shares, or the root of one.
-    Ok(Answer::Finding(match distance {
-        Distance::Jsd | Distance::Hellinger => null.finding_of_square(options.alpha),
-        Distance::Psi | Distance::Kl => Finding {
+    // Near no drift all of them are squared distances of the shares, or the root of one: few rows add the same to the square
+    // whatever the drift.
+    let root = !matches!(distance, Distance::Psi | Distance::Kl);
+    let square = |baseline: &[u64], window: &[u64]| {
+        let value = distance.value(baseline, window)?;
+        Ok(if root { value * value } else { value })
+    };
+    let null = null(square, baseline, window, options.divisions, options.seed)?;
+    Ok(Answer::Finding(if root {
+        null.finding_of_square(options.alpha)
+    } else {
+        Finding {
             detectable: null.detectable_square(options.alpha),
             ..null.finding(options.alpha)
-        },
-        Distance::TotalVariation => null.finding(options.alpha),
+        }
     }))
 }
 
@@ -99,7 +94,7 @@ fn null(
 }
 
 /// What the G-test says of two histograms.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct GTest {
     /// `2 sum O ln(O / E)` over both histograms.
     pub statistic: f64,
@@ -112,8 +107,8 @@ pub struct GTest {
 /// Rows that a bin of either histogram is expected to have at least, for the chi-squared distribution to hold.
 const FEWEST_EXPECTED: f64 = 5.0;
 
-/// The G-test (likelihood ratio) of two histograms having the same shares. Bins that expect fewer than 5 rows in either are
-/// merged into one, and the smallest others with it until it expects as many; one bin says nothing (`p_value` 1).
+/// The G-test (likelihood ratio) of two histograms having the same shares. From the smallest on, bins are merged until they
+/// expect 5 rows in either histogram, what is left with the last; one bin says nothing (`p_value` 1).
 ///
 /// The statistic is that of `scipy.stats.chi2_contingency(lambda_="log-likelihood", correction=False)`. The p-value is an
 /// approximation that permutation does not need: see [`permutations`].
@@ -125,19 +120,17 @@ pub fn g_test(baseline: &[u64], window: &[u64]) -> Result<GTest> {
     let smaller = m.min(n) / (m + n);
     let mut bins: Vec<[u64; 2]> = baseline.iter().zip(window).map(|(b, w)| [*b, *w]).collect();
     bins.sort_by_key(|[b, w]| b + w);
+    let mut kept: Vec<[u64; 2]> = Vec::new();
     let mut merged = [0, 0];
-    let mut kept = Vec::new();
     for [b, w] in bins {
-        let few = |rows: u64| (rows as f64) * smaller < FEWEST_EXPECTED;
-        let started = merged != [0, 0];
-        if few(b + w) || started && few(merged[0] + merged[1]) {
-            merged = [merged[0] + b, merged[1] + w];
-        } else {
-            kept.push([b, w]);
+        merged = [merged[0] + b, merged[1] + w];
+        if (merged[0] + merged[1]) as f64 * smaller >= FEWEST_EXPECTED {
+            kept.push(std::mem::take(&mut merged));
         }
     }
-    if merged != [0, 0] {
-        kept.push(merged);
+    match kept.last_mut() {
+        Some(last) => *last = [last[0] + merged[0], last[1] + merged[1]],
+        None => kept.push(merged),
     }
     let term = |rows: u64, all: u64, share: f64| {
         if rows == 0 {

@@ -20,8 +20,7 @@ use crate::{Answer, Distance, DriftTest, Null, TestOptions, Vectors};
 #[derive(Debug, Clone)]
 pub struct ScoreShift {
     classes: usize,
-    /// The scores of each row and its confidence.
-    rows: Vec<f32>,
+    scores: Vec<f32>,
 }
 
 impl ScoreShift {
@@ -29,7 +28,7 @@ impl ScoreShift {
     pub fn fit(baseline: Vectors<'_>) -> Self {
         Self {
             classes: baseline.dim(),
-            rows: with_confidence(baseline),
+            scores: baseline.values().to_vec(),
         }
     }
 }
@@ -37,11 +36,11 @@ impl ScoreShift {
 impl DriftTest for ScoreShift {
     fn test(&self, window: Vectors<'_>, options: &TestOptions) -> Result<Answer> {
         check(options)?;
-        let dim = self.classes + 1;
-        let baseline = Vectors::new("the baseline", &self.rows, dim)?;
-        let rows = with_confidence(window);
-        let window = Vectors::new("the window", &rows, window.dim() + 1)?;
+        let baseline = Vectors::new("the baseline", &self.scores, self.classes)?;
         baseline.same_space(&window)?;
+        let [baseline, window] = [baseline, window].map(with_confidence);
+        let baseline = Vectors::new("the baseline", &baseline, self.classes + 1)?;
+        let window = Vectors::new("the window", &window, self.classes + 1)?;
         let ranks = match Ranks::sort(baseline, window, options) {
             Ok(ranks) => ranks,
             Err(answer) => return Ok(answer),
