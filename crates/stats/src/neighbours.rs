@@ -395,7 +395,7 @@ mod tests {
             normal(2, 1.0, &mut random),
             normal(900, 1.0, &mut random),
             vec![1e38; 30 * DIM],
-            vec![f32::MAX, -f32::MAX].repeat(30 * DIM / 2),
+            [f32::MAX, -f32::MAX].repeat(30 * DIM / 2),
             vec![],
         ];
         for baseline in [
