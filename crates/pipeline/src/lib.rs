@@ -6,6 +6,7 @@
 //! | [`part`] | embedded rows in parts of fixed extent, kept on disk so that a stopped run resumes |
 //! | [`schedule`] | which image becomes an event on which day |
 //! | [`run`] | baseline, windows, sink and statistics in order |
+//! | [`profiles`] | what a run keeps of its rows: sums of each day, as one file |
 //! | [`summary`] | the result, as it is printed and written |
 //! | [`control`] | progress and cancellation |
 //!
@@ -15,6 +16,7 @@
 pub mod control;
 pub mod embed;
 pub mod part;
+pub mod profiles;
 pub mod run;
 pub mod schedule;
 pub mod summary;

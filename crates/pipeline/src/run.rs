@@ -11,8 +11,8 @@ use driftline_core::{
 };
 use driftline_stats::sequential::PageBudget;
 use driftline_stats::{
-    BaselineOptions, Check, Distance, Histogram, Sample, Statistic, TestOptions, Verdict,
-    noise_floor,
+    BaselineOptions, Bucket, Check, Distance, Histogram, Profile, ProfilePlan, Sample, Statistic,
+    TestOptions, Verdict, noise_floor,
 };
 use jiff::Timestamp;
 use rand::{RngExt, SeedableRng};
@@ -25,7 +25,7 @@ use crate::summary::{
     BackendSummary, BaselineSummary, BinSummary, LISTED_SKIPS, ModelSummary, SinkSummary, Skipped,
     Summary, Timing, WindowSummary,
 };
-use crate::{Cancel, EmbedOptions, OnError, Progress, RunFolder, Schedule, embed};
+use crate::{Cancel, EmbedOptions, OnError, Progress, RunFolder, Schedule, embed, profiles};
 
 /// Name of the baseline among the stages and in the `window` column.
 const BASELINE: &str = "baseline";
@@ -112,6 +112,7 @@ struct Runner<'a> {
     skipped_images: u64,
     skipped: Vec<Skipped>,
     events: Ack,
+    profiles: Vec<Bucket>,
 }
 
 impl Run {
@@ -140,6 +141,7 @@ impl Run {
             skipped_images: 0,
             skipped: Vec::new(),
             events: Ack::default(),
+            profiles: Vec::new(),
         };
         let clusters = self.monitor.custom_feature.n_clusters;
         let (baseline, baseline_summary) = runner.baseline(self.baseline, clusters)?;
@@ -155,6 +157,8 @@ impl Run {
             bin.page = bin.check.p_value.is_some_and(|p| budget.update(p));
         }
         runner.sink.flush()?;
+        let profiles_path = profiles::path(&self.store, &self.monitor, &runner.run_id);
+        profiles::write(&profiles_path, &runner.profiles)?;
         let info = runner.backend.info();
         let summary = Summary {
             run_id: runner.run_id,
@@ -236,6 +240,13 @@ impl Runner<'_> {
         let fitted = driftline_stats::Baseline::compile(&sample, options)
             .map_err(|error| error.with("baseline", location))?;
         self.progress.end();
+        let now = self.folder.now().as_millisecond();
+        self.profiles.push(Bucket {
+            window: BASELINE.to_owned(),
+            start_ms: now,
+            end_ms: now + 1,
+            profile: fitted.profile().clone(),
+        });
         Ok((
             fitted,
             BaselineSummary {
@@ -299,7 +310,7 @@ impl Runner<'_> {
                         let day = &mut days[event.day];
                         day.push(&names, &part.rows, i, event)?;
                         if day.builder.len() as u64 >= PART_ROWS {
-                            acknowledged += sink.publish_events(&day.take()?)?;
+                            acknowledged += sink.publish_events(&day.take(baseline.plan())?)?;
                         }
                     }
                 }
@@ -311,7 +322,7 @@ impl Runner<'_> {
         }
         for day in &mut days {
             if !day.builder.is_empty() {
-                acknowledged += self.sink.publish_events(&day.take()?)?;
+                acknowledged += self.sink.publish_events(&day.take(baseline.plan())?)?;
             }
         }
         self.events += acknowledged;
@@ -326,18 +337,25 @@ impl Runner<'_> {
             |rows: &Sample| -> Result<Check> { baseline.check(rows, &Statistic::DEFAULT, &test) };
         let mut whole = clusters.histogram();
         let mut bins = Vec::new();
-        for (i, day) in days.iter().enumerate() {
-            if day.histogram.total() == 0 {
+        for (i, day) in days.into_iter().enumerate() {
+            if day.events == 0 {
                 continue;
             }
-            whole.merge(&day.histogram)?;
+            let histogram = clusters.counted(day.profile.clusters.clone())?;
+            whole.merge(&histogram)?;
             bins.push(BinSummary {
                 start: timestamp(schedule.day_start_ms(i))?,
-                rows: day.histogram.total(),
-                noise_floor: floor(&day.histogram),
-                statistics: clusters.distances(&day.histogram)?,
+                rows: day.events,
+                noise_floor: floor(&histogram),
+                statistics: clusters.distances(&histogram)?,
                 check: check(&day.sample)?,
                 page: false,
+            });
+            self.profiles.push(Bucket {
+                window: window.name.clone(),
+                start_ms: schedule.day_start_ms(i),
+                end_ms: schedule.day_start_ms(i + 1),
+                profile: day.profile,
             });
         }
         let published = acknowledged.accepted + acknowledged.duplicates;
@@ -440,10 +458,11 @@ impl Runner<'_> {
     }
 }
 
-/// The events of one day: those not yet published, and the histogram of all.
+/// The events of one day: those not yet published, and the profile of those published.
 struct Day {
     builder: RowsBuilder,
-    histogram: Histogram,
+    events: u64,
+    profile: Profile,
     scores: Vec<f32>,
     properties: Vec<f32>,
     /// One in `every` events, for the check.
@@ -457,7 +476,8 @@ impl Day {
             builder: RowsBuilder::new(schema.clone()),
             sample: Sample::new(schema.clone()),
             every: schedule.events_per_day().div_ceil(CHECKED_ROWS).max(1),
-            histogram: baseline.clusters().histogram(),
+            events: 0,
+            profile: baseline.plan().empty(),
             scores: Vec::with_capacity(schema.classes.len()),
             properties: Vec::with_capacity(schema.properties.len()),
         }
@@ -466,10 +486,10 @@ impl Day {
     fn push(&mut self, names: &RowNames, rows: &Rows, i: usize, event: Event) -> Result<()> {
         let dim = names.schema.dim;
         let embedding = &rows.embeddings()[i * dim..][..dim];
-        self.histogram.add(embedding)?;
-        if (self.histogram.total() - 1).is_multiple_of(self.every) {
+        if self.events.is_multiple_of(self.every) {
             self.sample.push_some(rows, std::iter::once(i))?;
         }
+        self.events += 1;
         self.scores.clear();
         let classes = names.schema.classes.len();
         self.scores
@@ -492,8 +512,13 @@ impl Day {
         })
     }
 
-    fn take(&mut self) -> Result<RecordBatch> {
-        self.builder.finish()
+    /// The events to publish, which the profile has from now on.
+    fn take(&mut self, plan: &ProfilePlan) -> Result<RecordBatch> {
+        let rows = Rows::new(self.builder.finish()?)?;
+        let mut sample = Sample::new(rows.schema().clone());
+        sample.push(&rows)?;
+        self.profile.merge(&plan.profile(&sample)?)?;
+        Ok(rows.batch().clone())
     }
 }
 

@@ -5,6 +5,7 @@
 //! | [`writer`] | [`write()`], [`write_named`] and [`RowsWriter`]: rows -> a Parquet file |
 //! | [`reader`] | [`RowsReader`]: a Parquet file -> checked rows; [`Footer`] and [`EventIds`] read less |
 //! | [`check()`] | what both refuse |
+//! | [`table`] | [`write_table`] and [`read_table`]: tables other than rows |
 //! | [`durable`] | [`write_atomic`] and what the writer stands on: temporary name, sync, rename |
 //!
 //! A file appears at its name whole or not at all, also when the process is killed or the disk is full. It carries a
@@ -19,6 +20,7 @@
 
 pub mod durable;
 pub mod reader;
+pub mod table;
 pub mod writer;
 
 mod checksum;
@@ -27,4 +29,5 @@ mod rows;
 pub use durable::{create_folder, write_atomic};
 pub use reader::{EventIds, Footer, RowsReader};
 pub use rows::check;
+pub use table::{read_table, write_table};
 pub use writer::{RowsWriter, write, write_named};

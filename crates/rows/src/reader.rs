@@ -257,7 +257,7 @@ impl<'a> Opened<'a> {
     }
 }
 
-fn next_batch(
+pub(crate) fn next_batch(
     path: &Path,
     batches: &mut ParquetRecordBatchReader,
 ) -> Option<Result<arrow_array::RecordBatch>> {
@@ -295,11 +295,11 @@ fn event_id_range(metadata: &ParquetMetaData) -> Option<(Vec<u8>, Vec<u8>)> {
 }
 
 /// Decoders may panic on bytes that no writer makes; such a file is damaged like any other.
-fn guard<T>(path: &Path, decode: impl FnOnce() -> T) -> Result<T> {
+pub(crate) fn guard<T>(path: &Path, decode: impl FnOnce() -> T) -> Result<T> {
     catch_unwind(AssertUnwindSafe(decode)).map_err(|_| damaged(path, "it cannot be decoded"))
 }
 
-fn parquet_failed(path: &Path, cause: ParquetError) -> Error {
+pub(crate) fn parquet_failed(path: &Path, cause: ParquetError) -> Error {
     if let ParquetError::External(source) = &cause
         && let Some(io) = source.downcast_ref::<io::Error>()
         && !matches!(
@@ -312,11 +312,14 @@ fn parquet_failed(path: &Path, cause: ParquetError) -> Error {
     damaged(path, cause)
 }
 
-fn unreadable(path: &Path, source: io::Error) -> Error {
+pub(crate) fn unreadable(path: &Path, source: io::Error) -> Error {
     Error::io("read rows", path, source)
 }
 
-fn damaged(path: &Path, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+pub(crate) fn damaged(
+    path: &Path,
+    cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> Error {
     Error::new(
         ErrorKind::InvalidData,
         "read rows",

@@ -31,18 +31,6 @@
 //!
 //! Without the cargo feature `cluster-drift` there is nothing that looks at clusters: no [`Baseline`] and what stands on it, but each
 //! statistic as a [`DriftTest`] of its own.
-//! | [`vectors`] | [`Vectors`]: rows of one space |
-//! | [`finding`] | [`DriftTest`], and the [`Answer`] that each gives: value, noise floor, effect, p-value, verdict |
-//! | [`division`] | the two-sample permutation test, of rows or of blocks of rows |
-//! | [`moments`] | [`Moments`]: mergeable sums of rows, and the covariance with Ledoit-Wolf shrinkage |
-//! | [`hotelling`] | [`Hotelling`]: the distance of the means in units of the spread |
-//! | [`distance`] | [`Distance`]: how far two histograms are apart, with those that Fiddler shows |
-//! | [`counts`] | tests from counts alone: permutation, and the G-test |
-//! | [`mod@ks`] | the Kolmogorov-Smirnov test of one component |
-//! | [`components`] | [`DriftedComponents`]: the share of components that drifted |
-//! | [`scores`] | [`ScoreShift`] and [`PredictionShift`]: drift of what a model says |
-//! | [`accuracy`] | [`EstimatedAccuracy`]: how often a model is right where no labels are |
-//! | [`cluster`] | shares of k-means clusters |
 
 pub mod accuracy;
 #[cfg(feature = "cluster-drift")]

@@ -173,9 +173,7 @@ fn a_baseline_whose_parts_do_not_fit_is_refused() {
     assert!(refused(
         &|compiled| compiled.profile.embeddings = Moments::new(3)
     ));
-    assert!(refused(&|compiled| {
-        compiled.profile.bins.pop();
-    }));
+    assert!(refused(&|compiled| compiled.profile.bins.truncate(1)));
     assert!(refused(&|compiled| compiled.profile.plan.clear()));
 }
 

@@ -36,17 +36,7 @@ impl Clusters {
     /// # Errors
     /// `InvalidData` if there is not one count for each cluster.
     pub fn with_counts(clusters: KMeans, counts: Vec<u64>) -> Result<Self> {
-        if counts.len() != clusters.clusters() {
-            return Err(Error::new(
-                ErrorKind::InvalidData,
-                "read baseline",
-                format!(
-                    "there are {} counts for {} clusters",
-                    counts.len(),
-                    clusters.clusters()
-                ),
-            ));
-        }
+        check_counts(&clusters, &counts)?;
         Ok(Self {
             clusters: Arc::new(clusters),
             counts,
@@ -81,6 +71,18 @@ impl Clusters {
         }
     }
 
+    /// The histogram of rows that were counted before: `counts` in each of the clusters.
+    ///
+    /// # Errors
+    /// `InvalidData` if there is not one count for each cluster.
+    pub fn counted(&self, counts: Vec<u64>) -> Result<Histogram> {
+        check_counts(&self.clusters, &counts)?;
+        Ok(Histogram {
+            clusters: Arc::clone(&self.clusters),
+            counts,
+        })
+    }
+
     /// Every distance between the baseline and `window`, which must not be empty.
     pub fn distances(&self, window: &Histogram) -> Result<BTreeMap<Distance, f64>> {
         Distance::ALL
@@ -88,6 +90,15 @@ impl Clusters {
             .map(|distance| Ok((distance, distance.value(&self.counts, &window.counts)?)))
             .collect()
     }
+}
+
+fn check_counts(clusters: &KMeans, counts: &[u64]) -> Result<()> {
+    let (found, expected) = (counts.len(), clusters.clusters());
+    if found == expected {
+        return Ok(());
+    }
+    let message = format!("there are {found} counts for {expected} clusters");
+    Err(Error::new(ErrorKind::InvalidData, "read baseline", message))
 }
 
 /// Rows in each cluster of a baseline. Adding rows in parts and merging gives the same as adding them at once.
