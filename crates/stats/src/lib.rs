@@ -31,6 +31,14 @@
 //!
 //! Without the cargo feature `cluster-drift` there is nothing that looks at clusters: no [`Baseline`] and what stands on it, but each
 //! statistic as a [`DriftTest`] of its own.
+//! | [`vectors`] | [`Vectors`]: rows of one space |
+//! | [`finding`] | [`DriftTest`], and the [`Answer`] that each gives: value, noise floor, effect, p-value, verdict |
+//! | [`division`] | the two-sample permutation test, of rows or of blocks of rows |
+//! | [`moments`] | [`Moments`]: mergeable sums of rows, and the covariance with Ledoit-Wolf shrinkage |
+//! | [`hotelling`] | [`Hotelling`]: the distance of the means in units of the spread |
+//! | [`mmd`] | [`Mmd`]: the exact maximum mean discrepancy, with a Gaussian kernel |
+//! | [`energy`] | [`Energy`]: the energy distance |
+//! | [`cluster`] | shares of k-means clusters, and the distances that Fiddler shows |
 
 pub mod accuracy;
 #[cfg(feature = "cluster-drift")]
@@ -66,6 +74,13 @@ pub mod reconstruction;
 pub mod sample;
 pub mod scores;
 pub mod sequential;
+pub mod energy;
+pub mod finding;
+mod gram;
+pub mod hotelling;
+pub mod mmd;
+pub mod moments;
+mod sides;
 pub mod vectors;
 
 pub use accuracy::{Accuracy, Estimate, EstimatedAccuracy};
@@ -87,10 +102,12 @@ pub use distance::{
 pub use division::Null;
 #[cfg(feature = "cluster-drift")]
 pub use explain::{ClassChange, ExpectedAccuracy, Explanation, PropertyChange, ShareChange};
+pub use energy::Energy;
 pub use finding::{Answer, DriftTest, Finding, TestOptions, Verdict};
 pub use frechet::{Frechet, FrechetByClass};
 pub use hotelling::Hotelling;
 pub use ks::ks;
+pub use mmd::Mmd;
 pub use moments::Moments;
 pub use neighbours::OutlierShare;
 #[cfg(feature = "cluster-drift")]
