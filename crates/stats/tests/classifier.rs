@@ -1,5 +1,7 @@
 //! The domain classifier: its area under the curve, its false alarms, and what it sees.
 
+#![allow(clippy::unwrap_used)]
+
 use driftline_stats::classifier::{Classifier, area};
 use driftline_stats::{Answer, DomainClassifier, DriftTest, Finding, TestOptions, Vectors};
 use rand::SeedableRng;

@@ -75,7 +75,7 @@ proptest! {
     }
 }
 
-fn lists<'a, T: ArrowPrimitiveType>(rows: [&'a [T::Native]; 2]) -> ArrayRef {
+fn lists<T: ArrowPrimitiveType>(rows: [&[T::Native]; 2]) -> ArrayRef {
     let mut builder = ListBuilder::new(PrimitiveBuilder::<T>::new());
     for row in rows {
         builder.values().append_slice(row);
