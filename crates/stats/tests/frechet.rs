@@ -1,5 +1,7 @@
 //! The Fréchet distance: its value, its false alarms, and what it sees.
 
+#![allow(clippy::unwrap_used)]
+
 use driftline_stats::frechet::frechet;
 use driftline_stats::{
     Answer, DriftTest, Finding, Frechet, FrechetByClass, Moments, TestOptions, Vectors,
