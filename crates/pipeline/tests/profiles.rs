@@ -6,14 +6,16 @@ use arrow_array::RecordBatch;
 use driftline_core::sink::ImageEmbedding;
 use driftline_core::{
     Ack, BackendInfo, Device, EmbeddingBackend, ImageBatch, ImageShape, ImageSource, ImageView,
-    InferenceMut, MonitorSink, MonitorSpec, Precision, Result, RowSchema, Rows, SinkInfo,
-    SourceBatch, SourceInfo, SourceRow,
+    InferenceMut, MonitorSink, MonitorSpec, Precision, Result, Row, RowSchema, Rows, RowsBuilder,
+    SinkInfo, SourceBatch, SourceInfo, SourceRow,
 };
 use driftline_pipeline::{
     Baseline, Cancel, EmbedOptions, OnError, Progress, Run, Window, profiles,
 };
 use driftline_stats::{BaselineOptions, Bucket, Profile, Sample};
 use jiff::Timestamp;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
 const SHAPE: ImageShape = ImageShape {
     height: 4,
@@ -284,4 +286,46 @@ fn the_days_of_a_window_add_up_to_all_its_events() {
     let bytes = std::fs::read(&path).unwrap();
     run(store.path());
     assert!(std::fs::read(&path).unwrap() == bytes);
+}
+
+#[test]
+fn a_profile_of_128_values_takes_at_most_100_kilobytes() {
+    let names = (0..10).map(|class| format!("class {class}")).collect();
+    let schema = RowSchema::new(128, names).unwrap();
+    let schema = schema.with_properties(driftline_properties::names());
+    let mut builder = RowsBuilder::new(schema.clone());
+    let mut random = ChaCha8Rng::seed_from_u64(1);
+    let mut draw = |n: usize| -> Vec<f32> { (0..n).map(|_| random.random()).collect() };
+    for number in 0..500 {
+        let (embedding, scores) = (draw(128), draw(10));
+        let properties = draw(schema.properties.len());
+        let row = Row {
+            event_id: "",
+            timestamp_ms: 0,
+            embedding: &embedding,
+            scores: &scores,
+            target: None,
+            image_url: "",
+            image_number: number,
+            window: "w",
+            properties: &properties,
+        };
+        builder.push(&row).unwrap();
+    }
+    let mut sample = Sample::new(schema);
+    let rows = Rows::new(builder.finish().unwrap()).unwrap();
+    sample.push(&rows).unwrap();
+    let options = BaselineOptions::default();
+    let baseline = driftline_stats::Baseline::compile(&sample, options).unwrap();
+    let bucket = Bucket {
+        window: "w".to_owned(),
+        start_ms: 0,
+        end_ms: DAY_MS,
+        profile: baseline.profile().clone(),
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("profiles.parquet");
+    profiles::write(&path, &[bucket]).unwrap();
+    let bytes = std::fs::metadata(&path).unwrap().len();
+    assert!(bytes <= 100_000, "{bytes} bytes");
 }
