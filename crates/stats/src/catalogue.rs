@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Baseline, Classifier, ClusterShares, Distance, DomainClassifier, DriftTest, DriftedComponents,
-    Frechet, Hotelling, OutlierShare, PredictionShift, RandomFeatureMmd, Reconstruction,
-    ScoreShift, Space,
+    Energy, Frechet, Hotelling, Mmd, OutlierShare, PredictionShift, RandomFeatureMmd,
+    Reconstruction, ScoreShift, Space,
 };
 
 /// A number that compares a window with the baseline.
@@ -25,6 +25,11 @@ pub enum Statistic {
     Predictions,
     /// [`RandomFeatureMmd`] of the embeddings.
     Mmd,
+    /// [`Mmd`] of the embeddings.
+    #[serde(rename = "exact-mmd")]
+    ExactMmd,
+    /// [`Energy`] of the embeddings.
+    Energy,
     /// [`OutlierShare`] of the embeddings.
     Outliers,
     /// [`DriftedComponents`] of the embeddings.
@@ -53,7 +58,7 @@ pub enum Statistic {
 
 impl Statistic {
     /// Every statistic, in order of worth.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::Hotelling,
         Self::Properties,
         Self::Predictions,
@@ -61,6 +66,8 @@ impl Statistic {
         Self::Outliers,
         Self::Components,
         Self::Scores,
+        Self::ExactMmd,
+        Self::Energy,
         Self::Frechet,
         Self::Classifier,
         Self::Logistic,
@@ -89,6 +96,8 @@ impl Statistic {
             Self::Properties => "properties",
             Self::Predictions => "predictions",
             Self::Mmd => "mmd",
+            Self::ExactMmd => "exact-mmd",
+            Self::Energy => "energy",
             Self::Outliers => "outliers",
             Self::Components => "components",
             Self::Scores => "scores",
@@ -119,6 +128,10 @@ impl Statistic {
             Self::Mmd => {
                 "maximum mean discrepancy of the embeddings, Gaussian kernel, random Fourier features"
             }
+            Self::ExactMmd => {
+                "maximum mean discrepancy of the embeddings, squared and unbiased, over all pairs of rows"
+            }
+            Self::Energy => "energy distance of the embeddings, over all pairs of rows, 0 upwards",
             Self::Outliers => {
                 "share of rows that are farther from the baseline than 99 % of its own rows"
             }
@@ -163,6 +176,8 @@ impl Statistic {
             Self::Hotelling | Self::Properties => Box::new(Hotelling::fit(rows)),
             Self::Predictions => Box::new(PredictionShift::fit(rows, Distance::Jsd)),
             Self::Mmd => Box::new(RandomFeatureMmd::fit(rows)),
+            Self::ExactMmd => Box::new(Mmd::fit(rows)),
+            Self::Energy => Box::new(Energy::fit(rows)),
             Self::Outliers => Box::new(OutlierShare::fit(rows)),
             Self::Components => Box::new(DriftedComponents::fit(rows)),
             Self::Scores => Box::new(ScoreShift::fit(rows)),

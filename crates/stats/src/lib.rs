@@ -16,7 +16,9 @@
 //! | [`mod@division`] | the two-sample permutation test, of rows or of blocks of rows |
 //! | [`mod@moments`] | [`Moments`]: mergeable sums of rows, and the covariance with Ledoit-Wolf shrinkage |
 //! | [`mod@hotelling`] | [`Hotelling`]: the distance of the means in units of the spread |
+//! | [`mod@mmd`] | [`Mmd`]: the maximum mean discrepancy, exact |
 //! | [`mod@random_features`] | [`RandomFeatureMmd`]: the same from random Fourier features |
+//! | [`mod@energy`] | [`Energy`]: the energy distance |
 //! | [`mod@frechet`] | [`Frechet`]: the Fréchet distance, of all rows and of each class |
 //! | [`mod@ks`] | [`ks`]: the test of Kolmogorov and Smirnov |
 //! | [`mod@components`] | [`DriftedComponents`]: the share of components that drifted |
@@ -31,14 +33,6 @@
 //!
 //! Without the cargo feature `cluster-drift` there is nothing that looks at clusters: no [`Baseline`] and what stands on it, but each
 //! statistic as a [`DriftTest`] of its own.
-//! | [`vectors`] | [`Vectors`]: rows of one space |
-//! | [`finding`] | [`DriftTest`], and the [`Answer`] that each gives: value, noise floor, effect, p-value, verdict |
-//! | [`division`] | the two-sample permutation test, of rows or of blocks of rows |
-//! | [`moments`] | [`Moments`]: mergeable sums of rows, and the covariance with Ledoit-Wolf shrinkage |
-//! | [`hotelling`] | [`Hotelling`]: the distance of the means in units of the spread |
-//! | [`mmd`] | [`Mmd`]: the exact maximum mean discrepancy, with a Gaussian kernel |
-//! | [`energy`] | [`Energy`]: the energy distance |
-//! | [`cluster`] | shares of k-means clusters, and the distances that Fiddler shows |
 
 pub mod accuracy;
 #[cfg(feature = "cluster-drift")]
@@ -54,13 +48,16 @@ pub mod components;
 pub mod counts;
 pub mod distance;
 pub mod division;
+pub mod energy;
 #[cfg(feature = "cluster-drift")]
 pub mod explain;
 pub mod finding;
 pub mod frechet;
+mod gram;
 mod halves;
 pub mod hotelling;
 pub mod ks;
+pub mod mmd;
 pub mod moments;
 pub mod multiple;
 pub mod neighbours;
@@ -74,12 +71,6 @@ pub mod reconstruction;
 pub mod sample;
 pub mod scores;
 pub mod sequential;
-pub mod energy;
-pub mod finding;
-mod gram;
-pub mod hotelling;
-pub mod mmd;
-pub mod moments;
 mod sides;
 pub mod vectors;
 
@@ -100,9 +91,9 @@ pub use distance::{
     total_variation,
 };
 pub use division::Null;
+pub use energy::Energy;
 #[cfg(feature = "cluster-drift")]
 pub use explain::{ClassChange, ExpectedAccuracy, Explanation, PropertyChange, ShareChange};
-pub use energy::Energy;
 pub use finding::{Answer, DriftTest, Finding, TestOptions, Verdict};
 pub use frechet::{Frechet, FrechetByClass};
 pub use hotelling::Hotelling;

@@ -7,13 +7,11 @@ use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 
 use crate::division::{Blocks, check, random};
+use crate::gram::median_distance;
 use crate::{Answer, DriftTest, TestOptions, Vectors};
 
 /// Frequencies; each gives a cosine and a sine.
 const FREQUENCIES: usize = 64;
-
-/// Rows of the baseline between which the median distance is taken.
-const MEDIAN_ROWS: usize = 500;
 
 /// Rows that are projected at once.
 const CHUNK: usize = 128;
@@ -50,7 +48,7 @@ impl RandomFeatureMmd {
     /// Finds the kernel's width, draws the frequencies, and keeps the features of the baseline.
     pub fn fit(baseline: Vectors<'_>) -> Self {
         let dim = baseline.dim();
-        let width = median_distance(baseline);
+        let width = median_distance(baseline, SEED);
         let mut random = random(SEED, 0);
         let frequencies = (0..FREQUENCIES * dim).map(|_| {
             let normal: f64 = StandardNormal.sample(&mut random);
@@ -161,25 +159,6 @@ fn sine_and_cosine(phase: f32) -> (f32, f32) {
                                     * (2.480_16e-5
                                         + square * (-2.755_7e-7 + square * 2.087_6e-9)))));
     (sign * sine, sign * cosine)
-}
-
-/// The median distance between rows of the baseline; 1 where they are all the same.
-fn median_distance(baseline: Vectors<'_>) -> f64 {
-    let mut random = random(SEED, 1);
-    let rows = baseline.rows();
-    let chosen = rand::seq::index::sample(&mut random, rows, rows.min(MEDIAN_ROWS)).into_vec();
-    let mut squares = Vec::new();
-    for (at, one) in chosen.iter().enumerate() {
-        for other in &chosen[..at] {
-            let pairs = baseline.row(*one).iter().zip(baseline.row(*other));
-            squares.push(pairs.map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>());
-        }
-    }
-    squares.sort_by(f64::total_cmp);
-    match squares.get(squares.len() / 2) {
-        Some(square) if *square > 0.0 && square.is_finite() => square.sqrt(),
-        _ => 1.0,
-    }
 }
 
 #[cfg(test)]
