@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 use common::{
-    DIM, START_MS, assert_events, assert_same_files, files, only_part, rows, schema, sink, spec,
+    DIM, START_MS, assert_events, assert_same_files, files, id, only_part, rows, schema, sink, spec,
 };
 use driftline_core::{
     Ack, Error, ErrorKind, EventLabel, MonitorSink, Registry, Row, RowSchema, Rows, RowsBuilder,
