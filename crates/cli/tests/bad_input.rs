@@ -524,11 +524,11 @@ fn an_unknown_name_lists_what_there_is() {
         WRONG_USE,
         &["--fail-above jsd=0.1"],
     );
-    for flag in ["--statistic=kl", "--fail-above=kl=0.1"] {
+    for flag in ["--statistic=entropy", "--fail-above=entropy=0.1"] {
         workspace.fails(
             &["drift", "--baseline", "a", "--window", "b", flag],
             WRONG_USE,
-            &["`kl`", "available: jsd, psi"],
+            &["`entropy`", "available: hotelling, properties"],
         );
     }
 }
@@ -671,7 +671,7 @@ fn embeddings_of_another_model_are_not_compared_or_mixed() {
         ],
         FAILED,
         &[
-            "the baseline has embeddings of 128 values, the window of 64",
+            "the baseline was embedded with weights",
             "wide.parquet",
             "narrow.parquet",
             "the same model",

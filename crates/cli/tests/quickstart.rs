@@ -132,7 +132,29 @@ fn the_lists_name_what_is_built_in() {
         ("backends", &["candle", "onnx", "tch"][..]),
         ("transforms", &["gaussian_blur", "brightness"]),
         ("sinks", &["local", "fiddler"]),
-        ("statistics", &["jsd", "psi"]),
+        (
+            "statistics",
+            &[
+                "hotelling",
+                "properties",
+                "predictions",
+                "mmd",
+                "outliers",
+                "components",
+                "scores",
+                "exact-mmd",
+                "energy",
+                "frechet",
+                "classifier",
+                "logistic",
+                "reconstruction",
+                "jsd",
+                "psi",
+                "kl",
+                "hellinger",
+                "tv",
+            ],
+        ),
     ] {
         let entries = workspace.json(&[list]);
         let found: Vec<_> = entries

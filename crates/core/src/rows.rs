@@ -10,7 +10,7 @@
 //! | `image_url` | utf8 | address of the image |
 //! | `image_number` | i64 | row of the image in its source, from 0 |
 //! | `window` | utf8 | name of the window, `baseline` for the baseline |
-//! | `image_properties` | struct of f32, optional | what the image looks like: brightness, contrast, ... |
+//! | `image_properties` | fixed_size_list<f32>, optional | what the image looks like: brightness, contrast, ...; the field's metadata `names` says which, separated by commas |
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use arrow_array::builder::{
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Int64Type, TimestampMillisecondType};
 use arrow_array::{Array, ArrayRef, FixedSizeListArray, RecordBatch, StringArray, StructArray};
-use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
+use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, ErrorKind, Result};
@@ -41,6 +41,9 @@ pub const IMAGE_NUMBER: &str = "image_number";
 pub const WINDOW: &str = "window";
 /// Column with the image properties.
 pub const IMAGE_PROPERTIES: &str = "image_properties";
+
+/// Key of the names in the metadata of [`IMAGE_PROPERTIES`].
+const NAMES: &str = "names";
 
 const LEADING: [&str; 3] = [EVENT_ID, TIMESTAMP, EMBEDDINGS];
 const TRAILING: [&str; 5] = [TARGET, IMAGE_URL, IMAGE_NUMBER, WINDOW, IMAGE_PROPERTIES];
@@ -111,13 +114,6 @@ impl RowSchema {
         self.dim == other.dim && self.classes == other.classes
     }
 
-    fn property_fields(&self) -> Fields {
-        let names = self.properties.iter();
-        names
-            .map(|name| Field::new(name, DataType::Float32, false))
-            .collect()
-    }
-
     /// The Arrow schema.
     pub fn arrow(&self) -> SchemaRef {
         let list = DataType::FixedSizeList(element_field(), self.dim as i32);
@@ -134,8 +130,11 @@ impl RowSchema {
         fields.push(Field::new(IMAGE_NUMBER, DataType::Int64, false));
         fields.push(Field::new(WINDOW, DataType::Utf8, false));
         if !self.properties.is_empty() {
-            let properties = DataType::Struct(self.property_fields());
-            fields.push(Field::new(IMAGE_PROPERTIES, properties, false));
+            let count = self.properties.len() as i32;
+            let list = DataType::FixedSizeList(element_field(), count);
+            let names = (NAMES.to_owned(), self.properties.join(","));
+            let field = Field::new(IMAGE_PROPERTIES, list, false);
+            fields.push(field.with_metadata([names].into()));
         }
         Arc::new(Schema::new(fields))
     }
@@ -173,10 +172,14 @@ impl RowSchema {
         let properties = match schema.column_with_name(IMAGE_PROPERTIES) {
             None => Vec::new(),
             Some((_, field)) => match field.data_type() {
-                DataType::Struct(fields) => fields.iter().map(|f| f.name().clone()).collect(),
+                DataType::FixedSizeList(_, count) => match field.metadata().get(NAMES) {
+                    Some(names) => names.split(',').map(str::to_owned).collect(),
+                    None => (0..*count).map(|i| format!("property_{i}")).collect(),
+                },
                 other => {
-                    let message =
-                        format!("column `{IMAGE_PROPERTIES}` is {other}, not a struct of f32");
+                    let message = format!(
+                        "column `{IMAGE_PROPERTIES}` is {other}, not a fixed-size list of f32"
+                    );
                     return refuse(message);
                 }
             },
@@ -205,13 +208,6 @@ fn same_type(found: &DataType, expected: &DataType) -> bool {
     match (found, expected) {
         (DataType::FixedSizeList(a, n), DataType::FixedSizeList(b, m)) => {
             n == m && a.data_type() == b.data_type()
-        }
-        // Whether a number may be missing is told by the numbers.
-        (DataType::Struct(a), DataType::Struct(b)) => {
-            let types = |fields: &Fields| -> Vec<DataType> {
-                fields.iter().map(|f| f.data_type().clone()).collect()
-            };
-            types(a) == types(b)
         }
         _ => found == expected,
     }
@@ -252,7 +248,7 @@ pub struct RowsBuilder {
     image_url: StringBuilder,
     image_number: Int64Builder,
     window: StringBuilder,
-    properties: Vec<Float32Builder>,
+    properties: Float32Builder,
 }
 
 impl RowsBuilder {
@@ -271,11 +267,7 @@ impl RowsBuilder {
             image_url: StringBuilder::new(),
             image_number: Int64Builder::new(),
             window: StringBuilder::new(),
-            properties: schema
-                .properties
-                .iter()
-                .map(|_| Float32Builder::new())
-                .collect(),
+            properties: Float32Builder::new(),
             schema,
         }
     }
@@ -324,9 +316,7 @@ impl RowsBuilder {
         self.image_url.append_value(row.image_url);
         self.image_number.append_value(row.image_number);
         self.window.append_value(row.window);
-        for (column, value) in self.properties.iter_mut().zip(row.properties) {
-            column.append_value(*value);
-        }
+        self.properties.append_slice(row.properties);
         Ok(())
     }
 
@@ -350,11 +340,11 @@ impl RowsBuilder {
         columns.push(Arc::new(self.image_url.finish()));
         columns.push(Arc::new(self.image_number.finish()));
         columns.push(Arc::new(self.window.finish()));
-        if !self.properties.is_empty() {
-            let values = self.properties.iter_mut();
-            let values: Vec<ArrayRef> = values.map(|b| Arc::new(b.finish()) as ArrayRef).collect();
-            let fields = self.schema.property_fields();
-            columns.push(Arc::new(StructArray::new(fields, values, None)));
+        if !self.schema.properties.is_empty() {
+            let count = self.schema.properties.len() as i32;
+            let values = Arc::new(self.properties.finish());
+            let list = FixedSizeListArray::new(element_field(), count, values, None);
+            columns.push(Arc::new(list));
         }
         RecordBatch::try_new(self.schema.arrow(), columns).map_err(|cause| {
             Error::new(
@@ -401,8 +391,7 @@ impl Rows {
             ));
         }
         if let Some(properties) = batch.column_by_name(IMAGE_PROPERTIES) {
-            let columns = properties.as_struct().columns();
-            if columns.iter().any(|values| values.null_count() > 0) {
+            if properties.as_fixed_size_list().values().null_count() > 0 {
                 let message = format!("column `{IMAGE_PROPERTIES}` has nulls inside");
                 return Err(Error::new(ErrorKind::InvalidData, "read rows", message));
             }
@@ -444,13 +433,16 @@ impl Rows {
         self.batch[name].as_primitive::<Float32Type>().values()
     }
 
-    /// Image property `property`, f32 `[N]`.
-    pub fn property(&self, property: usize) -> &[f32] {
-        let properties = self.batch[IMAGE_PROPERTIES].as_struct();
-        properties
-            .column(property)
-            .as_primitive::<Float32Type>()
-            .values()
+    /// Image properties, f32 `[N, properties]`, row-major; empty for rows without any.
+    pub fn properties(&self) -> &[f32] {
+        let count = self.schema.properties.len();
+        if count == 0 {
+            return &[];
+        }
+        let list = self.batch[IMAGE_PROPERTIES].as_fixed_size_list();
+        let start = list.value_offset(0) as usize;
+        let values = list.values().as_primitive::<Float32Type>().values();
+        &values[start..start + self.len() * count]
     }
 
     /// Milliseconds since 1970-01-01T00:00:00Z, `[N]`.

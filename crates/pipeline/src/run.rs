@@ -464,7 +464,6 @@ struct Day {
     events: u64,
     profile: Profile,
     scores: Vec<f32>,
-    properties: Vec<f32>,
     /// One in `every` events, for the check.
     sample: Sample,
     every: u64,
@@ -479,7 +478,6 @@ impl Day {
             events: 0,
             profile: baseline.plan().empty(),
             scores: Vec::with_capacity(schema.classes.len()),
-            properties: Vec::with_capacity(schema.properties.len()),
         }
     }
 
@@ -494,10 +492,7 @@ impl Day {
         let classes = names.schema.classes.len();
         self.scores
             .extend((0..classes).map(|class| rows.scores(class)[i]));
-        self.properties.clear();
         let properties = names.schema.properties.len();
-        self.properties
-            .extend((0..properties).map(|property| rows.property(property)[i]));
         let targets = rows.targets();
         self.builder.push(&Row {
             event_id: &names.event_id(event.number),
@@ -508,7 +503,7 @@ impl Day {
             image_url: rows.image_urls().value(i),
             image_number: rows.image_numbers()[i],
             window: &names.window,
-            properties: &self.properties,
+            properties: &rows.properties()[i * properties..][..properties],
         })
     }
 

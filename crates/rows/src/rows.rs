@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{ArrayRef, FixedSizeListArray, RecordBatch, StructArray};
+use arrow_array::{ArrayRef, FixedSizeListArray, RecordBatch};
 use arrow_schema::DataType;
-use driftline_core::rows::{EMBEDDINGS, EVENT_ID};
+use driftline_core::rows::{EMBEDDINGS, EVENT_ID, IMAGE_PROPERTIES};
 use driftline_core::{Error, ErrorKind, Result, Rows};
 
 /// Refuses what no file of rows may hold, before anything is written: missing columns, other types, nulls, and numbers
@@ -30,13 +30,6 @@ pub(crate) fn conform(batch: RecordBatch, first: u64) -> Result<Rows> {
                 let values = column.as_fixed_size_list().values().clone();
                 FixedSizeListArray::try_new(child.clone(), *dim, values, None)
                     .map(|list| Arc::new(list) as ArrayRef)
-                    .map_err(unfit)
-            }
-            // So do they with the numbers of a struct that may be missing.
-            DataType::Struct(fields) => {
-                let values = column.as_struct().columns().to_vec();
-                StructArray::try_new(fields.clone(), values, None)
-                    .map(|columns| Arc::new(columns) as ArrayRef)
                     .map_err(unfit)
             }
             _ => Ok(column.clone()),
@@ -77,10 +70,9 @@ fn check_finite(rows: &Rows, first: u64) -> Result<()> {
             return refuse(at, name, rows.scores(class)[at]);
         }
     }
-    for (property, name) in rows.schema().properties.iter().enumerate() {
-        if let Some(at) = bad(rows.property(property)) {
-            return refuse(at, name, rows.property(property)[at]);
-        }
+    if let Some(at) = bad(rows.properties()) {
+        let row = at / rows.schema().properties.len();
+        return refuse(row, IMAGE_PROPERTIES, rows.properties()[at]);
     }
     Ok(())
 }

@@ -104,7 +104,7 @@ fn rows_with_and_without_image_properties_live_in_one_store() {
         .filter(|rows| !rows.schema().properties.is_empty())
         .collect();
     assert_eq!(with.len(), 1);
-    assert_eq!(with[0].property(0), [0.25; 10]);
+    assert_eq!(with[0].properties(), [0.25; 10]);
 }
 
 #[test]

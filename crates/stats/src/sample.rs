@@ -103,16 +103,17 @@ impl Sample {
         }
         let (dim, embeddings) = (schema.dim, rows.embeddings());
         let classes: Vec<&[f32]> = (0..schema.classes.len()).map(|c| rows.scores(c)).collect();
-        let properties = 0..self.schema.properties.len();
-        let properties: Vec<&[f32]> = properties.map(|p| rows.property(p)).collect();
+        let (properties, count) = (rows.properties(), self.schema.properties.len());
         let class_of = |name: &str| schema.classes.iter().position(|class| class == name);
         let targets = rows.targets();
         for row in which {
             self.embeddings
                 .extend_from_slice(&embeddings[row * dim..][..dim]);
             self.scores.extend(classes.iter().map(|column| column[row]));
-            self.properties
-                .extend(properties.iter().map(|column| column[row]));
+            if count > 0 {
+                self.properties
+                    .extend_from_slice(&properties[row * count..][..count]);
+            }
             let target = targets.is_valid(row).then(|| targets.value(row));
             let class = target.and_then(class_of).map(|class| class as u32);
             self.targets.push(class);
