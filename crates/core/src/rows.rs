@@ -19,7 +19,7 @@ use arrow_array::builder::{
 };
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Int64Type, TimestampMillisecondType};
-use arrow_array::{Array, ArrayRef, FixedSizeListArray, RecordBatch, StringArray, StructArray};
+use arrow_array::{Array, ArrayRef, FixedSizeListArray, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use serde::{Deserialize, Serialize};
 
@@ -390,11 +390,10 @@ impl Rows {
                 format!("column `{EMBEDDINGS}` has nulls inside its vectors"),
             ));
         }
-        if let Some(properties) = batch.column_by_name(IMAGE_PROPERTIES) {
-            if properties.as_fixed_size_list().values().null_count() > 0 {
-                let message = format!("column `{IMAGE_PROPERTIES}` has nulls inside");
-                return Err(Error::new(ErrorKind::InvalidData, "read rows", message));
-            }
+        let properties = batch.column_by_name(IMAGE_PROPERTIES);
+        if properties.is_some_and(|list| list.as_fixed_size_list().values().null_count() > 0) {
+            let message = format!("column `{IMAGE_PROPERTIES}` has nulls inside its lists");
+            return Err(Error::new(ErrorKind::InvalidData, "read rows", message));
         }
         Ok(Self { schema, batch })
     }
