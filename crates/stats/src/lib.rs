@@ -20,7 +20,7 @@
 //! | [`mod@random_features`] | [`RandomFeatureMmd`]: the same from random Fourier features |
 //! | [`mod@energy`] | [`Energy`]: the energy distance |
 //! | [`mod@frechet`] | [`Frechet`]: the Fréchet distance, of all rows and of each class |
-//! | [`mod@ks`] | [`ks`]: the test of Kolmogorov and Smirnov |
+//! | [`mod@ks`] | [`ks()`]: the test of Kolmogorov and Smirnov |
 //! | [`mod@components`] | [`DriftedComponents`]: the share of components that drifted |
 //! | [`mod@neighbours`] | [`OutlierShare`]: rows that are far from every row of the baseline |
 //! | [`mod@reconstruction`] | [`Reconstruction`]: how well the baseline's principal components describe rows |

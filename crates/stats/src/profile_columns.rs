@@ -7,15 +7,15 @@
 //! | `window` | utf8 | name of the window |
 //! | `start`, `end` | timestamp(ms, UTC) | the time covered, without `end` |
 //! | `rows` | u64 | rows summed up |
-//! | `embedding_sum` | list<f64> | sum of `x`, `[dim]` |
-//! | `embedding_products` | list<f64> | lower triangle of the sum of `x xᵀ`, row by row |
-//! | `embedding_cubes` | list<f64> | sum of `abs(x)² x`, `[dim]` |
+//! | `embedding_sum` | `list<f64>` | sum of `x`, `[dim]` |
+//! | `embedding_products` | `list<f64>` | lower triangle of the sum of `x xᵀ`, row by row |
+//! | `embedding_cubes` | `list<f64>` | sum of `abs(x)² x`, `[dim]` |
 //! | `embedding_fourth` | f64 | sum of `abs(x)⁴` |
-//! | `clusters` | list<u64> | rows in each cluster |
-//! | `classes` | list<u64> | rows for which each class has the best score |
+//! | `clusters` | `list<u64>` | rows in each cluster |
+//! | `classes` | `list<u64>` | rows for which each class has the best score |
 //! | `property_rows` | u64 | rows with image properties |
 //! | `property_sum`, `…_products`, `…_cubes`, `…_fourth` | as above | the same sums of the image properties |
-//! | `property_bins` | list<u64> | rows in each bin of each property, one property after the other |
+//! | `property_bins` | `list<u64>` | rows in each bin of each property, one property after the other |
 
 use std::sync::Arc;
 
