@@ -30,7 +30,7 @@ class Rows:
 
 def read(path):
     """Embeddings become lists of Python's floats; the columns that only driftline knows are left out."""
-    frame = pd.read_parquet(path).drop(columns=["timestamp", "window"])
+    frame = pd.read_parquet(path).drop(columns=["timestamp", "window", "image_properties"])
     frame["embeddings"] = [row.tolist() for row in frame["embeddings"]]
     return frame
 
