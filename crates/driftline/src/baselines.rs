@@ -9,7 +9,7 @@ use arrow_array::UInt32Array;
 use arrow_select::take::take_record_batch;
 use driftline_core::{Error, ErrorKind, Origin, Result, Rows};
 use driftline_rows::{RowsReader, RowsWriter};
-use driftline_stats::{Baseline, BaselineOptions, Compiled, Sample};
+use driftline_stats::{Baseline, BaselineOptions, Sample};
 
 /// Footer note with what was compiled.
 const COMPILED: &str = "baseline";
@@ -50,22 +50,26 @@ pub fn note_origin(writer: &mut RowsWriter, origin: &Origin) -> Result<()> {
 /// # Errors
 /// `InvalidData` naming the file: not rows, damaged, or without any row.
 pub fn read_rows(path: &Path) -> Result<Loaded<Sample>> {
+    Ok(read(path)?.0)
+}
+
+/// The rows of a file, and the note of what was compiled from them, if it is a baseline file.
+fn read(path: &Path) -> Result<(Loaded<Sample>, Option<String>)> {
     let reader = RowsReader::open(path)?;
-    let origin = note(&reader, ORIGIN, path)?;
-    let mut sample = Sample::new(reader.schema().clone());
-    for rows in reader {
-        sample.push(&rows?)?;
+    let origin = reader.note(ORIGIN);
+    let origin = origin.map(|text| parsed(text, ORIGIN, path)).transpose()?;
+    let compiled = reader.note(COMPILED).map(str::to_owned);
+    let mut rows = Sample::new(reader.schema().clone());
+    for batch in reader {
+        rows.push(&batch?)?;
     }
-    if sample.rows() == 0 {
+    if rows.rows() == 0 {
         let message = "the file has no rows";
         return Err(Error::new(ErrorKind::InvalidData, "read rows", message)
             .with("file", path.display())
             .remedy("make it from images of which at least one is usable"));
     }
-    Ok(Loaded {
-        rows: sample,
-        origin,
-    })
+    Ok((Loaded { rows, origin }, compiled))
 }
 
 /// Opens a baseline file, or compiles a file of rows with `options`.
@@ -73,10 +77,9 @@ pub fn read_rows(path: &Path) -> Result<Loaded<Sample>> {
 /// # Errors
 /// As [`read_rows`], and those of [`Baseline::compile`].
 pub fn open(path: &Path, options: BaselineOptions) -> Result<Loaded<Baseline>> {
-    let compiled: Option<Compiled> = note(&RowsReader::open(path)?, COMPILED, path)?;
-    let Loaded { rows, origin } = read_rows(path)?;
+    let (Loaded { rows, origin }, compiled) = read(path)?;
     let baseline = match compiled {
-        Some(compiled) => Baseline::restore(rows, compiled),
+        Some(text) => Baseline::restore(rows, parsed(&text, COMPILED, path)?),
         None => Baseline::compile(&rows, options),
     };
     Ok(Loaded {
@@ -124,15 +127,9 @@ pub fn compile(rows: &Path, out: &Path, options: BaselineOptions) -> Result<Base
     Ok(baseline)
 }
 
-fn note<T: serde::de::DeserializeOwned>(
-    reader: &RowsReader,
-    name: &str,
-    path: &Path,
-) -> Result<Option<T>> {
-    let Some(text) = reader.note(name) else {
-        return Ok(None);
-    };
-    serde_json::from_str(text).map(Some).map_err(|cause| {
+/// What a note of the footer says.
+fn parsed<T: serde::de::DeserializeOwned>(text: &str, name: &str, path: &Path) -> Result<T> {
+    serde_json::from_str(text).map_err(|cause| {
         let message = format!("the footer's note `{name}` cannot be read");
         Error::new(ErrorKind::InvalidData, "read rows", message)
             .with("file", path.display())

@@ -285,8 +285,9 @@ impl Runner<'_> {
             window: window.name.clone(),
             timestamp_ms: start_ms,
         };
+        let day_every = schedule.events_per_day().div_ceil(CHECKED_ROWS).max(1);
         let mut days: Vec<Day> = (0..window.days)
-            .map(|_| Day::new(&names.schema, baseline, &schedule))
+            .map(|_| Day::new(&names.schema, baseline, day_every))
             .collect();
         let every = source_rows.div_ceil(CHECKED_ROWS).max(1);
         let mut images = Sample::new(names.schema.clone());
@@ -305,7 +306,7 @@ impl Runner<'_> {
                 let numbers = part.rows.image_numbers();
                 let here = |row: &usize| (numbers[*row] as u64).is_multiple_of(every);
                 images.push_some(&part.rows, (0..part.rows.len()).filter(here))?;
-                for (i, number) in part.rows.image_numbers().iter().enumerate() {
+                for (i, number) in numbers.iter().enumerate() {
                     for event in schedule.events(*number as u64) {
                         let day = &mut days[event.day];
                         day.push(&names, &part.rows, i, event)?;
@@ -470,11 +471,11 @@ struct Day {
 }
 
 impl Day {
-    fn new(schema: &RowSchema, baseline: &driftline_stats::Baseline, schedule: &Schedule) -> Self {
+    fn new(schema: &RowSchema, baseline: &driftline_stats::Baseline, every: u64) -> Self {
         Self {
             builder: RowsBuilder::new(schema.clone()),
             sample: Sample::new(schema.clone()),
-            every: schedule.events_per_day().div_ceil(CHECKED_ROWS).max(1),
+            every,
             events: 0,
             profile: baseline.plan().empty(),
             scores: Vec::with_capacity(schema.classes.len()),

@@ -5,6 +5,7 @@ use driftline_stats::{Check, Distance, Explanation};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::chart::{chart, day};
+use crate::verdict::probability;
 
 const STYLE: &str = "
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
@@ -121,14 +122,6 @@ fn explained(name: &str, explanation: &Explanation) -> Markup {
 
 fn p_value(check: &Check) -> String {
     check.p_value.map_or_else(|| "-".to_owned(), probability)
-}
-
-fn probability(p: f64) -> String {
-    if p < 0.001 {
-        format!("{p:.0e}")
-    } else {
-        format!("{p:.3}")
-    }
 }
 
 fn days(summary: &Summary) -> Markup {

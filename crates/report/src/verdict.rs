@@ -115,11 +115,20 @@ fn size_of(numbers: &Numbers) -> String {
     };
     let p = match numbers.p_value {
         None => String::new(),
-        Some(p) if p < 1e-9 => " (p below 1e-9)".to_owned(),
-        Some(p) if p < 0.001 => format!(" (p {p:.0e})"),
-        Some(p) => format!(" (p {p:.3})"),
+        Some(p) => format!(" (p {})", probability(p)),
     };
     format!("JSD {jsd:.3} is {factor} times the noise floor{p}")
+}
+
+/// A p-value: three digits, or its power of ten.
+pub(crate) fn probability(p: f64) -> String {
+    if p < 1e-9 {
+        "below 1e-9".to_owned()
+    } else if p < 0.001 {
+        format!("{p:.0e}")
+    } else {
+        format!("{p:.3}")
+    }
 }
 
 fn factor(numbers: &Numbers) -> f64 {

@@ -37,7 +37,7 @@ impl DriftedComponents {
 impl DriftTest for DriftedComponents {
     fn test(&self, window: Vectors<'_>, options: &TestOptions) -> Result<Answer> {
         check(options)?;
-        let baseline = Vectors::new("the baseline", &self.rows, self.dim)?;
+        let baseline = Vectors::checked(&self.rows, self.dim);
         baseline.same_space(&window)?;
         let ranks = match Ranks::sort(baseline, window, options) {
             Ok(ranks) => ranks,

@@ -46,23 +46,6 @@ impl Distance {
         }
     }
 
-    /// One line about it.
-    pub fn summary(self) -> &'static str {
-        match self {
-            Self::Jsd => "Jensen-Shannon distance of the shares, natural logarithm, 0 to 0.8326",
-            Self::Psi => {
-                "population stability index of the shares, 0 upwards; above 0.1 moderate, above 0.25 large by convention"
-            }
-            Self::Kl => {
-                "Kullback-Leibler divergence of the window's shares from the baseline's, natural logarithm, 0 upwards"
-            }
-            Self::Hellinger => "Hellinger distance of the shares, 0 to 1",
-            Self::TotalVariation => {
-                "total variation: the share of rows that would have to change their bin, 0 to 1"
-            }
-        }
-    }
-
     /// Its value between the counts of a baseline and of a window.
     pub fn value(self, baseline: &[u64], window: &[u64]) -> Result<f64> {
         match self {

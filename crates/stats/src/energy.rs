@@ -38,7 +38,7 @@ impl Energy {
 impl DriftTest for Energy {
     fn test(&self, window: Vectors<'_>, options: &TestOptions) -> Result<Answer> {
         check(options)?;
-        let baseline = Vectors::new("the baseline", &self.rows, self.dim)?;
+        let baseline = Vectors::checked(&self.rows, self.dim);
         baseline.same_space(&window)?;
         let sides = match Sides::new(baseline, window, 1, options) {
             Ok(sides) => sides,

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::ks::ks;
 use crate::moments::whitening;
 use crate::multiple::benjamini_hochberg;
+use crate::scores::prediction;
 use crate::{
     Accuracy, Answer, Baseline, DriftTest, Estimate, EstimatedAccuracy, Hotelling, Moments, Sample,
     Space, Statistic, TestOptions, Vectors, Verdict,
@@ -294,12 +295,12 @@ impl Baseline {
     /// unseen images that look the same.
     fn doubt(&self, window: &Sample, options: &TestOptions) -> Result<Option<String>> {
         let [before, now] = [self.kept(), window].map(confidence);
-        let images = self.check(window, &[Statistic::Properties], options)?;
-        if before.is_empty() || now.is_empty() || images.verdict != Verdict::None {
+        let [(surer, _), (less, _)] = [&before, &now].map(|values| mean_and_deviation(values));
+        if before.is_empty() || now.is_empty() || surer <= less || ks(&before, &now).1 > CERTAIN {
             return Ok(None);
         }
-        let [(surer, _), (less, _)] = [&before, &now].map(|values| mean_and_deviation(values));
-        Ok((surer > less && ks(&before, &now).1 <= CERTAIN).then(|| {
+        let images = self.check(window, &[Statistic::Properties], options)?;
+        Ok((images.verdict == Verdict::None).then(|| {
             format!(
                 "the model is surer of the baseline ({surer:.3} on average) than of this window ({less:.3}), though its images \
                  look the same: the content changed, or the baseline holds images that the model was trained on; a baseline of \
@@ -371,10 +372,7 @@ fn by_class(sample: &Sample, classes: usize) -> Vec<Vec<usize>> {
 /// The best score of each row; empty for a model without classes.
 fn confidence(sample: &Sample) -> Vec<f32> {
     match sample.space(Space::Scores) {
-        Ok(Some(scores)) => {
-            let best = |row: &[f32]| row.iter().copied().fold(f32::MIN, f32::max);
-            scores.iter().map(best).collect()
-        }
+        Ok(Some(scores)) => scores.iter().map(|row| prediction(row).1).collect(),
         _ => Vec::new(),
     }
 }

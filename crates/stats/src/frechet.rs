@@ -380,7 +380,7 @@ impl FrechetByClass {
         options: &TestOptions,
     ) -> Result<BTreeMap<usize, Answer>> {
         check(options)?;
-        Vectors::new("the baseline", &[], self.dim)?.same_space(&window)?;
+        Vectors::checked(&[], self.dim).same_space(&window)?;
         let rows = by_class(window, classes)?;
         let both: BTreeSet<usize> = self.classes.keys().chain(rows.keys()).copied().collect();
         let test = |class| {

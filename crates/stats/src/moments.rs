@@ -140,6 +140,7 @@ impl Moments {
     }
 
     /// Lengths of everything in it, which those that were read from a file may have wrong.
+    #[cfg(feature = "cluster-drift")]
     pub(crate) fn sizes(&self) -> [usize; 4] {
         let [sum, products, cubes] = [&self.sum, &self.products, &self.cubes].map(Vec::len);
         [self.dim, sum, products, cubes]

@@ -150,7 +150,7 @@ impl OutlierShare {
 impl DriftTest for OutlierShare {
     fn test(&self, window: Vectors<'_>, options: &TestOptions) -> Result<Answer> {
         check(options)?;
-        Vectors::new("the baseline", &[], self.dim)?.same_space(&window)?;
+        Vectors::checked(&[], self.dim).same_space(&window)?;
         if self.rows < 2 {
             return Ok(Answer::NotEnoughRows {
                 rows: self.rows,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::moments::sum_of_parts;
-use crate::sample::best;
+use crate::scores::prediction;
 use crate::{KMeans, Moments, Sample, Space};
 
 /// Version of what a profile holds.
@@ -153,7 +153,7 @@ impl ProfilePlan {
             profile.embeddings = Moments::of_part(embeddings);
             if let Some(scores) = &scores {
                 for scores in scores.part(range.clone()).iter() {
-                    profile.classes[best(scores) as usize] += 1;
+                    profile.classes[prediction(scores).0] += 1;
                 }
             }
             if let Some(properties) = &properties {

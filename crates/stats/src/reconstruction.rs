@@ -53,7 +53,7 @@ impl Reconstruction {
 impl DriftTest for Reconstruction {
     fn test(&self, window: Vectors<'_>, options: &TestOptions) -> Result<Answer> {
         check(options)?;
-        Vectors::new("the baseline", &[], self.components.mean.len())?.same_space(&window)?;
+        Vectors::checked(&[], self.components.mean.len()).same_space(&window)?;
         let errors = narrow(self.components.errors(window.values()));
         let sides = [&self.held_out, &errors].map(|errors| Vectors::new("errors", errors, 1));
         let [held_out, window] = sides;

@@ -6,6 +6,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::Vectors;
+use crate::scores::prediction;
 
 /// What a statistic looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -155,7 +156,10 @@ impl Sample {
     pub fn predicted(&self) -> Vec<u32> {
         match self.schema.classes.len() {
             0 => Vec::new(),
-            classes => self.scores.chunks_exact(classes).map(best).collect(),
+            classes => {
+                let rows = self.scores.chunks_exact(classes);
+                rows.map(|row| prediction(row).0 as u32).collect()
+            }
         }
     }
 
@@ -207,15 +211,4 @@ impl Sample {
             starts.flat_map(|start| start..start + block).collect()
         }
     }
-}
-
-/// The index of the largest value, the first of equal ones.
-pub(crate) fn best(scores: &[f32]) -> u32 {
-    let mut best = 0;
-    for (at, score) in scores.iter().enumerate() {
-        if *score > scores[best] {
-            best = at;
-        }
-    }
-    best as u32
 }

@@ -36,7 +36,7 @@ impl ScoreShift {
 impl DriftTest for ScoreShift {
     fn test(&self, window: Vectors<'_>, options: &TestOptions) -> Result<Answer> {
         check(options)?;
-        let baseline = Vectors::new("the baseline", &self.scores, self.classes)?;
+        let baseline = Vectors::checked(&self.scores, self.classes);
         baseline.same_space(&window)?;
         let [baseline, window] = [baseline, window].map(with_confidence);
         let baseline = Vectors::new("the baseline", &baseline, self.classes + 1)?;
@@ -84,7 +84,7 @@ impl PredictionShift {
 impl DriftTest for PredictionShift {
     fn test(&self, window: Vectors<'_>, options: &TestOptions) -> Result<Answer> {
         check(options)?;
-        let baseline = Vectors::new("the baseline", &self.scores, self.classes)?;
+        let baseline = Vectors::checked(&self.scores, self.classes);
         baseline.same_space(&window)?;
         let [baseline, window] = [baseline, window].map(|scores| {
             let mut counts = vec![0; self.classes];
