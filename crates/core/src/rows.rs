@@ -10,7 +10,7 @@
 //! | `image_url` | utf8 | address of the image |
 //! | `image_number` | i64 | row of the image in its source, from 0 |
 //! | `window` | utf8 | name of the window, `baseline` for the baseline |
-//! | `image_properties` | fixed_size_list<f32>, optional | what the image looks like: brightness, contrast, ...; the field's metadata `names` says which, separated by commas |
+//! | `image_properties` | fixed_size_list<f32, properties>, optional | what the image looks like: brightness, contrast, ...; the field's metadata `names` says which, separated by commas |
 
 use std::sync::Arc;
 
@@ -382,18 +382,12 @@ impl Rows {
                 ));
             }
         }
-        let list = batch[EMBEDDINGS].as_fixed_size_list();
-        if list.values().null_count() > 0 {
-            return Err(Error::new(
-                ErrorKind::InvalidData,
-                "read rows",
-                format!("column `{EMBEDDINGS}` has nulls inside its vectors"),
-            ));
-        }
-        let properties = batch.column_by_name(IMAGE_PROPERTIES);
-        if properties.is_some_and(|list| list.as_fixed_size_list().values().null_count() > 0) {
-            let message = format!("column `{IMAGE_PROPERTIES}` has nulls inside its lists");
-            return Err(Error::new(ErrorKind::InvalidData, "read rows", message));
+        for name in [EMBEDDINGS, IMAGE_PROPERTIES] {
+            let column = batch.column_by_name(name);
+            if column.is_some_and(|list| list.as_fixed_size_list().values().null_count() > 0) {
+                let message = format!("column `{name}` has nulls inside its vectors");
+                return Err(Error::new(ErrorKind::InvalidData, "read rows", message));
+            }
         }
         Ok(Self { schema, batch })
     }
@@ -420,28 +414,29 @@ impl Rows {
 
     /// Embeddings, f32 `[N, dim]`, row-major.
     pub fn embeddings(&self) -> &[f32] {
-        let list = self.batch[EMBEDDINGS].as_fixed_size_list();
+        self.vectors(EMBEDDINGS, self.schema.dim)
+    }
+
+    /// Image properties, f32 `[N, properties]`, row-major; empty for rows without any.
+    pub fn properties(&self) -> &[f32] {
+        match self.schema.properties.len() {
+            0 => &[],
+            count => self.vectors(IMAGE_PROPERTIES, count),
+        }
+    }
+
+    /// The values of a column of vectors of this length.
+    fn vectors(&self, column: &str, length: usize) -> &[f32] {
+        let list = self.batch[column].as_fixed_size_list();
         let start = list.value_offset(0) as usize;
         let values = list.values().as_primitive::<Float32Type>().values();
-        &values[start..start + self.len() * self.schema.dim]
+        &values[start..start + self.len() * length]
     }
 
     /// Scores of class `class`, f32 `[N]`.
     pub fn scores(&self, class: usize) -> &[f32] {
         let name = self.schema.classes[class].as_str();
         self.batch[name].as_primitive::<Float32Type>().values()
-    }
-
-    /// Image properties, f32 `[N, properties]`, row-major; empty for rows without any.
-    pub fn properties(&self) -> &[f32] {
-        let count = self.schema.properties.len();
-        if count == 0 {
-            return &[];
-        }
-        let list = self.batch[IMAGE_PROPERTIES].as_fixed_size_list();
-        let start = list.value_offset(0) as usize;
-        let values = list.values().as_primitive::<Float32Type>().values();
-        &values[start..start + self.len() * count]
     }
 
     /// Milliseconds since 1970-01-01T00:00:00Z, `[N]`.

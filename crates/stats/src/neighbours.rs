@@ -68,18 +68,13 @@ impl OutlierShare {
             rand::seq::index::sample(&mut ChaCha8Rng::seed_from_u64(SEED), n, n.min(CORESET))
                 .into_vec();
         chosen.sort_unstable();
-        let rows = || chosen.iter().map(|row| &near[row * dim..][..dim]);
-        let mut sums = vec![0.0; dim];
-        for row in rows() {
-            for (sum, value) in sums.iter_mut().zip(row) {
-                *sum += f64::from(*value);
-            }
-        }
-        let mean: Vec<f32> = sums
-            .iter()
-            .map(|sum| (sum / chosen.len().max(1) as f64) as f32)
+        let rows = chosen.iter().flat_map(|row| &near[row * dim..][..dim]);
+        let rows: Vec<f32> = rows.copied().collect();
+        let mean = Vectors::checked(&rows, dim).mean();
+        let sample: Vec<f32> = rows
+            .chunks_exact(dim)
+            .flat_map(|row| less(row, &mean))
             .collect();
-        let sample: Vec<f32> = rows().flat_map(|row| less(row, &mean)).collect();
         let half_norms = sample.chunks_exact(dim).map(half_norm).collect();
         let mut fitted = Self {
             dim,

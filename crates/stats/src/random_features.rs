@@ -54,17 +54,10 @@ impl RandomFeatureMmd {
             let normal: f64 = StandardNormal.sample(&mut random);
             (normal / width) as f32
         });
-        let n = (baseline.rows() as f64).max(1.0);
-        let mut mean = vec![0.0; dim];
-        for row in baseline.iter() {
-            for (sum, value) in mean.iter_mut().zip(row) {
-                *sum += f64::from(*value) / n;
-            }
-        }
         let mut fitted = Self {
             dim,
             width,
-            mean: mean.into_iter().map(|value| value as f32).collect(),
+            mean: baseline.mean(),
             frequencies: frequencies.collect(),
             features: Vec::new(),
         };

@@ -66,6 +66,18 @@ impl<'a> Vectors<'a> {
         &self.values[at * self.dim..][..self.dim]
     }
 
+    /// The mean row; zeros without rows.
+    pub(crate) fn mean(&self) -> Vec<f32> {
+        let mut sums = vec![0.0; self.dim];
+        for row in self.iter() {
+            for (sum, value) in sums.iter_mut().zip(row) {
+                *sum += f64::from(*value);
+            }
+        }
+        let rows = self.rows().max(1) as f64;
+        sums.into_iter().map(|sum| (sum / rows) as f32).collect()
+    }
+
     /// The values of one component in each row.
     pub fn component(&self, at: usize) -> impl Iterator<Item = f32> + 'a {
         self.values.iter().skip(at).step_by(self.dim).copied()
