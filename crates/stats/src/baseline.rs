@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use driftline_core::{Error, ErrorKind, Result};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::division::check;
@@ -23,7 +24,8 @@ pub struct BaselineOptions {
     pub seed: u64,
     /// Rows that are kept for the tests that look at rows; of a larger baseline a sample.
     pub kept: usize,
-    /// Consecutive rows that depend on each other, 1 for independent rows; see [`TestOptions::block`].
+    /// Consecutive rows that depend on each other, 1 for independent rows; see [`TestOptions::block`]. Windows are tested with
+    /// it as well.
     pub block: usize,
 }
 
@@ -228,6 +230,23 @@ impl Baseline {
         Ok(())
     }
 
+    /// How windows are tested against it: over at least the rows that its own rows depend on each other.
+    pub(crate) fn tested(&self, options: &TestOptions) -> Result<TestOptions> {
+        check(options)?;
+        let block = self.options.block;
+        if options.block > block.max(1) {
+            let message = format!(
+                "rows that depend on each other over {} rows, of a baseline that was compiled for {block}",
+                options.block
+            );
+            let remedy = "compile the baseline with the block of the windows";
+            return Err(
+                Error::new(ErrorKind::InvalidConfig, "test a window", message).remedy(remedy),
+            );
+        }
+        Ok(TestOptions { block, ..*options })
+    }
+
     /// Asks each of `statistics` about the window; those that look at what the rows do not have are left out.
     ///
     /// The window drifts when the least p-value, times the number of statistics that answered, is at most
@@ -235,28 +254,30 @@ impl Baseline {
     /// other.
     ///
     /// # Errors
-    /// `InvalidData` for rows of another model or a value that is not finite, `InvalidConfig` for options out of range.
+    /// `InvalidData` for rows of another model or a value that is not finite, `InvalidConfig` for options out of range or a
+    /// block above that of the baseline.
     pub fn check(
         &self,
         window: &Sample,
         statistics: &[Statistic],
         options: &TestOptions,
     ) -> Result<Check> {
-        check(options)?;
-        let mut answers = BTreeMap::new();
-        for statistic in statistics {
+        let options = &self.tested(options)?;
+        let ask = |statistic: &Statistic| -> Result<Option<(Statistic, Answer)>> {
             let (Some(test), Some(rows)) =
                 (self.test(*statistic)?, window.space(statistic.space())?)
             else {
-                continue;
+                return Ok(None);
             };
             let mut answer = test.test(rows, options)?;
             if let (Answer::Finding(finding), Some(distance)) = (&mut answer, statistic.distance())
             {
                 self.told_over_all_rows(distance, rows, finding)?;
             }
-            answers.insert(*statistic, answer);
-        }
+            Ok(Some((*statistic, answer)))
+        };
+        let answers: Result<Vec<_>> = statistics.par_iter().map(ask).collect();
+        let answers: BTreeMap<Statistic, Answer> = answers?.into_iter().flatten().collect();
         let findings = answers.values().filter_map(Answer::finding);
         let p_value = combined(findings.map(|finding| finding.p_value));
         Ok(Check {

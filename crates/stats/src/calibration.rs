@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use driftline_core::{Error, ErrorKind, Result};
+use rand::RngExt;
 use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -50,6 +52,9 @@ const WINDOWS_PER_BASELINE: usize = 10;
 /// Every ten windows have a baseline of their own, so that the rate is over baselines as well as over windows: windows that
 /// share a baseline share its luck.
 ///
+/// Rows that depend on each other (a block above 1) are drawn as they follow each other, a window from after its baseline; after
+/// the last of `rows` comes the first.
+///
 /// # Errors
 /// `InvalidData` when there are fewer rows than a baseline and a window need.
 pub fn false_alarms(
@@ -72,21 +77,26 @@ pub fn false_alarms(
     let (compile, test) = options;
     let answers = (0..windows.div_ceil(WINDOWS_PER_BASELINE))
         .into_par_iter()
-        .map(|draw| {
-            let mut random = random(test.seed, draw as u64);
+        .map(|pool| {
+            let mut random = random(test.seed, pool as u64);
             let mut order: Vec<usize> = (0..rows.rows()).collect();
-            order.shuffle(&mut random);
-            let (baseline, others) = order.split_at_mut(baseline_rows);
+            if compile.block > 1 {
+                order.rotate_left(random.random_range(0..rows.rows()));
+            } else {
+                order.shuffle(&mut random);
+            }
+            let (baseline, others) = order.split_at(baseline_rows);
             let baseline = Baseline::compile(&rows.select(baseline), *compile)?;
-            let first = draw * WINDOWS_PER_BASELINE;
+            let first = pool * WINDOWS_PER_BASELINE;
             let mut checks = Vec::new();
             for window in first..windows.min(first + WINDOWS_PER_BASELINE) {
-                let (drawn, _) = others.partial_shuffle(&mut random, window_rows);
+                let drawn = draw(others.len(), window_rows, compile.block, &mut random);
+                let drawn: Vec<usize> = drawn.into_iter().map(|at| others[at]).collect();
                 let options = TestOptions {
                     seed: test.seed.wrapping_add(window as u64),
                     ..*test
                 };
-                checks.push(baseline.check(&rows.select(drawn), statistics, &options)?);
+                checks.push(baseline.check(&rows.select(&drawn), statistics, &options)?);
                 advance(1);
             }
             Ok(checks)
@@ -110,6 +120,16 @@ pub fn false_alarms(
     })
 }
 
+/// Numbers of `count` of `rows` rows: any, or some that follow each other if they depend on each other.
+fn draw(rows: usize, count: usize, block: usize, random: &mut ChaCha8Rng) -> Vec<usize> {
+    if block > 1 {
+        let start = random.random_range(0..=rows - count);
+        (start..start + count).collect()
+    } else {
+        rand::seq::index::sample(random, rows, count).into_vec()
+    }
+}
+
 impl FalseAlarms {
     fn of(p_values: impl Iterator<Item = Option<f64>>, alpha: f64) -> Self {
         let all: Vec<Option<f64>> = p_values.collect();
@@ -130,7 +150,8 @@ impl FalseAlarms {
     }
 }
 
-/// The share of windows of `window_rows` rows, drawn from the rows of a drifted sample, that a check calls drifted.
+/// The share of windows of `window_rows` rows, drawn from the rows of a drifted sample as for [`false_alarms()`], that a check calls
+/// drifted.
 ///
 /// # Errors
 /// `InvalidData` when a window has more rows than there are.
@@ -156,12 +177,13 @@ pub fn power(
         .into_par_iter()
         .map(|window| {
             let mut random = random(options.seed, window);
-            let rows = rand::seq::index::sample(&mut random, drifted.rows(), window_rows);
+            let block = baseline.options().block;
+            let rows = draw(drifted.rows(), window_rows, block, &mut random);
             let options = TestOptions {
                 seed: options.seed.wrapping_add(window),
                 ..*options
             };
-            let check = baseline.check(&drifted.select(&rows.into_vec()), statistics, &options)?;
+            let check = baseline.check(&drifted.select(&rows), statistics, &options)?;
             Ok(u64::from(check.verdict == Verdict::Drift))
         })
         .collect::<Result<Vec<u64>>>()?;

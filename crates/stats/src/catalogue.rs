@@ -172,26 +172,31 @@ impl Statistic {
         let Some(rows) = baseline.kept().space(self.space())? else {
             return Ok(None);
         };
+        let options = baseline.options();
         Ok(Some(match self {
             Self::Hotelling | Self::Properties => Box::new(Hotelling::fit(rows)),
             Self::Predictions => Box::new(PredictionShift::fit(rows, Distance::Jsd)),
             Self::Mmd => Box::new(RandomFeatureMmd::fit(rows)),
             Self::ExactMmd => Box::new(Mmd::fit(rows)),
             Self::Energy => Box::new(Energy::fit(rows)),
-            Self::Outliers => Box::new(OutlierShare::fit(rows)),
+            Self::Outliers => Box::new(OutlierShare::fit(rows, options.block)),
             Self::Components => Box::new(DriftedComponents::fit(rows)),
             Self::Scores => Box::new(ScoreShift::fit(rows)),
             Self::Frechet => Box::new(Frechet::fit(rows)),
             Self::Classifier => Box::new(DomainClassifier::fit(rows, Classifier::Discriminant)),
             Self::Logistic => Box::new(DomainClassifier::fit(rows, Classifier::Logistic)),
-            Self::Reconstruction => Box::new(Reconstruction::fit(rows)?),
+            Self::Reconstruction => Box::new(Reconstruction::fit(rows, options.block)?),
             Self::Jsd | Self::Psi | Self::Kl | Self::Hellinger | Self::Tv => {
                 let Some(distance) = self.distance() else {
                     return Ok(None);
                 };
-                let options = baseline.options();
-                let (clusters, seed) = (options.clusters, options.seed);
-                Box::new(ClusterShares::fit(rows, distance, clusters, seed)?)
+                Box::new(ClusterShares::fit(
+                    rows,
+                    distance,
+                    options.clusters,
+                    options.seed,
+                    options.block,
+                )?)
             }
         }))
     }

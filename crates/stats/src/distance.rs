@@ -47,13 +47,44 @@ impl Distance {
     }
 
     /// Its value between the counts of a baseline and of a window.
+    ///
+    /// # Errors
+    /// `InvalidData` when the histograms have different bins or one has no rows.
     pub fn value(self, baseline: &[u64], window: &[u64]) -> Result<f64> {
+        let rows = check(baseline, window)?;
+        let counts = baseline.iter().zip(window);
+        let counts = counts.map(|(b, w)| (*b as f64, *w as f64));
+        Ok(self.of_counts(counts, baseline.len(), rows))
+    }
+
+    /// Its value between counts of the same bins that add up to these rows of baseline and window.
+    #[inline(always)]
+    pub(crate) fn of_counts(
+        self,
+        counts: impl Iterator<Item = (f64, f64)>,
+        bins: usize,
+        (m, n): (f64, f64),
+    ) -> f64 {
+        let more = bins as f64;
         match self {
-            Self::Jsd => jsd(baseline, window),
-            Self::Psi => psi(baseline, window),
-            Self::Kl => kl(baseline, window),
-            Self::Hellinger => hellinger(baseline, window),
-            Self::TotalVariation => total_variation(baseline, window),
+            Self::Jsd => divergence(counts.map(|(b, w)| (b / m, w / n))).sqrt(),
+            Self::Hellinger => {
+                let shares = counts.map(|(b, w)| (b / m, w / n));
+                // The halved sum of (sqrt p - sqrt q)^2 is 1 - sum sqrt(p q) without the cancellation.
+                let squares = shares.map(|(p, q)| (p.sqrt() - q.sqrt()).powi(2));
+                (squares.sum::<f64>() / 2.0).sqrt()
+            }
+            Self::TotalVariation => counts.map(|(b, w)| (b / m - w / n).abs()).sum::<f64>() / 2.0,
+            Self::Psi | Self::Kl => {
+                let smoothed =
+                    counts.map(|(b, w)| ((b + 1.0) / (m + more), (w + 1.0) / (n + more)));
+                if self == Self::Psi {
+                    smoothed.map(|(p, q)| (q - p) * (q / p).ln()).sum()
+                } else {
+                    let terms = smoothed.map(|(p, q)| q * (q / p).ln());
+                    terms.sum::<f64>().max(0.0)
+                }
+            }
         }
     }
 }
@@ -112,7 +143,7 @@ pub(crate) fn check(baseline: &[u64], window: &[u64]) -> Result<(f64, f64)> {
 ///
 /// The definition is that of `scipy.spatial.distance.jensenshannon` with its default base.
 pub fn jsd(baseline: &[u64], window: &[u64]) -> Result<f64> {
-    Ok(divergence(baseline, window)?.sqrt())
+    Distance::Jsd.value(baseline, window)
 }
 
 /// The Jensen-Shannon divergence, the square of [`jsd`], without what few rows add to it on average:
@@ -120,11 +151,12 @@ pub fn jsd(baseline: &[u64], window: &[u64]) -> Result<f64> {
 pub fn bias_corrected_jsd(baseline: &[u64], window: &[u64]) -> Result<f64> {
     let rows = [window, baseline].map(|counts| counts.iter().sum());
     let bias = noise_floor(baseline.len(), rows[0], rows[1]).powi(2);
-    Ok(divergence(baseline, window)? - bias)
+    Ok(jsd(baseline, window)?.powi(2) - bias)
 }
 
-/// Jensen-Shannon divergence in nats.
-fn divergence(baseline: &[u64], window: &[u64]) -> Result<f64> {
+/// Jensen-Shannon divergence of shares, in nats.
+#[inline(always)]
+fn divergence(shares: impl Iterator<Item = (f64, f64)>) -> f64 {
     let part = |share: f64, mean: f64| {
         if share > 0.0 {
             share * (share / mean).ln()
@@ -132,66 +164,36 @@ fn divergence(baseline: &[u64], window: &[u64]) -> Result<f64> {
             0.0
         }
     };
-    let twice: f64 = shares(baseline, window)?
+    let twice: f64 = shares
         .map(|(p, q)| {
             let mean = (p + q) / 2.0;
             part(p, mean) + part(q, mean)
         })
         .sum();
     // Rounding can leave a tiny negative sum for equal shares.
-    Ok((twice / 2.0).max(0.0))
+    (twice / 2.0).max(0.0)
 }
 
 /// Hellinger distance: `sqrt(1 - sum sqrt(p q))`; 0 to 1.
 pub fn hellinger(baseline: &[u64], window: &[u64]) -> Result<f64> {
-    // The halved sum of (sqrt p - sqrt q)^2 is the same without the cancellation.
-    let squares = shares(baseline, window)?.map(|(p, q)| (p.sqrt() - q.sqrt()).powi(2));
-    Ok((squares.sum::<f64>() / 2.0).sqrt())
+    Distance::Hellinger.value(baseline, window)
 }
 
 /// Total variation: `sum |p - q| / 2`, the share of rows that would have to change their bin; 0 to 1.
 pub fn total_variation(baseline: &[u64], window: &[u64]) -> Result<f64> {
-    let moved = shares(baseline, window)?.map(|(p, q)| (p - q).abs());
-    Ok(moved.sum::<f64>() / 2.0)
+    Distance::TotalVariation.value(baseline, window)
 }
 
 /// Population stability index: `sum (q - p) ln(q / p)` after 1 is added to every bin of both histograms, as Fiddler
 /// does; 0 upwards.
 pub fn psi(baseline: &[u64], window: &[u64]) -> Result<f64> {
-    let terms = smoothed(baseline, window)?.map(|(p, q)| (q - p) * (q / p).ln());
-    Ok(terms.sum())
+    Distance::Psi.value(baseline, window)
 }
 
 /// Kullback-Leibler divergence of the window from the baseline: `sum q ln(q / p)` in nats after 1 is added to every bin of
 /// both histograms, as for [`psi`], which is this in both directions; 0 upwards.
 pub fn kl(baseline: &[u64], window: &[u64]) -> Result<f64> {
-    let terms = smoothed(baseline, window)?.map(|(p, q)| q * (q / p).ln());
-    Ok(terms.sum::<f64>().max(0.0))
-}
-
-/// The share of each bin in the baseline and in the window.
-fn shares<'a>(
-    baseline: &'a [u64],
-    window: &'a [u64],
-) -> Result<impl Iterator<Item = (f64, f64)> + 'a> {
-    let (m, n) = check(baseline, window)?;
-    let bins = baseline.iter().zip(window);
-    Ok(bins.map(move |(b, w)| (*b as f64 / m, *w as f64 / n)))
-}
-
-/// As [`shares`] after 1 is added to every bin.
-fn smoothed<'a>(
-    baseline: &'a [u64],
-    window: &'a [u64],
-) -> Result<impl Iterator<Item = (f64, f64)> + 'a> {
-    let (m, n) = check(baseline, window)?;
-    let (more, bins) = (baseline.len() as f64, baseline.iter().zip(window));
-    Ok(bins.map(move |(b, w)| {
-        (
-            (*b as f64 + 1.0) / (m + more),
-            (*w as f64 + 1.0) / (n + more),
-        )
-    }))
+    Distance::Kl.value(baseline, window)
 }
 
 /// The Jensen-Shannon distance to expect without any drift: `sqrt((k - 1) / 8 (1 / n + 1 / m))` for `k` bins, `n` rows
@@ -205,7 +207,8 @@ pub fn noise_floor(bins: usize, window_rows: u64, baseline_rows: u64) -> f64 {
 /// distribution with `k - 1` degrees of freedom for `k` bins, `n` rows in the window and `m` in the baseline (the divergence
 /// is an eighth of a chi-squared distance where the shares are close; Menéndez et al. 1997).
 ///
-/// It needs about 5 rows of the window in every bin; [`permutations`](crate::permutations) holds for any number.
+/// It needs about 5 rows of the window in every bin; the permutation of the rows, as in
+/// [`PredictionShift`](crate::PredictionShift), holds for any number.
 pub fn jsd_p_value(jsd: f64, bins: usize, window_rows: u64, baseline_rows: u64) -> f64 {
     let inverse = 1.0 / window_rows as f64 + 1.0 / baseline_rows as f64;
     match ChiSquared::new(bins.saturating_sub(1) as f64) {

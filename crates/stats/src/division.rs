@@ -12,6 +12,7 @@
 use driftline_core::{Error, ErrorKind, Result};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatMut, MatRef, Par};
+use pulp::Arch;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -27,10 +28,13 @@ const WINDOW_BLOCKS: usize = 50;
 const FEWEST_BLOCKS: usize = 5;
 
 /// Blocks left out between two blocks of dependent rows.
-const GAP: usize = 2;
+pub(crate) const GAP: usize = 2;
 
 /// Divisions that a thread takes at least.
 pub(crate) const DIVISIONS_AT_ONCE: usize = 64;
+
+/// Blocks that a thread adds up at least.
+const BLOCKS_AT_ONCE: usize = 32;
 
 /// Blocks that are multiplied at once.
 const PRODUCT_ROWS: usize = 64;
@@ -156,48 +160,42 @@ impl Blocks {
         window: Vectors<'_>,
         options: &TestOptions,
     ) -> std::result::Result<Self, Answer> {
-        let block = options.block.max(1);
-        let (rows, stride) = if block > 1 {
-            (block, block * (1 + GAP))
+        let dependent = options.block > 1;
+        let rows = if dependent {
+            options.block
         } else {
             let smaller = window.rows().min(baseline.rows());
-            let rows = (smaller / WINDOW_BLOCKS).max(1);
-            (rows, rows)
+            (smaller / WINDOW_BLOCKS).max(1)
         };
-        let needed = if block > 1 { stride * FEWEST_BLOCKS } else { 1 };
-        if let Some(side) = [window, baseline].iter().find(|side| side.rows() < needed) {
-            return Err(Answer::NotEnoughRows {
-                rows: side.rows(),
-                needed,
-            });
+        let stride = if dependent { stride(options) } else { rows };
+        if dependent {
+            let needed = stride.saturating_mul(FEWEST_BLOCKS);
+            if let Some(side) = [window, baseline].iter().find(|side| side.rows() < needed) {
+                return Err(Answer::NotEnoughRows {
+                    rows: side.rows(),
+                    needed,
+                });
+            }
         }
-        // With one row on a side there are as many divisions as rows.
-        let needed = (1.0 / options.alpha).ceil() as usize;
-        if window.rows().min(baseline.rows()) == 1 && window.rows() + baseline.rows() < needed {
-            return Err(Answer::NotEnoughRows {
-                rows: window.rows() + baseline.rows(),
-                needed,
-            });
+        if let Some(answer) = too_few(baseline.rows(), window.rows(), options.alpha) {
+            return Err(answer);
         }
         // Without dependence any order is as good; a shuffled one is safe from rows that were sorted.
-        let shuffled = (block == 1 && rows > 1).then_some(options.seed);
-        let mut sums = Vec::new();
-        let counts = [baseline, window].map(|side| {
-            let before = sums.len();
-            block_sums(side, rows, stride, shuffled, &mut sums);
-            (sums.len() - before) / side.dim()
-        });
+        let shuffled = (!dependent && rows > 1).then_some(options.seed);
         let dim = baseline.dim();
+        let mut sums = block_sums(baseline, rows, stride, shuffled);
+        let baseline = sums.len() / dim;
+        sums.extend(block_sums(window, rows, stride, shuffled));
         let mut total = vec![0.0; dim];
         for block in sums.chunks_exact(dim) {
             add(&mut total, block);
         }
         Ok(Self {
             dim,
-            sums,
             total,
-            baseline: counts[0],
-            window: counts[1],
+            baseline,
+            window: sums.len() / dim - baseline,
+            sums,
             rows,
             options: *options,
         })
@@ -236,47 +234,76 @@ impl Blocks {
 
     /// Mean of the window minus mean of the baseline, as they are.
     pub(crate) fn difference(&self) -> Vec<f64> {
-        let window = self.baseline..self.baseline + self.window;
         let mut difference = vec![0.0; self.dim];
-        self.difference_of(window, self.window, &mut difference);
+        self.sum_of(self.baseline..self.baseline + self.window, &mut difference);
+        self.to_difference(&mut difference);
         difference
     }
 
-    /// A statistic of the difference of the means, and what it is under each division.
+    /// A statistic of the difference of the means (window minus baseline), and what it is under each division.
     pub(crate) fn null(&self, statistic: impl Fn(&[f64]) -> f64 + Sync) -> Null {
-        let all = self.baseline + self.window;
-        let (few, turned) = if self.window <= self.baseline {
-            (self.window, 1.0)
-        } else {
-            (self.baseline, -1.0)
-        };
+        self.null_of_sums(|sum| {
+            self.to_difference(sum);
+            statistic(sum)
+        })
+    }
+
+    /// A statistic of the sum of the window's rows, and what it is under each division.
+    pub(crate) fn null_of_sums(&self, statistic: impl Fn(&mut [f64]) -> f64 + Sync) -> Null {
+        let (all, simd) = (self.baseline + self.window, Arch::new());
+        let few = self.baseline.min(self.window);
         let by_chance = (0..self.options.divisions)
             .into_par_iter()
             .with_min_len(DIVISIONS_AT_ONCE)
             .map_init(
                 || vec![0.0; self.dim],
-                |difference, division| {
+                |sum, division| {
                     let mut random = random(self.options.seed, division as u64);
                     let chosen = rand::seq::index::sample(&mut random, all, few);
-                    self.difference_of(chosen.into_iter(), few, difference);
-                    difference.iter_mut().for_each(|value| *value *= turned);
-                    statistic(difference)
+                    simd.dispatch(
+                        #[inline(always)]
+                        || {
+                            self.sum_of(chosen.into_iter(), sum);
+                            if self.window > self.baseline {
+                                for (sum, total) in sum.iter_mut().zip(&self.total) {
+                                    *sum = total - *sum;
+                                }
+                            }
+                            statistic(sum)
+                        },
+                    )
                 },
             );
         let by_chance = by_chance.collect();
-        Null::new(statistic(&self.difference()), by_chance)
+        let mut sum = vec![0.0; self.dim];
+        self.sum_of(self.baseline..all, &mut sum);
+        Null::new(statistic(&mut sum), by_chance)
     }
 
-    /// Mean of the chosen blocks minus mean of the others.
-    fn difference_of(&self, chosen: impl Iterator<Item = usize>, count: usize, sum: &mut [f64]) {
+    /// The sum of all rows.
+    pub(crate) fn total(&self) -> &[f64] {
+        &self.total
+    }
+
+    /// Number of rows of the baseline and of the window that are in a block.
+    pub(crate) fn rows(&self) -> [usize; 2] {
+        [self.baseline * self.rows, self.window * self.rows]
+    }
+
+    #[inline(always)]
+    fn sum_of(&self, chosen: impl Iterator<Item = usize>, sum: &mut [f64]) {
         sum.fill(0.0);
         for block in chosen {
             add(sum, &self.sums[block * self.dim..][..self.dim]);
         }
-        let others = ((self.baseline + self.window - count) * self.rows) as f64;
-        let chosen = (count * self.rows) as f64;
+    }
+
+    /// Makes the sum of the window's rows the mean of the window minus that of the baseline.
+    #[inline(always)]
+    fn to_difference(&self, sum: &mut [f64]) {
+        let [baseline, window] = self.rows().map(|rows| rows as f64);
         for (sum, total) in sum.iter_mut().zip(&self.total) {
-            *sum = *sum / chosen - (total - *sum) / others;
+            *sum = *sum / window - (total - *sum) / baseline;
         }
     }
 }
@@ -288,43 +315,68 @@ pub(crate) fn random(seed: u64, division: u64) -> ChaCha8Rng {
     random
 }
 
+#[inline(always)]
 fn add(sum: &mut [f64], more: &[f64]) {
     for (sum, more) in sum.iter_mut().zip(more) {
         *sum += more;
     }
 }
 
-/// Appends the sums of blocks of `rows` rows, one every `stride` rows.
-fn block_sums(
-    side: Vectors<'_>,
-    rows: usize,
-    stride: usize,
-    shuffled: Option<u64>,
-    sums: &mut Vec<f64>,
-) {
+/// The sums of blocks of `rows` rows, one every `stride` rows.
+fn block_sums(side: Vectors<'_>, rows: usize, stride: usize, shuffled: Option<u64>) -> Vec<f64> {
+    let (dim, simd) = (side.dim(), Arch::new());
     let mut order: Vec<usize> = (0..side.rows()).collect();
     if let Some(seed) = shuffled {
         order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
     }
-    for block in order.chunks(stride).filter(|block| block.len() >= rows) {
-        let start = sums.len();
-        sums.resize(start + side.dim(), 0.0);
-        for row in &block[..rows] {
-            for (sum, value) in sums[start..].iter_mut().zip(side.row(*row)) {
-                *sum += f64::from(*value);
-            }
-        }
-    }
+    let full = |block: &&[usize]| block.len() >= rows;
+    let blocks: Vec<&[usize]> = order.chunks(stride).filter(full).collect();
+    let mut sums = vec![0.0; blocks.len() * dim];
+    sums.par_chunks_mut(dim)
+        .zip(blocks)
+        .with_min_len(BLOCKS_AT_ONCE)
+        .for_each(|(sum, block)| {
+            simd.dispatch(
+                #[inline(always)]
+                move || {
+                    let sum = sum;
+                    for row in &block[..rows] {
+                        for (sum, value) in sum.iter_mut().zip(side.row(*row)) {
+                            *sum += f64::from(*value);
+                        }
+                    }
+                },
+            );
+        });
+    sums
 }
 
 /// The rows of a window that a test of independent rows may look at: all, or one of each block and the gap after it.
 pub(crate) fn independent(rows: Vectors<'_>, options: &TestOptions) -> Vec<f32> {
-    let stride = if options.block > 1 {
-        options.block * (1 + GAP)
+    let rows = rows.iter().step_by(stride(options));
+    rows.flatten().copied().collect()
+}
+
+/// Rows from the start of a block to that of the next.
+fn stride(options: &TestOptions) -> usize {
+    match options.block {
+        0 | 1 => 1,
+        // A block may be longer than any rows.
+        block => block.saturating_mul(1 + GAP),
+    }
+}
+
+/// The answer that there are too few rows, where they can be divided in fewer ways than `1 / alpha`.
+pub(crate) fn too_few(baseline: usize, window: usize, alpha: f64) -> Option<Answer> {
+    let (all, few) = (baseline + window, baseline.min(window));
+    let ways = (0..few).map(|taken| (all - taken) as f64 / (taken + 1) as f64);
+    let (rows, needed) = if few == 0 {
+        (0, 1)
     } else {
-        1
+        (all, (1.0 / alpha).ceil() as usize)
     };
-    rows.iter().step_by(stride).flatten().copied().collect()
+    (few == 0 || ways.product::<f64>() < 1.0 / alpha)
+        .then_some(Answer::NotEnoughRows { rows, needed })
 }
 
 /// How much drift must add to a statistic with this standard deviation to be seen with power 0.9, where it is about normal.

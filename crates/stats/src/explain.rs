@@ -132,6 +132,7 @@ impl Baseline {
     /// # Errors
     /// As [`check`](Self::check).
     pub fn explain(&self, window: &Sample, options: &TestOptions) -> Result<Explanation> {
+        let options = &self.tested(options)?;
         let profile = self.plan().profile(window)?;
         let counts = |baseline: &[u64], window: &[u64]| -> Vec<ShareChange> {
             let all = (self.rows(), profile.rows());

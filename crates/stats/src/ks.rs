@@ -7,8 +7,7 @@
 use rand::seq::index::sample;
 use rayon::prelude::*;
 
-use crate::counts::too_few;
-use crate::division::{independent, random};
+use crate::division::{independent, random, too_few};
 use crate::{Answer, TestOptions, Vectors};
 
 /// The Kolmogorov-Smirnov distance of two samples and the probability of one as large without any drift.

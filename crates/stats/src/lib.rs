@@ -28,7 +28,7 @@
 //! | [`mod@scores`] | [`ScoreShift`] and [`PredictionShift`]: the model's own outputs |
 //! | [`mod@accuracy`] | [`EstimatedAccuracy`]: accuracy without labels, from confidence |
 //! | [`mod@distance`] | [`Distance`]: how far two histograms are apart, with those that Fiddler shows |
-//! | [`mod@counts`] | tests from counts alone: permutation, and the G-test |
+//! | [`mod@counts`] | tests of two histograms: permutation of the rows, and the G-test |
 //! | [`mod@cluster`] | shares of k-means clusters |
 //!
 //! Without the cargo feature `cluster-drift` there is nothing that looks at clusters: no [`Baseline`] and what stands on it, but each
@@ -85,7 +85,7 @@ pub use classifier::{Classifier, DomainClassifier};
 #[cfg(feature = "cluster-drift")]
 pub use cluster::{ClusterShares, Clusters, Histogram, KMeans, KMeansConfig};
 pub use components::DriftedComponents;
-pub use counts::{GTest, g_test, permutations};
+pub use counts::{GTest, g_test};
 pub use distance::{
     Distance, bias_corrected_jsd, drift_factor, hellinger, jsd, jsd_p_value, kl, noise_floor, psi,
     total_variation,

@@ -3,11 +3,12 @@
 use driftline_core::Result;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
+use pulp::Arch;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use crate::division::{Blocks, check, detectable_shift, independent};
+use crate::division::{Blocks, check, detectable_shift};
 use crate::halves::halves;
 use crate::{Answer, DriftTest, Finding, TestOptions, Vectors};
 
@@ -21,7 +22,10 @@ const CORESET: usize = 1_000;
 const BEYOND: f64 = 0.01;
 
 /// Rows whose distances are computed at once.
-const CHUNK: usize = 64;
+const CHUNK: usize = 128;
+
+/// Values that are looked at together.
+const LANES: usize = 16;
 
 const SEED: u64 = 42;
 
@@ -59,10 +63,11 @@ pub struct OutlierShare {
 }
 
 impl OutlierShare {
-    /// Draws the sample and measures the distances of the other half of the baseline.
-    pub fn fit(baseline: Vectors<'_>) -> Self {
+    /// Draws the sample and measures the distances of the other half of the baseline, whose rows depend on each other over
+    /// `block` rows; see [`TestOptions::block`].
+    pub fn fit(baseline: Vectors<'_>, block: usize) -> Self {
         let dim = baseline.dim();
-        let [near, held_out] = halves(baseline, SEED);
+        let [near, held_out] = halves(baseline, block, SEED);
         let n = near.len() / dim;
         let mut chosen =
             rand::seq::index::sample(&mut ChaCha8Rng::seed_from_u64(SEED), n, n.min(CORESET))
@@ -115,23 +120,23 @@ impl OutlierShare {
             1.0,
             Par::Seq,
         );
-        let last = NEIGHBOUR.min(sample) - 1;
+        let (last, simd) = (NEIGHBOUR.min(sample) - 1, Arch::new());
         for ((row, products), distance) in rows
             .chunks_exact(self.dim)
-            .zip(products.chunks_exact(sample))
+            .zip(products.chunks_exact_mut(sample))
             .zip(distances)
         {
-            // In ascending order.
-            let mut nearest = [f32::INFINITY; NEIGHBOUR];
-            for (half_norm, product) in self.half_norms.iter().zip(products) {
-                let half = half_norm - product;
-                if half < nearest[last] {
-                    let at = nearest.partition_point(|other| *other <= half);
-                    nearest[at..=last].rotate_right(1);
-                    nearest[at] = half;
-                }
-            }
-            let square = 2.0 * (nearest[last] + half_norm(row));
+            let nearest = simd.dispatch(
+                #[inline(always)]
+                move || {
+                    let products = products;
+                    for (product, half_norm) in products.iter_mut().zip(&self.half_norms) {
+                        *product = half_norm - *product;
+                    }
+                    nearest(products, last)
+                },
+            );
+            let square = 2.0 * (nearest + half_norm(row));
             // So far that f32 has no number for it.
             *distance = if square.is_nan() {
                 f32::INFINITY
@@ -140,6 +145,29 @@ impl OutlierShare {
             };
         }
     }
+}
+
+/// The value that `last` others are below, at most [`NEIGHBOUR`] less one.
+#[inline(always)]
+fn nearest(values: &[f32], last: usize) -> f32 {
+    // In ascending order.
+    let mut nearest = [f32::INFINITY; NEIGHBOUR];
+    // Most values are too large, which is seen of several at once.
+    for values in values.chunks(LANES) {
+        if values
+            .iter()
+            .fold(false, |any, value| any | (*value < nearest[last]))
+        {
+            for value in values {
+                if *value < nearest[last] {
+                    let at = nearest.partition_point(|other| other <= value);
+                    nearest[at..=last].rotate_right(1);
+                    nearest[at] = *value;
+                }
+            }
+        }
+    }
+    nearest[last]
 }
 
 impl DriftTest for OutlierShare {
@@ -152,30 +180,28 @@ impl DriftTest for OutlierShare {
                 needed: 2,
             });
         }
-        let held_out = independent(Vectors::new("distances", &self.held_out, 1)?, options);
-        let window = self.distances(&independent(window, options));
-        // What is left is independent.
-        let options = &TestOptions {
-            block: 1,
-            ..*options
-        };
-        let scores = scores(&held_out, &window);
+        let (held_out, window) = (&self.held_out, self.distances(window.values()));
+        let scores = scores(held_out, &window);
         let (baseline, rows) = scores.split_at(held_out.len());
-        let sides = [baseline, rows].map(|side| Vectors::new("scores", side, 1));
-        let [baseline, rows] = sides;
-        let blocks = match Blocks::cut(baseline?, rows?, options) {
+        let [baseline, rows] = [baseline, rows].map(|side| Vectors::checked(side, 1));
+        let blocks = match Blocks::cut(baseline, rows, options) {
             Ok(blocks) => blocks,
             Err(answer) => return Ok(answer),
         };
         let null = blocks.null(|difference| difference[0]);
         let share = Beyond::new(held_out.len(), window.len());
-        let value = share.of(&held_out, &window);
+        let value = share.of(held_out, &window);
         Ok(Answer::Finding(Finding {
             value,
             expected: share.mean,
             effect: (value - share.mean).max(0.0),
             p_value: null.p_value(),
-            detectable: detectable_shift(share.deviation, options.alpha)?,
+            // As if a block told as much as one row.
+            detectable: detectable_shift(
+                share.deviation * (options.block.max(1) as f64).sqrt(),
+                options.alpha,
+            )?
+            .min(1.0),
         }))
     }
 }
@@ -272,7 +298,7 @@ mod tests {
     ) -> f64 {
         let alarms = (0..count as u64).into_par_iter().filter(|at| {
             let mut random = random(seed, *at);
-            let fitted = OutlierShare::fit(vectors(&normal(baseline, 1.0, &mut random)));
+            let fitted = OutlierShare::fit(vectors(&normal(baseline, 1.0, &mut random)), 1);
             let options = TestOptions {
                 divisions: 199,
                 seed: *at,
@@ -313,7 +339,7 @@ mod tests {
     #[test]
     fn distances_are_those_to_the_fifth_neighbour() {
         let mut random = random(4, 0);
-        let fitted = OutlierShare::fit(vectors(&normal(600, 1.0, &mut random)));
+        let fitted = OutlierShare::fit(vectors(&normal(600, 1.0, &mut random)), 1);
         let rows = normal(100, 2.0, &mut random);
         for (row, found) in rows.chunks_exact(DIM).zip(fitted.distances(&rows)) {
             let mut squares: Vec<f64> = (fitted.sample.chunks_exact(DIM))
@@ -386,7 +412,7 @@ mod tests {
             &[0.5; 60 * DIM],
             &[],
         ] {
-            let fitted = OutlierShare::fit(vectors(baseline));
+            let fitted = OutlierShare::fit(vectors(baseline), 1);
             for (window, block) in windows
                 .iter()
                 .flat_map(|window| [(window, 1), (window, 10)])
@@ -416,7 +442,7 @@ mod tests {
             assert!(fitted.test(other, &TestOptions::default()).is_err());
         }
         // Equal rows are no drift.
-        let fitted = OutlierShare::fit(vectors(&[0.5; 60 * DIM]));
+        let fitted = OutlierShare::fit(vectors(&[0.5; 60 * DIM]), 1);
         let answer = fitted
             .test(vectors(&[0.5; 30 * DIM]), &TestOptions::default())
             .unwrap();

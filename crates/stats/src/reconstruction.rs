@@ -35,12 +35,13 @@ pub struct Reconstruction {
 }
 
 impl Reconstruction {
-    /// Fits the components to one half of the baseline and takes the errors of the other.
+    /// Fits the components to one half of the baseline and takes the errors of the other; its rows depend on each other over
+    /// `block` rows, see [`TestOptions::block`].
     ///
     /// # Errors
     /// `InvalidData` if the baseline has no principal components.
-    pub fn fit(baseline: Vectors<'_>) -> Result<Self> {
-        let [fitted, held_out] = halves(baseline, SEED);
+    pub fn fit(baseline: Vectors<'_>, block: usize) -> Result<Self> {
+        let [fitted, held_out] = halves(baseline, block, SEED);
         let components = Components::fit(Vectors::new("the baseline", &fitted, baseline.dim())?)?;
         let held_out = narrow(components.errors(&held_out));
         Ok(Self {
@@ -188,7 +189,7 @@ mod tests {
     }
 
     fn p_value(baseline: &[f32], window: &[f32], options: &TestOptions) -> f64 {
-        let answer = Reconstruction::fit(vectors(baseline)).unwrap();
+        let answer = Reconstruction::fit(vectors(baseline), 1).unwrap();
         let answer = answer.test(vectors(window), options).unwrap();
         answer.finding().unwrap().p_value
     }
@@ -247,7 +248,7 @@ mod tests {
     #[test]
     fn worse_and_better_fits_are_seen() {
         let mut random = random(2, 0);
-        let fitted = Reconstruction::fit(vectors(&rows(2_000, 1.0, &mut random))).unwrap();
+        let fitted = Reconstruction::fit(vectors(&rows(2_000, 1.0, &mut random)), 1).unwrap();
         for (noise, sign) in [(1.4, 1.0), (0.7, -1.0)] {
             let window = rows(200, noise, &mut random);
             let answer = fitted
@@ -279,7 +280,7 @@ mod tests {
             [1e-40, 0.0].repeat(30 * DIM),
         ];
         for baseline in &sides {
-            let fitted = Reconstruction::fit(vectors(baseline)).unwrap();
+            let fitted = Reconstruction::fit(vectors(baseline), 1).unwrap();
             for (window, block) in sides.iter().flat_map(|side| [(side, 1), (side, 2)]) {
                 let options = TestOptions {
                     block,
@@ -312,7 +313,7 @@ mod tests {
             .iter_mut()
             .step_by(DIM)
             .for_each(|value| *value = 0.3);
-        let fitted = Reconstruction::fit(vectors(&baseline)).unwrap();
+        let fitted = Reconstruction::fit(vectors(&baseline), 1).unwrap();
         let answer = fitted.test(
             vectors(&rows(30, 1.0, &mut random)),
             &TestOptions::default(),

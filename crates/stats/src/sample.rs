@@ -199,6 +199,7 @@ impl Sample {
         if self.rows <= most {
             return (0..self.rows).collect();
         }
+        let block = block.min(most);
         if block <= 1 {
             let mut random = ChaCha8Rng::seed_from_u64(seed);
             let mut chosen = rand::seq::index::sample(&mut random, self.rows, most).into_vec();
@@ -209,6 +210,44 @@ impl Sample {
             let start = |i: usize| i * (self.rows - block) / stretches.max(2).saturating_sub(1);
             let starts = (0..stretches).map(start);
             starts.flat_map(|start| start..start + block).collect()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn thinned_rows_are_some_of_all(
+            rows in 0_usize..300,
+            most in 0_usize..300,
+            block in 0_usize..400,
+        ) {
+            let sample = Sample {
+                rows,
+                ..Sample::new(RowSchema::new(1, vec![]).unwrap())
+            };
+            let thinned = sample.thin(most, block, 1);
+            prop_assert!(thinned.len() <= most.min(rows));
+            prop_assert!(thinned.is_sorted_by(|a, b| a < b));
+            prop_assert!(thinned.last().is_none_or(|last| *last < rows));
+            if rows > most && block > 1 && most > 0 {
+                // Whole stretches, the first from the first row.
+                let block = block.min(most);
+                prop_assert_eq!(thinned.len(), most / block * block);
+                for stretch in thinned.chunks(block) {
+                    prop_assert_eq!(stretch[block - 1], stretch[0] + block - 1);
+                }
+                if most / block > 1 {
+                    prop_assert_eq!(thinned.last(), Some(&(rows - 1)));
+                }
+            } else {
+                prop_assert_eq!(thinned.len(), most.min(rows));
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The two sides of a test that looks at single rows, and how a division mixes them.
 
-use crate::division::{independent, random};
+use crate::division::{independent, random, too_few};
 use crate::{Answer, Null, TestOptions, Vectors};
 
 /// Values under divisions that differ from the window's by less than this share of their range are ties that were rounded.
@@ -39,10 +39,8 @@ impl Sides {
                 needed: least,
             });
         }
-        // With one row on a side there are as many divisions as rows.
-        let needed = (1.0 / options.alpha).ceil() as usize;
-        if few == 1 && all < needed {
-            return Err(Answer::NotEnoughRows { rows: all, needed });
+        if let Some(answer) = too_few(baseline, all - baseline, options.alpha) {
+            return Err(answer);
         }
         Ok(Self {
             dim,

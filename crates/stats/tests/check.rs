@@ -53,7 +53,15 @@ fn rows(count: usize, shares: [f64; CLASSES], seed: u64) -> Vec<f32> {
 const EVEN: [f64; CLASSES] = [1.0; CLASSES];
 
 fn compiled(rows: Vec<f32>) -> Baseline {
-    Baseline::compile(&sample(rows), BaselineOptions::default()).unwrap()
+    compiled_for(rows, 1)
+}
+
+fn compiled_for(rows: Vec<f32>, block: usize) -> Baseline {
+    let options = BaselineOptions {
+        block,
+        ..BaselineOptions::default()
+    };
+    Baseline::compile(&sample(rows), options).unwrap()
 }
 
 #[test]
@@ -83,9 +91,9 @@ fn odd_rows_have_a_defined_answer_from_every_statistic() {
         rows(80, [0.0, 1.0, 0.0, 0.0], 5),
     ];
     for (b, baseline) in baselines.into_iter().enumerate() {
-        let baseline = compiled(baseline);
-        for (w, window) in windows.iter().enumerate() {
-            for block in [1, 5] {
+        for block in [1, 5, usize::MAX] {
+            let baseline = compiled_for(baseline.clone(), block);
+            for (w, window) in windows.iter().enumerate() {
                 let options = TestOptions {
                     divisions: 99,
                     block,

@@ -143,27 +143,36 @@ fn bad_rows_of_scores_have_a_defined_answer() {
 }
 
 #[test]
-fn neighbouring_rows_that_depend_are_left_out() {
-    let baseline = scores(3_000, 5, 0.0, 1);
-    let test = PredictionShift::fit(rows(&baseline, 5), Distance::Jsd);
-    let options = TestOptions {
-        block: 100,
-        ..TestOptions::default()
+fn dependent_predictions_are_divided_in_blocks() {
+    // Each score stays for 20 rows.
+    let stay = |rows: usize, seed| -> Vec<f32> {
+        let each = scores(rows / 20, 5, 0.0, seed);
+        let each = each.chunks_exact(5).flat_map(|row| row.repeat(20));
+        each.collect()
     };
-    // Rows 0 and 300 of the window are left, with ten of the baseline.
-    let window = scores(600, 5, 0.0, 2);
-    assert!(
-        test.test(rows(&window, 5), &options)
-            .unwrap()
-            .finding()
-            .is_some()
-    );
-    let answer = test.test(rows(&window[..5 * 300], 5), &options).unwrap();
-    assert_eq!(
-        answer,
-        Answer::NotEnoughRows {
-            rows: 11,
-            needed: 20
-        }
-    );
+    let answer = |window_rows, block, seed: u64| {
+        let baseline = stay(6_000, 2 * seed);
+        let test = PredictionShift::fit(rows(&baseline, 5), Distance::Jsd);
+        let options = TestOptions {
+            block,
+            divisions: 199,
+            ..TestOptions::default()
+        };
+        let window = stay(window_rows, 2 * seed + 1);
+        test.test(rows(&window, 5), &options).unwrap()
+    };
+    let alarms = |block| {
+        let answers = (0..200).map(|seed| answer(1_200, block, seed));
+        let p_values = answers.map(|answer| answer.finding().unwrap().p_value);
+        p_values.filter(|p| *p <= 0.05).count() as f64 / 200.0
+    };
+    let (alone, blocks) = (alarms(1), alarms(20));
+    println!("alarms without blocks {alone}, with them {blocks}");
+    // 5 % with a standard error of 1.5 %.
+    assert!(alone > 0.5 && (0.005..=0.1).contains(&blocks));
+    let few = Answer::NotEnoughRows {
+        rows: 280,
+        needed: 300,
+    };
+    assert_eq!(answer(280, 20, 1), few);
 }

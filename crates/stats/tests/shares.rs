@@ -30,7 +30,7 @@ fn clean_windows_alarm_as_often_as_they_may() {
     ] {
         let draw = |seed| (heavy(400, 8, 2 * seed), heavy(n, 8, 2 * seed + 1));
         let fit = |rows: driftline_stats::Vectors<'_>| {
-            ClusterShares::fit(rows, distance, ClusterShares::CLUSTERS, 42).unwrap()
+            ClusterShares::fit(rows, distance, ClusterShares::CLUSTERS, 42, 1).unwrap()
         };
         let share = alarms(1_000, 8, draw, fit);
         println!("{distance}, {n} rows: {share}");
@@ -43,7 +43,7 @@ fn drift_is_seen() {
     let baseline = dependent(3_000, 4, 0.0, 1);
     let drifted = dependent(200, 4, 1.0, 2);
     for distance in Distance::ALL {
-        let test = ClusterShares::fit(rows(&baseline, 4), distance, 5, 42).unwrap();
+        let test = ClusterShares::fit(rows(&baseline, 4), distance, 5, 42, 1).unwrap();
         let answer = test
             .test(rows(&drifted, 4), &TestOptions::default())
             .unwrap();
@@ -63,7 +63,7 @@ fn threads_change_nothing() {
     let answer = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
         pool.unwrap().install(|| {
-            let test = ClusterShares::fit(rows(&baseline, 4), Distance::Jsd, 10, 42).unwrap();
+            let test = ClusterShares::fit(rows(&baseline, 4), Distance::Jsd, 10, 42, 1).unwrap();
             test.test(rows(&window, 4), &TestOptions::default())
                 .unwrap()
         })
@@ -73,10 +73,10 @@ fn threads_change_nothing() {
 
 #[test]
 fn bad_rows_have_a_defined_answer() {
-    bad_input(|rows| ClusterShares::fit(rows, Distance::Jsd, 3, 42).unwrap());
+    bad_input(|rows| ClusterShares::fit(rows, Distance::Jsd, 3, 42, 1).unwrap());
     let few = dependent(9, 3, 0.0, 1);
-    assert!(ClusterShares::fit(rows(&few, 3), Distance::Jsd, 0, 42).is_err());
-    let test = ClusterShares::fit(rows(&few, 3), Distance::Jsd, 10, 42).unwrap();
+    assert!(ClusterShares::fit(rows(&few, 3), Distance::Jsd, 0, 42, 1).is_err());
+    let test = ClusterShares::fit(rows(&few, 3), Distance::Jsd, 10, 42, 1).unwrap();
     let answer = test.test(rows(&few, 3), &TestOptions::default()).unwrap();
     assert_eq!(
         answer,

@@ -139,16 +139,18 @@ impl KMeans {
         self.inertia
     }
 
+    /// The centroid nearest to each row of `rows`, f32 `[N, dim]`.
+    pub fn labels(&self, rows: &[f32]) -> Result<Vec<u32>> {
+        check(rows, self.dim)?;
+        let labels = rows.par_chunks(CHUNK * self.dim);
+        Ok(labels.flat_map_iter(|chunk| self.assign(chunk)).collect())
+    }
+
     /// Rows of `rows`, f32 `[N, dim]`, nearest to each centroid.
     pub fn histogram(&self, rows: &[f32]) -> Result<Vec<u64>> {
-        check(rows, self.dim)?;
         let mut counts = vec![0; self.half_norms.len()];
-        let labels: Vec<Vec<u32>> = rows
-            .par_chunks(CHUNK * self.dim)
-            .map(|chunk| self.assign(chunk))
-            .collect();
-        for label in labels.iter().flatten() {
-            counts[*label as usize] += 1;
+        for label in self.labels(rows)? {
+            counts[label as usize] += 1;
         }
         Ok(counts)
     }

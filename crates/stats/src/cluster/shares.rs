@@ -2,12 +2,12 @@
 
 use driftline_core::{Error, ErrorKind, Result};
 use rand::SeedableRng;
-use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use super::{KMeans, KMeansConfig};
 use crate::counts;
-use crate::division::{check, independent};
+use crate::division::check;
+use crate::halves::halves;
 use crate::{Answer, Distance, DriftTest, TestOptions, Vectors};
 
 /// The distance between the shares that the clusters of the baseline have in the baseline and in the window, by permutation.
@@ -18,23 +18,23 @@ use crate::{Answer, Distance, DriftTest, TestOptions, Vectors};
 /// | | |
 /// | --- | --- |
 /// | value | that of the [`Distance`] |
-/// | cost | of the fit: k-means; of a window of `n` rows: `n d k`, and `divisions k` draws whatever the rows |
+/// | cost | of the fit: k-means; of a window of `n` rows: `n d k`, and `divisions` sums of at most about 50 blocks of `k` values |
 /// | not for | fewer than about 100 rows or a slight move of all rows, which leaves most of them in their cluster |
 #[derive(Debug, Clone)]
 pub struct ClusterShares {
     distance: Distance,
-    clusters: usize,
-    seed: u64,
     dim: usize,
-    rows: Vec<f32>,
+    /// Of the baseline, that can be divided into halves.
+    rows: usize,
+    needed: usize,
     counted: Option<Counted>,
 }
 
-/// Clusters, and how many rows that they were not found in they have.
+/// Clusters, and the cluster of each row that they were not found in.
 #[derive(Debug, Clone)]
 struct Counted {
     clusters: KMeans,
-    counts: Vec<u64>,
+    labels: Vec<usize>,
 }
 
 /// Rows that find the clusters, at most.
@@ -44,7 +44,8 @@ impl ClusterShares {
     /// Clusters that tell most kinds of image apart and leave enough rows in each.
     pub const CLUSTERS: usize = 10;
 
-    /// Finds `clusters` clusters (see [`CLUSTERS`](Self::CLUSTERS)) from `seed`, to be compared by `distance`.
+    /// Finds `clusters` clusters (see [`CLUSTERS`](Self::CLUSTERS)) from `seed`, to be compared by `distance`, in rows that depend
+    /// on each other over `block` rows (see [`TestOptions::block`]).
     ///
     /// # Errors
     /// `InvalidConfig` for no clusters.
@@ -53,6 +54,7 @@ impl ClusterShares {
         distance: Distance,
         clusters: usize,
         seed: u64,
+        block: usize,
     ) -> Result<Self> {
         if clusters == 0 {
             let message = "shares of 0 clusters say nothing";
@@ -61,61 +63,61 @@ impl ClusterShares {
                     .remedy("ask for at least 2"),
             );
         }
+        let [finders, others] = halves(baseline, block, seed);
+        let dim = baseline.dim();
+        let [one, other] = [&finders, &others].map(|half| half.len() / dim);
+        let fewer = one.min(other);
         let mut test = Self {
             distance,
-            clusters,
-            seed,
-            dim: baseline.dim(),
-            rows: baseline.values().to_vec(),
+            dim,
+            rows: (one + other).min(2 * fewer + 1),
+            needed: 2 * clusters,
             counted: None,
         };
-        test.counted = test.count(&test.rows)?;
+        if fewer >= clusters {
+            let config = KMeansConfig {
+                seed,
+                ..KMeansConfig::default()
+            };
+            let clusters = KMeans::fit(&some(&finders, dim, seed), dim, clusters, &config)?;
+            let labels = labels(&clusters, &others)?;
+            test.counted = Some(Counted { clusters, labels });
+        }
         Ok(test)
     }
+}
 
-    /// Finds the clusters in half of the rows and counts the others, unless there are too few.
-    fn count(&self, rows: &[f32]) -> Result<Option<Counted>> {
-        let mut order: Vec<&[f32]> = rows.chunks_exact(self.dim).collect();
-        if order.len() < self.needed() {
-            return Ok(None);
-        }
-        order.shuffle(&mut ChaCha8Rng::seed_from_u64(self.seed));
-        let (finders, others) = order.split_at((order.len() / 2).min(FINDERS));
-        let config = KMeansConfig {
-            seed: self.seed,
-            ..KMeansConfig::default()
-        };
-        let clusters = KMeans::fit(&finders.concat(), self.dim, self.clusters, &config)?;
-        let counts = clusters.histogram(&others.concat())?;
-        Ok(Some(Counted { clusters, counts }))
-    }
+/// At most [`FINDERS`] of the rows, in order.
+fn some(rows: &[f32], dim: usize, seed: u64) -> Vec<f32> {
+    let n = rows.len() / dim;
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut chosen = rand::seq::index::sample(&mut random, n, n.min(FINDERS)).into_vec();
+    chosen.sort_unstable();
+    let chosen = chosen.into_iter().map(|row| &rows[row * dim..][..dim]);
+    chosen.flatten().copied().collect()
+}
 
-    fn needed(&self) -> usize {
-        2 * self.clusters
-    }
+fn labels(clusters: &KMeans, rows: &[f32]) -> Result<Vec<usize>> {
+    let labels = clusters.labels(rows)?.into_iter();
+    Ok(labels.map(|label| label as usize).collect())
 }
 
 impl DriftTest for ClusterShares {
     fn test(&self, window: Vectors<'_>, options: &TestOptions) -> Result<Answer> {
         check(options)?;
-        let baseline = Vectors::checked(&self.rows, self.dim);
-        baseline.same_space(&window)?;
-        let thinned;
-        let (counted, rows) = if options.block > 1 {
-            // Rows beside those that found the clusters are not unseen either: the thinned rows find theirs.
-            let rows = independent(baseline, options);
-            thinned = self.count(&rows)?;
-            (&thinned, rows.len() / self.dim)
-        } else {
-            (&self.counted, baseline.rows())
-        };
-        let Some(Counted { clusters, counts }) = counted else {
+        Vectors::checked(&[], self.dim).same_space(&window)?;
+        let Some(Counted {
+            clusters,
+            labels: baseline,
+        }) = &self.counted
+        else {
             return Ok(Answer::NotEnoughRows {
-                rows,
-                needed: self.needed(),
+                rows: self.rows,
+                needed: self.needed,
             });
         };
-        let window = clusters.histogram(&independent(window, options))?;
-        counts::answer(self.distance, counts, &window, options)
+        let window = labels(clusters, window.values())?;
+        let bins = clusters.clusters();
+        counts::answer(self.distance, bins, baseline, &window, options)
     }
 }
