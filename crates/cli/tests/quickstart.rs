@@ -152,7 +152,7 @@ fn the_lists_name_what_is_built_in() {
                 "psi",
                 "kl",
                 "hellinger",
-                "tv",
+                "total-variation",
             ],
         ),
     ] {

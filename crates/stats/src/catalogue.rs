@@ -53,7 +53,8 @@ pub enum Statistic {
     /// [`hellinger`](crate::hellinger) of the shares of the clusters.
     Hellinger,
     /// [`total_variation`](crate::total_variation) of the shares of the clusters.
-    Tv,
+    #[serde(rename = "total-variation")]
+    TotalVariation,
 }
 
 impl Statistic {
@@ -76,7 +77,7 @@ impl Statistic {
         Self::Psi,
         Self::Kl,
         Self::Hellinger,
-        Self::Tv,
+        Self::TotalVariation,
     ];
 
     /// Those that a check asks unless others are named: each sees what the others miss.
@@ -109,7 +110,7 @@ impl Statistic {
             Self::Psi => "psi",
             Self::Kl => "kl",
             Self::Hellinger => "hellinger",
-            Self::Tv => "tv",
+            Self::TotalVariation => "total-variation",
         }
     }
 
@@ -163,7 +164,7 @@ impl Statistic {
                 "Kullback-Leibler divergence over k-means clusters, natural logarithm, 0 upwards"
             }
             Self::Hellinger => "Hellinger distance over k-means clusters, 0 to 1",
-            Self::Tv => "total variation over k-means clusters, 0 to 1",
+            Self::TotalVariation => "total variation over k-means clusters, 0 to 1",
         }
     }
 
@@ -185,7 +186,7 @@ impl Statistic {
             Self::Classifier => Box::new(DomainClassifier::fit(rows, Classifier::Discriminant)),
             Self::Logistic => Box::new(DomainClassifier::fit(rows, Classifier::Logistic)),
             Self::Reconstruction => Box::new(Reconstruction::fit(rows)?),
-            Self::Jsd | Self::Psi | Self::Kl | Self::Hellinger | Self::Tv => {
+            Self::Jsd | Self::Psi | Self::Kl | Self::Hellinger | Self::TotalVariation => {
                 let Some(distance) = self.distance() else {
                     return Ok(None);
                 };
@@ -203,7 +204,7 @@ impl Statistic {
             Self::Psi => Some(Distance::Psi),
             Self::Kl => Some(Distance::Kl),
             Self::Hellinger => Some(Distance::Hellinger),
-            Self::Tv => Some(Distance::TotalVariation),
+            Self::TotalVariation => Some(Distance::TotalVariation),
             _ => None,
         }
     }
