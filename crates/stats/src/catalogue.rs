@@ -7,9 +7,9 @@ use driftline_core::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Baseline, Classifier, ClusterShares, Distance, DomainClassifier, DriftTest, DriftedComponents,
-    Energy, Frechet, Hotelling, Mmd, OutlierShare, PredictionShift, RandomFeatureMmd,
-    Reconstruction, ScoreShift, Space,
+    Baseline, Centroid, CentroidDistance, Classifier, ClusterShares, Distance, DomainClassifier,
+    DriftTest, DriftedComponents, Energy, Frechet, Hotelling, Mmd, OutlierShare, PredictionShift,
+    RandomFeatureMmd, Reconstruction, ScoreShift, SlicedWasserstein, Space,
 };
 
 /// A number that compares a window with the baseline.
@@ -30,6 +30,12 @@ pub enum Statistic {
     ExactMmd,
     /// [`Energy`] of the embeddings.
     Energy,
+    /// [`SlicedWasserstein`] of the embeddings.
+    Wasserstein,
+    /// [`Centroid`] of the embeddings, by the Euclidean distance.
+    Centroid,
+    /// [`Centroid`] of the embeddings, by the cosine distance.
+    Cosine,
     /// [`OutlierShare`] of the embeddings.
     Outliers,
     /// [`DriftedComponents`] of the embeddings.
@@ -59,7 +65,7 @@ pub enum Statistic {
 
 impl Statistic {
     /// Every statistic, in order of worth.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 21] = [
         Self::Hotelling,
         Self::Properties,
         Self::Predictions,
@@ -69,6 +75,9 @@ impl Statistic {
         Self::Scores,
         Self::ExactMmd,
         Self::Energy,
+        Self::Wasserstein,
+        Self::Centroid,
+        Self::Cosine,
         Self::Frechet,
         Self::Classifier,
         Self::Logistic,
@@ -99,6 +108,9 @@ impl Statistic {
             Self::Mmd => "mmd",
             Self::ExactMmd => "exact-mmd",
             Self::Energy => "energy",
+            Self::Wasserstein => "wasserstein",
+            Self::Centroid => "centroid",
+            Self::Cosine => "cosine",
             Self::Outliers => "outliers",
             Self::Components => "components",
             Self::Scores => "scores",
@@ -133,6 +145,11 @@ impl Statistic {
                 "maximum mean discrepancy of the embeddings, squared and unbiased, over all pairs of rows"
             }
             Self::Energy => "energy distance of the embeddings, over all pairs of rows, 0 upwards",
+            Self::Wasserstein => {
+                "sliced Wasserstein distance of the embeddings in standard deviations, along 64 random directions"
+            }
+            Self::Centroid => "Euclidean distance of the mean embeddings, 0 upwards",
+            Self::Cosine => "cosine distance of the mean embeddings, 0 to 2",
             Self::Outliers => {
                 "share of rows that are farther from the baseline than 99 % of its own rows"
             }
@@ -179,6 +196,9 @@ impl Statistic {
             Self::Mmd => Box::new(RandomFeatureMmd::fit(rows)),
             Self::ExactMmd => Box::new(Mmd::fit(rows)),
             Self::Energy => Box::new(Energy::fit(rows)),
+            Self::Wasserstein => Box::new(SlicedWasserstein::fit(rows)),
+            Self::Centroid => Box::new(Centroid::fit(rows, CentroidDistance::Euclidean)),
+            Self::Cosine => Box::new(Centroid::fit(rows, CentroidDistance::Cosine)),
             Self::Outliers => Box::new(OutlierShare::fit(rows)),
             Self::Components => Box::new(DriftedComponents::fit(rows)),
             Self::Scores => Box::new(ScoreShift::fit(rows)),

@@ -267,6 +267,21 @@ impl Blocks {
         Null::new(statistic(&self.difference()), by_chance)
     }
 
+    /// The means of baseline and window that have this difference under a division, component by component.
+    pub(crate) fn means(&self, difference: &[f64]) -> impl Iterator<Item = (f64, f64)> + Clone {
+        let all = (self.baseline + self.window) as f64;
+        let (to_baseline, to_window) = (self.window as f64 / all, self.baseline as f64 / all);
+        let rows = all * self.rows as f64;
+        let pairs = self.total.iter().zip(difference);
+        pairs.map(move |(total, difference)| {
+            let mean = total / rows;
+            (
+                mean - to_baseline * difference,
+                mean + to_window * difference,
+            )
+        })
+    }
+
     /// Mean of the chosen blocks minus mean of the others.
     fn difference_of(&self, chosen: impl Iterator<Item = usize>, count: usize, sum: &mut [f64]) {
         sum.fill(0.0);
