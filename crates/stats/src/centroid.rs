@@ -23,7 +23,7 @@ pub enum CentroidDistance {
 /// | --- | --- |
 /// | value | Euclidean: the unit of the rows, 0 upwards; cosine: 0 to 2, 1 if one mean is 0 and 0 if both are |
 /// | cost | `divisions` sums of at most about 50 blocks |
-/// | not for | components of different spread, of which the largest decides: see [`Hotelling`](crate::Hotelling); cosine: means near the origin |
+/// | not for | components of different spread, of which the largest decides: see [`Hotelling`](crate::Hotelling); cosine: means near the origin, and a mean that only grows |
 ///
 /// `scipy.spatial.distance.euclidean` and `cosine` of the means.
 #[derive(Debug, Clone)]
