@@ -130,7 +130,7 @@ fn owes<T: DriftTest>(name: &str, fit: impl Fn(Vectors<'_>) -> T + Sync) {
     for rows in [20, 50, 200] {
         let share = |windows, shift: f32| {
             let draw = |seed: u64| {
-                let baseline = samples::dependent(300, DIM, 1.0, 2 * seed);
+                let baseline = samples::dependent(100, DIM, 1.0, 2 * seed);
                 let mut window = samples::dependent(rows, DIM, 1.0, 2 * seed + 1);
                 // Of half of the components, so that the direction of the mean changes too.
                 for row in window.chunks_exact_mut(DIM) {
@@ -140,7 +140,7 @@ fn owes<T: DriftTest>(name: &str, fit: impl Fn(Vectors<'_>) -> T + Sync) {
             };
             samples::alarms(windows, DIM, draw, &fit)
         };
-        let (clean, shifted) = (share(2_000, 0.0), share(200, 1.0));
+        let (clean, shifted) = (share(1_000, 0.0), share(100, 1.0));
         println!("{name}, {rows} rows: {clean} of clean windows, {shifted} of shifted ones");
         assert!((0.03..=0.07).contains(&clean), "{name}, {rows}: {clean}");
         assert!(shifted >= 0.9, "{name}, {rows} rows: {shifted}");
