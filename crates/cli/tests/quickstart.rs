@@ -144,6 +144,9 @@ fn the_lists_name_what_is_built_in() {
                 "scores",
                 "exact-mmd",
                 "energy",
+                "wasserstein",
+                "centroid",
+                "cosine",
                 "frechet",
                 "classifier",
                 "logistic",
@@ -152,7 +155,7 @@ fn the_lists_name_what_is_built_in() {
                 "psi",
                 "kl",
                 "hellinger",
-                "tv",
+                "total-variation",
             ],
         ),
     ] {

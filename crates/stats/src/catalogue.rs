@@ -7,9 +7,9 @@ use driftline_core::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Baseline, Classifier, ClusterShares, Distance, DomainClassifier, DriftTest, DriftedComponents,
-    Energy, Frechet, Hotelling, Mmd, OutlierShare, PredictionShift, RandomFeatureMmd,
-    Reconstruction, ScoreShift, Space,
+    Baseline, Centroid, CentroidDistance, Classifier, ClusterShares, Distance, DomainClassifier,
+    DriftTest, DriftedComponents, Energy, Frechet, Hotelling, Mmd, OutlierShare, PredictionShift,
+    RandomFeatureMmd, Reconstruction, ScoreShift, SlicedWasserstein, Space,
 };
 
 /// A number that compares a window with the baseline.
@@ -30,6 +30,12 @@ pub enum Statistic {
     ExactMmd,
     /// [`Energy`] of the embeddings.
     Energy,
+    /// [`SlicedWasserstein`] of the embeddings.
+    Wasserstein,
+    /// [`Centroid`] of the embeddings, by the Euclidean distance.
+    Centroid,
+    /// [`Centroid`] of the embeddings, by the cosine distance.
+    Cosine,
     /// [`OutlierShare`] of the embeddings.
     Outliers,
     /// [`DriftedComponents`] of the embeddings.
@@ -53,12 +59,13 @@ pub enum Statistic {
     /// [`hellinger`](crate::hellinger) of the shares of the clusters.
     Hellinger,
     /// [`total_variation`](crate::total_variation) of the shares of the clusters.
-    Tv,
+    #[serde(rename = "total-variation")]
+    TotalVariation,
 }
 
 impl Statistic {
     /// Every statistic, in order of worth.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 21] = [
         Self::Hotelling,
         Self::Properties,
         Self::Predictions,
@@ -68,6 +75,9 @@ impl Statistic {
         Self::Scores,
         Self::ExactMmd,
         Self::Energy,
+        Self::Wasserstein,
+        Self::Centroid,
+        Self::Cosine,
         Self::Frechet,
         Self::Classifier,
         Self::Logistic,
@@ -76,7 +86,7 @@ impl Statistic {
         Self::Psi,
         Self::Kl,
         Self::Hellinger,
-        Self::Tv,
+        Self::TotalVariation,
     ];
 
     /// Those that a check asks unless others are named: each sees what the others miss.
@@ -98,6 +108,9 @@ impl Statistic {
             Self::Mmd => "mmd",
             Self::ExactMmd => "exact-mmd",
             Self::Energy => "energy",
+            Self::Wasserstein => "wasserstein",
+            Self::Centroid => "centroid",
+            Self::Cosine => "cosine",
             Self::Outliers => "outliers",
             Self::Components => "components",
             Self::Scores => "scores",
@@ -109,7 +122,7 @@ impl Statistic {
             Self::Psi => "psi",
             Self::Kl => "kl",
             Self::Hellinger => "hellinger",
-            Self::Tv => "tv",
+            Self::TotalVariation => "total-variation",
         }
     }
 
@@ -132,6 +145,11 @@ impl Statistic {
                 "maximum mean discrepancy of the embeddings, squared and unbiased, over all pairs of rows"
             }
             Self::Energy => "energy distance of the embeddings, over all pairs of rows, 0 upwards",
+            Self::Wasserstein => {
+                "sliced Wasserstein distance of the embeddings in standard deviations, along 64 random directions"
+            }
+            Self::Centroid => "Euclidean distance of the mean embeddings, 0 upwards",
+            Self::Cosine => "cosine distance of the mean embeddings, 0 to 2",
             Self::Outliers => {
                 "share of rows that are farther from the baseline than 99 % of its own rows"
             }
@@ -163,7 +181,7 @@ impl Statistic {
                 "Kullback-Leibler divergence over k-means clusters, natural logarithm, 0 upwards"
             }
             Self::Hellinger => "Hellinger distance over k-means clusters, 0 to 1",
-            Self::Tv => "total variation over k-means clusters, 0 to 1",
+            Self::TotalVariation => "total variation over k-means clusters, 0 to 1",
         }
     }
 
@@ -179,6 +197,9 @@ impl Statistic {
             Self::Mmd => Box::new(RandomFeatureMmd::fit(rows)),
             Self::ExactMmd => Box::new(Mmd::fit(rows)),
             Self::Energy => Box::new(Energy::fit(rows)),
+            Self::Wasserstein => Box::new(SlicedWasserstein::fit(rows)),
+            Self::Centroid => Box::new(Centroid::fit(rows, CentroidDistance::Euclidean)),
+            Self::Cosine => Box::new(Centroid::fit(rows, CentroidDistance::Cosine)),
             Self::Outliers => Box::new(OutlierShare::fit(rows, options.block)),
             Self::Components => Box::new(DriftedComponents::fit(rows)),
             Self::Scores => Box::new(ScoreShift::fit(rows)),
@@ -186,7 +207,7 @@ impl Statistic {
             Self::Classifier => Box::new(DomainClassifier::fit(rows, Classifier::Discriminant)),
             Self::Logistic => Box::new(DomainClassifier::fit(rows, Classifier::Logistic)),
             Self::Reconstruction => Box::new(Reconstruction::fit(rows, options.block)?),
-            Self::Jsd | Self::Psi | Self::Kl | Self::Hellinger | Self::Tv => {
+            Self::Jsd | Self::Psi | Self::Kl | Self::Hellinger | Self::TotalVariation => {
                 let Some(distance) = self.distance() else {
                     return Ok(None);
                 };
@@ -208,7 +229,7 @@ impl Statistic {
             Self::Psi => Some(Distance::Psi),
             Self::Kl => Some(Distance::Kl),
             Self::Hellinger => Some(Distance::Hellinger),
-            Self::Tv => Some(Distance::TotalVariation),
+            Self::TotalVariation => Some(Distance::TotalVariation),
             _ => None,
         }
     }

@@ -26,9 +26,7 @@ pub(crate) fn answer(
     let root = !matches!(distance, Distance::Psi | Distance::Kl);
     let [m, n] = blocks.rows();
     let null = blocks.null_of_sums(|window| {
-        let each = blocks.total().iter().zip(window.iter());
-        let counts = each.map(|(total, window)| (total - window, *window));
-        let value = distance.of_counts(counts, bins, (m as f64, n as f64));
+        let value = distance.of_counts(blocks.sides(window), bins, (m as f64, n as f64));
         if root { value * value } else { value }
     });
     let [baseline, window] = [baseline, window].map(|side| {

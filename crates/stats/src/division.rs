@@ -280,9 +280,10 @@ impl Blocks {
         Null::new(statistic(&mut sum), by_chance)
     }
 
-    /// The sum of all rows.
-    pub(crate) fn total(&self) -> &[f64] {
-        &self.total
+    /// The sums of the rows of baseline and window where those of the window are `window`, component by component.
+    pub(crate) fn sides(&self, window: &[f64]) -> impl Iterator<Item = (f64, f64)> + Clone {
+        let both = self.total.iter().zip(window);
+        both.map(|(total, window)| (total - window, *window))
     }
 
     /// Number of rows of the baseline and of the window that are in a block.

@@ -19,6 +19,8 @@
 //! | [`mod@mmd`] | [`Mmd`]: the maximum mean discrepancy, exact |
 //! | [`mod@random_features`] | [`RandomFeatureMmd`]: the same from random Fourier features |
 //! | [`mod@energy`] | [`Energy`]: the energy distance |
+//! | [`mod@wasserstein`] | [`SlicedWasserstein`]: the Wasserstein distance along random directions |
+//! | [`mod@centroid`] | [`Centroid`]: the Euclidean or cosine distance of the means |
 //! | [`mod@frechet`] | [`Frechet`]: the Fréchet distance, of all rows and of each class |
 //! | [`mod@ks`] | [`ks()`]: the test of Kolmogorov and Smirnov |
 //! | [`mod@components`] | [`DriftedComponents`]: the share of components that drifted |
@@ -41,6 +43,7 @@ pub mod baseline;
 pub mod calibration;
 #[cfg(feature = "cluster-drift")]
 pub mod catalogue;
+pub mod centroid;
 pub mod classifier;
 #[cfg(feature = "cluster-drift")]
 pub mod cluster;
@@ -73,6 +76,7 @@ pub mod scores;
 pub mod sequential;
 mod sides;
 pub mod vectors;
+pub mod wasserstein;
 
 pub use accuracy::{Accuracy, Estimate, EstimatedAccuracy};
 #[cfg(feature = "cluster-drift")]
@@ -81,6 +85,7 @@ pub use baseline::{Baseline, BaselineOptions, Check, Compiled};
 pub use calibration::{Calibration, FalseAlarms, false_alarms, power};
 #[cfg(feature = "cluster-drift")]
 pub use catalogue::Statistic;
+pub use centroid::{Centroid, CentroidDistance};
 pub use classifier::{Classifier, DomainClassifier};
 #[cfg(feature = "cluster-drift")]
 pub use cluster::{ClusterShares, Clusters, Histogram, KMeans, KMeansConfig};
@@ -111,3 +116,4 @@ pub use reconstruction::Reconstruction;
 pub use sample::{Sample, Space};
 pub use scores::{PredictionShift, ScoreShift};
 pub use vectors::Vectors;
+pub use wasserstein::SlicedWasserstein;

@@ -1,7 +1,12 @@
 //! The tests that compare whole distributions or their means: values against NumPy and SciPy, false alarms, laws.
 #![allow(clippy::unwrap_used)]
 
-use driftline_stats::{Answer, DriftTest, Energy, Finding, Mmd, TestOptions, Vectors};
+mod samples;
+
+use driftline_stats::{
+    Answer, Centroid, CentroidDistance, DriftTest, Energy, Finding, Mmd, SlicedWasserstein,
+    TestOptions, Vectors,
+};
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -10,9 +15,18 @@ use rand_distr::{Distribution, StandardNormal};
 type Fit = fn(Vectors<'_>) -> Box<dyn DriftTest>;
 
 /// Every statistic, fitted to a baseline.
-const ALL: [(&str, Fit); 2] = [
+const ALL: [(&str, Fit); 5] = [
     ("Mmd", |baseline| Box::new(Mmd::fit(baseline))),
     ("Energy", |baseline| Box::new(Energy::fit(baseline))),
+    ("SlicedWasserstein", |baseline| {
+        Box::new(SlicedWasserstein::fit(baseline))
+    }),
+    ("Euclidean", |baseline| {
+        Box::new(Centroid::fit(baseline, CentroidDistance::Euclidean))
+    }),
+    ("Cosine", |baseline| {
+        Box::new(Centroid::fit(baseline, CentroidDistance::Cosine))
+    }),
 ];
 
 fn vectors(values: &[f32], dim: usize) -> Vectors<'_> {
@@ -71,7 +85,16 @@ fn values_of_numpy_and_scipy() {
             number("sigma"),
             "sigma",
         );
-        for (name, key) in [("Mmd", "mmd"), ("Energy", "energy")] {
+        for (name, key) in [
+            ("Mmd", "mmd"),
+            ("Energy", "energy"),
+            ("SlicedWasserstein", "wasserstein"),
+            ("Euclidean", "euclidean"),
+            ("Cosine", "cosine"),
+        ] {
+            if name == "SlicedWasserstein" && dim > 1 {
+                continue; // The reference has directions of its own, see the tests beside it.
+            }
             let fit = ALL.iter().find(|(other, _)| *other == name).unwrap().1;
             let value = finding(fit, &baseline, &window, dim).value;
             close(value, number(key), key);
@@ -98,6 +121,79 @@ fn clean_windows_alarm_as_often_as_the_level_says() {
     for ((name, _), alarms) in ALL.iter().zip(alarms) {
         let share = alarms as f64 / WINDOWS as f64;
         assert!((0.03..=0.07).contains(&share), "{name}: {share}");
+    }
+}
+
+/// Clean windows of any size alarm at the level, a shift is seen, and bad rows are answered or refused.
+fn owes<T: DriftTest>(name: &str, fit: impl Fn(Vectors<'_>) -> T + Sync) {
+    const DIM: usize = 8;
+    for rows in [20, 50, 200] {
+        let share = |windows, shift: f32| {
+            let draw = |seed: u64| {
+                let baseline = samples::dependent(100, DIM, 1.0, 2 * seed);
+                let mut window = samples::dependent(rows, DIM, 1.0, 2 * seed + 1);
+                // Of half of the components, so that the direction of the mean changes too.
+                for row in window.chunks_exact_mut(DIM) {
+                    row[..DIM / 2].iter_mut().for_each(|value| *value += shift);
+                }
+                (baseline, window)
+            };
+            samples::alarms(windows, DIM, draw, &fit)
+        };
+        let (clean, shifted) = (share(1_000, 0.0), share(100, 1.0));
+        println!("{name}, {rows} rows: {clean} of clean windows, {shifted} of shifted ones");
+        assert!((0.03..=0.07).contains(&clean), "{name}, {rows}: {clean}");
+        assert!(shifted >= 0.9, "{name}, {rows} rows: {shifted}");
+    }
+    samples::bad_input(fit);
+}
+
+#[test]
+fn sliced_wasserstein_keeps_the_level_sees_a_shift_and_takes_bad_rows() {
+    owes("SlicedWasserstein", SlicedWasserstein::fit);
+}
+
+#[test]
+fn centroids_keep_the_level_see_a_shift_and_take_bad_rows() {
+    for distance in [CentroidDistance::Euclidean, CentroidDistance::Cosine] {
+        let name = format!("{distance:?}");
+        owes(&name, |baseline| Centroid::fit(baseline, distance));
+    }
+}
+
+/// Rows of two components, each of which is near the one before it.
+fn series(count: usize, random: &mut ChaCha8Rng) -> Vec<f32> {
+    let mut last = [0.0_f32; 2];
+    (0..count)
+        .flat_map(|_| {
+            last = last.map(|value| {
+                let fresh: f32 = StandardNormal.sample(&mut *random);
+                0.9 * value + fresh
+            });
+            last
+        })
+        .collect()
+}
+
+#[test]
+fn blocks_of_rows_that_depend_on_their_neighbours_keep_the_level() {
+    const WINDOWS: u64 = 500;
+    for (name, fit) in ALL {
+        let mut random = ChaCha8Rng::seed_from_u64(17);
+        let alarms = (0..WINDOWS).filter(|seed| {
+            let (baseline, window) = (series(900, &mut random), series(450, &mut random));
+            let options = TestOptions {
+                block: 20,
+                seed: *seed,
+                ..options(99)
+            };
+            let answer = answer(fit, &baseline, &window, 2, &options);
+            answer.finding().unwrap().p_value <= 0.05
+        });
+        let share = alarms.count() as f64 / WINDOWS as f64;
+        println!("{name}: {share} in blocks");
+        // 5 % with a standard error of 1 %, and what dependence is left.
+        assert!((0.02..=0.09).contains(&share), "{name}: {share}");
     }
 }
 
@@ -159,7 +255,9 @@ fn nine_in_ten_windows_show_what_is_said_to_be_detectable() {
             (effect >= detectable).then_some(seen)
         });
         let seen = seen.unwrap();
-        assert!((80..=98).contains(&seen), "{name}: {seen} of {WINDOWS}");
+        // Means near the origin differ by large angles, and smaller ones than is said are seen already.
+        let most = if name == "Cosine" { WINDOWS } else { 98 };
+        assert!((80..=most).contains(&seen), "{name}: {seen} of {WINDOWS}");
     }
 }
 
@@ -250,7 +348,7 @@ proptest! {
             let again = finding(fit, &baseline, &reversed, 4).value;
             prop_assert!((value - again).abs() < 1e-12, "{}: {} and {}", name, value, again);
             let twice = finding(fit, &doubled(&baseline), &doubled(&window), 4).value;
-            let expected = if name == "Energy" { value * 2.0 } else { value };
+            let expected = if ["Energy", "Euclidean"].contains(&name) { value * 2.0 } else { value };
             prop_assert!((twice - expected).abs() < 1e-12, "{}: {} and {}", name, twice, expected);
         }
     }

@@ -1,4 +1,4 @@
-"""Maximum mean discrepancy and energy distance with NumPy and SciPy, as distributions.json."""
+"""Maximum mean discrepancy, energy, sliced Wasserstein and centroid distances with NumPy and SciPy, as distributions.json."""
 
 import json
 import pathlib
@@ -27,7 +27,14 @@ def energy(baseline, window):
     return value
 
 
+def wasserstein(baseline, window, directions):
+    along = lambda direction: (baseline @ direction, window @ direction)
+    distance = lambda a, b: scipy.stats.wasserstein_distance(a / a.std(), b / a.std())
+    return numpy.mean([distance(*along(direction)) for direction in directions])
+
+
 random = numpy.random.default_rng(7)
+random_directions = numpy.random.default_rng(8)
 cases = []
 # Shapes that fill a tile of 256 rows and ones that do not; large means, which cost digits.
 for m, n, dim, shift, mean in [(9, 6, 3, 0.5, 0), (300, 7, 2, 0.2, 1000), (5, 270, 2, 0, -3), (40, 30, 1, 0.4, 0)]:
@@ -36,6 +43,9 @@ for m, n, dim, shift, mean in [(9, 6, 3, 0.5, 0), (300, 7, 2, 0.2, 1000), (5, 27
     copies = min(m, n) // 3
     window[:copies] = baseline[:copies]
     exact = baseline.astype("f8"), window.astype("f8")
+    means = [rows.mean(axis=0) for rows in exact]
+    directions = random_directions.normal(size=(10, dim))
+    directions /= numpy.linalg.norm(directions, axis=1, keepdims=True)
     sigma, value = mmd(*exact)
     cases.append(
         {
@@ -45,6 +55,10 @@ for m, n, dim, shift, mean in [(9, 6, 3, 0.5, 0), (300, 7, 2, 0.2, 1000), (5, 27
             "sigma": sigma,
             "mmd": value,
             "energy": energy(*exact),
+            "directions": directions.ravel().tolist(),
+            "wasserstein": wasserstein(*exact, directions),
+            "euclidean": scipy.spatial.distance.euclidean(*means),
+            "cosine": scipy.spatial.distance.cosine(*means),
         }
     )
 for case in cases:
