@@ -186,8 +186,13 @@ impl FeatureMap {
                 let mut features = [0.0; FEATURES];
                 map.features_of_chunk(row, &mut features);
                 let centred = features.iter().zip(mean).map(|(feature, mean)| {
-                    // A row too far off for its phase to be a number is far off, and its NaN must not stay in the sum.
-                    f64::from(feature.max(-1.0).min(1.0) - mean)
+                    // A row too far off for its phase to be a number: a NaN would stay in the sum for ever.
+                    let feature = if feature.is_nan() {
+                        1.0
+                    } else {
+                        feature.clamp(-1.0, 1.0)
+                    };
+                    f64::from(feature - mean)
                 });
                 centred.collect()
             }
