@@ -1,28 +1,23 @@
 //! How long a watched stream runs up to a false alarm, by simulated ones.
 
-use driftline_core::{Error, ErrorKind, Result};
-use faer::linalg::matmul::matmul;
-use faer::{Accum, Mat, MatMut, MatRef, Par, Side};
 use rand::{Rng, RngExt};
 use rayon::prelude::*;
 
+use crate::Vectors;
 use crate::division::random;
-use crate::{Moments, Vectors};
 
 /// Streams that the threshold is found on: some 500 of them alarm, so that the run time has a standard error of 4 %.
 const STREAMS: u64 = 800;
 
-/// Rows whose mean, scaled, stands for the error of the baseline's mean.
+/// Rows whose mean, scaled, stands for the error of a mean.
 const OFFSET_ROWS: usize = 100;
-
-/// Eigenvalues below this share of the largest are rounding.
-const SINGULAR: f64 = 1e-12;
 
 /// Rows of features as they come without drift, to draw from.
 pub(super) struct Population {
     dim: usize,
+    /// About their mean.
     rows: Vec<f32>,
-    /// Rows that the mean of the features is known from.
+    /// Rows that the live stream knows the mean from.
     baseline: usize,
 }
 
@@ -30,60 +25,17 @@ pub(super) struct Population {
 struct Records(Vec<(f64, usize)>);
 
 impl Population {
-    /// Like `held_out`, features of rows that the map of the features has not seen, with mean 0.
-    ///
-    /// Rows drawn from few have a covariance whose eigenvalues are further apart than they truly are, and with them the
-    /// statistics. They are pulled together until the sum of their squares is that expected of the true ones. The shrinkage of
-    /// Ledoit and Wolf, `1 - ρ`, is the one of least error; that sum takes its square root.
-    pub(super) fn new(held_out: Vectors<'_>, baseline: usize) -> Result<Self> {
-        let (dim, n) = (held_out.dim(), held_out.rows());
-        let moments = Moments::of(held_out);
-        let (mean, covariance) = (moments.mean(), moments.covariance());
-        let kept = (1.0 - moments.ledoit_wolf().1).sqrt();
-        let eigen = covariance
-            .self_adjoint_eigen(Side::Lower)
-            .map_err(|cause| {
-                let message = "the covariance has no eigenvalues";
-                Error::new(ErrorKind::InvalidData, "watch a stream", message)
-                    .because(format!("{cause:?}"))
-            })?;
-        let values: Vec<f64> = eigen.S().column_vector().iter().copied().collect();
-        let average = values.iter().sum::<f64>() / dim as f64;
-        let least = SINGULAR * values.iter().copied().fold(0.0, f64::max);
-        let unbiased = n as f64 / (n as f64 - 1.0);
-        // The rows stay in the basis of the eigenvectors: lengths are the same.
-        let turned = Mat::from_fn(dim, dim, |row, column| {
-            let value = values[row];
-            let pulled = kept * value + (1.0 - kept) * average;
-            let scale = if value > least {
-                (pulled / value * unbiased).sqrt()
-            } else {
-                0.0
-            };
-            scale * eigen.U()[(column, row)]
-        });
-        let centred: Vec<f64> = held_out
-            .iter()
-            .flat_map(|row| {
-                row.iter()
-                    .zip(&mean)
-                    .map(|(value, mean)| f64::from(*value) - mean)
-            })
-            .collect();
-        let mut rows = vec![0.0; n * dim];
-        matmul(
-            MatMut::from_column_major_slice_mut(&mut rows, dim, n),
-            Accum::Replace,
-            &turned,
-            MatRef::from_column_major_slice(&centred, dim, n),
-            1.0,
-            Par::Seq,
-        );
-        Ok(Self {
-            dim,
-            rows: rows.into_iter().map(|value| value as f32).collect(),
+    /// `held_out` are features of rows that the map of the features has not seen.
+    pub(super) fn new(held_out: Vectors<'_>, baseline: usize) -> Self {
+        let mean = held_out.mean();
+        let rows = held_out.iter();
+        Self {
+            dim: held_out.dim(),
+            rows: rows
+                .flat_map(|row| row.iter().zip(&mean).map(|(value, mean)| value - mean))
+                .collect(),
             baseline,
-        })
+        }
     }
 
     /// The statistic above which streams alarm once in `run_time` rows, starting anew after each alarm.
@@ -104,39 +56,50 @@ impl Population {
         thresholds.get(at).copied().unwrap_or(f64::INFINITY)
     }
 
-    /// A stream of a window and then `length` statistics.
+    /// A stream followed for `length` statistics.
+    ///
+    /// The rows of a window are drawn without replacement: a row that comes twice is as far from the mean with itself as rows of
+    /// many values never are, and the threshold of few rows would be too high. What a window of `n` rows then lacks in spread,
+    /// `1/n` of that of a row, is in the offset.
     fn follow(&self, window: usize, length: usize, random: &mut impl Rng) -> Records {
-        let mut draw = || {
-            &self.rows[random.random_range(0..self.rows.len() / self.dim) * self.dim..][..self.dim]
-        };
-        // The mean of the stream is not that of the baseline, which is known from so many rows.
-        let scale = window as f64 / (OFFSET_ROWS as f64 * self.baseline as f64).sqrt();
-        let mut sum = vec![0.0; self.dim];
-        for _ in 0..OFFSET_ROWS {
-            for (sum, value) in sum.iter_mut().zip(draw()) {
-                *sum += scale * f64::from(*value);
-            }
-        }
-        let mut last: Vec<&[f32]> = Vec::with_capacity(window);
+        let row = |at: usize| &self.rows[at * self.dim..][..self.dim];
+        let count = self.rows.len() / self.dim;
+        let mut sum = self.offset(window, random);
+        // The rows of the window, in a ring, before all others.
+        let mut order: Vec<usize> = (0..count).collect();
         let zeros = vec![0.0; self.dim];
-        let mut square = 0.0;
-        for _ in 0..window {
-            let row = draw();
-            square = replace(&mut sum, &zeros, row);
-            last.push(row);
-        }
-        let mut records = vec![(square / window as f64, 1)];
-        let mut largest = square;
-        for at in 1..length {
-            let row = draw();
-            let oldest = std::mem::replace(&mut last[(at - 1) % window], row);
-            square = replace(&mut sum, oldest, row);
-            if square > largest {
+        let (mut records, mut largest) = (Vec::new(), f64::NEG_INFINITY);
+        for at in 0..window + length - 1 {
+            let (place, others) = (at % window, window.min(at));
+            let oldest = if at < window {
+                &zeros
+            } else {
+                row(order[place])
+            };
+            order.swap(place, random.random_range(others..count));
+            let square = replace(&mut sum, oldest, row(order[place]));
+            if at + 1 >= window && square > largest {
                 largest = square;
-                records.push((square / window as f64, at + 1));
+                records.push((square / window as f64, at + 2 - window));
             }
         }
         Records(records)
+    }
+
+    /// What the sum of a window is off by as long as the stream lasts: the mean of the stream is not that of the baseline, nor
+    /// that of these rows.
+    fn offset(&self, window: usize, random: &mut impl Rng) -> Vec<f64> {
+        let count = self.rows.len() / self.dim;
+        let variance = 1.0 / self.baseline as f64 + 1.0 / count as f64;
+        let scale = window as f64 * (variance / OFFSET_ROWS as f64).sqrt();
+        let mut sum = vec![0.0; self.dim];
+        for _ in 0..OFFSET_ROWS {
+            let row = &self.rows[random.random_range(0..count) * self.dim..][..self.dim];
+            for (sum, value) in sum.iter_mut().zip(row) {
+                *sum += scale * f64::from(*value);
+            }
+        }
+        sum
     }
 }
 
@@ -180,23 +143,45 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_spread_of_few_rows_is_that_of_many() {
+    fn statistics_of_few_rows_spread_like_those_of_many() {
         const DIM: usize = 32;
         let mut random = random(1, 0);
-        let squares: Vec<f64> = (0..20)
-            .map(|_| {
-                let rows: Vec<f32> = (0..200 * DIM)
-                    .map(|_| StandardNormal.sample(&mut random))
-                    .collect();
-                let population = Population::new(Vectors::checked(&rows, DIM), 200).unwrap();
-                let moments = Moments::of(Vectors::checked(&population.rows, DIM));
-                assert!(moments.mean().iter().all(|mean| mean.abs() < 1e-5));
-                moments.covariance().squared_norm_l2()
-            })
-            .collect();
-        // The trace of the square of the identity; of the rows as they are it is 32 + 32² / 200, about 37.
-        let mean = squares.iter().sum::<f64>() / 20.0;
-        assert!((mean - 32.0).abs() < 0.7, "{mean}");
+        let mut statistics = Vec::new();
+        for _ in 0..100 {
+            let rows: Vec<f32> = (0..200 * DIM)
+                .map(|_| StandardNormal.sample(&mut random))
+                .collect();
+            let population = Population::new(Vectors::checked(&rows, DIM), 400);
+            for _ in 0..100 {
+                statistics.push(population.follow(20, 1, &mut random).0[0].0);
+            }
+        }
+        let mean = statistics.iter().sum::<f64>() / 1e4;
+        let squares: f64 = statistics.iter().map(|value| (value - mean).powi(2)).sum();
+        // A multiple of a chi-square with 32 degrees of freedom: the mean of 20 rows less that of 400.
+        let multiple = 1.0 + 20.0 / 400.0;
+        assert!((mean / multiple / 32.0 - 1.0).abs() < 0.02, "{mean}");
+        // A standard error of 2 %; rows drawn with replacement are 16 % off.
+        let variance = squares / 1e4 / multiple.powi(2);
+        assert!((variance / 64.0 - 1.0).abs() < 0.07, "{variance}");
+    }
+
+    #[test]
+    fn a_window_has_no_row_twice() {
+        // Of four numbers about 0 that are far apart the sum of any three is known.
+        let rows = [-1.0, 10.0, 100.0, -109.0];
+        let population = Population::new(Vectors::checked(&rows, 1), 1_000_000_000);
+        for stream in 0..200 {
+            let Records(records) = population.follow(3, 30, &mut random(2, stream));
+            let offset = population.offset(3, &mut random(2, stream))[0];
+            for (statistic, _) in records {
+                let near = rows.iter().any(|left_out| {
+                    let sum = f64::from(-left_out) + offset;
+                    (sum * sum / 3.0 - statistic).abs() < 1e-6 * statistic.max(1.0)
+                });
+                assert!(near, "{statistic}");
+            }
+        }
     }
 
     #[test]

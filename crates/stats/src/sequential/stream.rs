@@ -59,7 +59,7 @@ impl OnlineTest {
     ///
     /// # Errors
     /// `InvalidConfig` for no window, or a run time below it or above a million rows; `InvalidData` for a baseline of fewer
-    /// than 4 rows.
+    /// than 4 windows.
     pub fn hotelling(
         baseline: Vectors<'_>,
         window: usize,
@@ -83,7 +83,7 @@ impl OnlineTest {
             .flat_map(|row| map.features(row))
             .map(|value| value as f32)
             .collect();
-        let population = Population::new(Vectors::checked(&held_out, dim), baseline.rows())?;
+        let population = Population::new(Vectors::checked(&held_out, dim), baseline.rows());
         Ok(Self::new(
             map,
             dim,
@@ -105,7 +105,7 @@ impl OnlineTest {
         let features = std::mem::take(&mut map.features);
         let features = Vectors::checked(&features, FEATURES);
         let threshold =
-            Population::new(features, baseline.rows())?.threshold(window, run_time, seed);
+            Population::new(features, baseline.rows()).threshold(window, run_time, seed);
         let map = FeatureMap::Fourier {
             map: Box::new(map),
             mean: features.mean(),
@@ -209,11 +209,14 @@ fn check(baseline: Vectors<'_>, window: usize, run_time: f64) -> Result<()> {
             ),
         );
     }
-    if baseline.rows() < 4 {
-        let message = format!("a baseline of {} rows", baseline.rows());
+    if baseline.rows() / 4 < window {
+        let message = format!(
+            "a baseline of {} rows for windows of {window}",
+            baseline.rows()
+        );
         return Err(
             Error::new(ErrorKind::InvalidData, "watch a stream", message)
-                .remedy("bring at least 4 rows, better 3,000"),
+                .remedy("bring at least 4 windows of rows, better 3,000 rows"),
         );
     }
     Ok(())
@@ -253,9 +256,9 @@ mod tests {
             let refused = both(window, run_time).map(|test| test.unwrap_err().kind());
             assert_eq!(refused, [ErrorKind::InvalidConfig; 2]);
         }
-        let few = Vectors::checked(&[0.0; 3 * DIM], DIM);
-        assert!(OnlineTest::hotelling(few, 2, 100.0, 1).is_err());
-        assert!(OnlineTest::mmd(few, 2, 100.0, 1).is_err());
+        let refused = both(51, 100.0).map(|test| test.unwrap_err().kind());
+        assert_eq!(refused, [ErrorKind::InvalidData; 2]);
+        assert!(both(50, 100.0).iter().all(Result::is_ok));
     }
 
     #[test]
