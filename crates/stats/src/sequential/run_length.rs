@@ -58,9 +58,9 @@ impl Population {
 
     /// A stream followed for `length` statistics.
     ///
-    /// The rows of a window are drawn without replacement: a row that comes twice is as far from the mean with itself as rows of
-    /// many values never are, and the threshold of few rows would be too high. What a window of `n` rows then lacks in spread,
-    /// `1/n` of that of a row, is in the offset.
+    /// The rows of a window are drawn without replacement: two of many values are nearly at right angles, and a row that came
+    /// twice would lengthen the sum as they never do. Such a mean varies by `1/window - 1/count` of what a row does, and the
+    /// offset has the rest.
     fn follow(&self, window: usize, length: usize, random: &mut impl Rng) -> Records {
         let row = |at: usize| &self.rows[at * self.dim..][..self.dim];
         let count = self.rows.len() / self.dim;
