@@ -23,7 +23,7 @@ const LONGEST: f64 = 1e6;
 /// next, the `window - 1` rows before there is a statistic included. That is after Cobb, Van Looveren and Klaise 2022, with
 /// one threshold in place of one for each step. It takes `800 run_time` additions of a row of features, about a second on two
 /// cores for rows of 64 and a run time of 20,000. On normal rows the realised run time was the stated one within 8 % on average
-/// over baselines of 500 to 20,000 rows; a single baseline of 3,000 is off by some 10 %. Under heavy tails take
+/// over baselines of 3,000 and of 20,000 rows; a single baseline of 3,000 is off by some 10 %. Under heavy tails take
 /// [`OnlineTest::mmd`], whose features are bounded: the run time of the other may be twice the stated one.
 ///
 /// Rows are taken to be independent: of a video take one of every few frames.
