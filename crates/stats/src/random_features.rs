@@ -14,6 +14,9 @@ use crate::{Answer, DriftTest, TestOptions, Vectors};
 /// Frequencies; each gives a cosine and a sine.
 const FREQUENCIES: usize = 64;
 
+/// Features of a row.
+pub(crate) const FEATURES: usize = 2 * FREQUENCIES;
+
 /// Rows that are projected at once.
 const CHUNK: usize = 128;
 
@@ -42,7 +45,7 @@ pub struct RandomFeatureMmd {
     /// f32 `[FREQUENCIES, dim]`
     frequencies: Vec<f32>,
     /// Of the baseline, f32 `[m, 2 FREQUENCIES]`.
-    features: Vec<f32>,
+    pub(crate) features: Vec<f32>,
 }
 
 impl RandomFeatureMmd {
@@ -81,7 +84,8 @@ impl RandomFeatureMmd {
         features
     }
 
-    fn features_of_chunk(&self, rows: &[f32], features: &mut [f32]) {
+    /// Those of a few rows, on this thread, into `[N, FEATURES]`.
+    pub(crate) fn features_of_chunk(&self, rows: &[f32], features: &mut [f32]) {
         let count = rows.len() / self.dim;
         let centred: Vec<f32> = rows
             .chunks_exact(self.dim)
