@@ -16,7 +16,7 @@ use crate::{Answer, DriftTest, Finding, TestOptions, Vectors};
 const NEIGHBOUR: usize = 5;
 
 /// Rows of the baseline that distances are taken to, at most.
-const CORESET: usize = 1_000;
+const CORESET: usize = 500;
 
 /// The share of the baseline that is beyond the threshold.
 const BEYOND: f64 = 0.01;
@@ -32,7 +32,7 @@ const SEED: u64 = 42;
 /// The share of rows whose distance to their 5th nearest neighbour in the baseline is beyond the 99th percentile of the
 /// baseline: rows out of distribution.
 ///
-/// One half of the baseline gives the neighbours, a fixed sample of at most 1,000 rows, and the other half the distances
+/// One half of the baseline gives the neighbours, a fixed sample of at most 500 rows, and the other half the distances
 /// that the window's are compared with: a row's distance to the sample it is in would be too small. Without drift
 /// the ranks of the window's distances among those of the held-out half are a division like any other, so every p-value
 /// is by permutation of ranks, which takes in that the threshold is itself an estimate.
@@ -45,7 +45,7 @@ const SEED: u64 = 42;
 /// | | |
 /// | --- | --- |
 /// | value | share of rows, 0 to 1; without drift about 0.01 |
-/// | cost | one product of the window with the sample in f32, `n · 1000 · d`, and `divisions` sums of at most about 50 blocks |
+/// | cost | one product of the window with the sample in f32, `n · 500 · d`, and `divisions` sums of at most about 50 blocks |
 /// | not for | a window that is closer to the baseline than the baseline is, as with less spread |
 ///
 /// The distance is that of Ramaswamy, Rastogi and Shim 2000; the test is a linear rank test (Hájek and Šidák 1967).
