@@ -1,6 +1,6 @@
 //! What driftline's check sees of corrupted images, cell by cell, for `detectors_vs_python.py`:
-//! `detectors FOLDER [WINDOWS]` reads `clean.parquet` and each `NAME-SEVERITY.parquet` (rows of `driftline embed`, in the order
-//! of the clean ones) and prints JSON. The baseline is 5,000 clean rows; windows of 100 rows are drawn from the others.
+//! `detectors FOLDER [WINDOWS [ROWS]]` reads `clean.parquet` and each `NAME-SEVERITY.parquet` (rows of `driftline embed`, in the order
+//! of the clean ones) and prints JSON. The baseline is 5,000 clean rows; windows of 100 rows, or ROWS, are drawn from the others.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,34 +14,34 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
 const BASELINE_ROWS: usize = 5_000;
-const ROWS: usize = 100;
 const SEED: u64 = 42;
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let folder = arguments
         .next()
-        .context("usage: detectors FOLDER [WINDOWS]")?;
-    let windows: usize = arguments.next().map_or(Ok(40), |count| count.parse())?;
+        .context("usage: detectors FOLDER [WINDOWS [ROWS]]")?;
+    let mut number = |default| arguments.next().map_or(Ok(default), |text| text.parse());
+    let sizes: (usize, usize) = (number(40)?, number(100)?);
     let clean = baselines::read_rows(&Path::new(&folder).join("clean.parquet"))?.rows;
     let mut order: Vec<usize> = (0..clean.rows()).collect();
     order.shuffle(&mut ChaCha8Rng::seed_from_u64(SEED));
     let (reference, others) = order.split_at(BASELINE_ROWS);
     let baseline = Baseline::compile(&clean.select(reference), BaselineOptions::default())?;
-    let clean = measure(&baseline, &clean.select(others), windows)?;
+    let clean = measure(&baseline, &clean.select(others), sizes)?;
     let mut cells = Vec::new();
     for (name, severity, path) in files(Path::new(&folder))? {
         let rows = baselines::read_rows(&path)?.rows.select(others);
-        let mut cell = measure(&baseline, &rows, windows)?;
+        let mut cell = measure(&baseline, &rows, sizes)?;
         cell["transform"] = json!(name);
         cell["severity"] = json!(severity);
         cells.push(cell);
     }
     let result = json!({
-        "rows": ROWS,
+        "rows": sizes.1,
         "alpha": TestOptions::default().alpha,
         "baseline_rows": BASELINE_ROWS,
-        "windows": windows,
+        "windows": sizes.0,
         "false_alarms": clean,
         "cells": cells,
     });
@@ -67,14 +67,18 @@ fn files(folder: &Path) -> Result<Vec<(String, u64, PathBuf)>> {
 
 /// Shares of windows that the check and each statistic call drifted, and the mean number of windows up to the first that the
 /// check does.
-fn measure(baseline: &Baseline, rows: &Sample, windows: usize) -> Result<Value> {
+fn measure(
+    baseline: &Baseline,
+    rows: &Sample,
+    (windows, window_rows): (usize, usize),
+) -> Result<Value> {
     let options = TestOptions::default();
     let mut seen = 0;
     let mut by_statistic: BTreeMap<Statistic, usize> = BTreeMap::new();
     for window in 0..windows {
         let mut random = ChaCha8Rng::seed_from_u64(SEED);
         random.set_stream(window as u64);
-        let chosen = rand::seq::index::sample(&mut random, rows.rows(), ROWS).into_vec();
+        let chosen = rand::seq::index::sample(&mut random, rows.rows(), window_rows).into_vec();
         let options = TestOptions {
             seed: random.next_u64(),
             ..options

@@ -235,3 +235,50 @@ fn the_default_statistics_see_every_kind_of_drift() {
         assert!(share >= 0.8, "{name}: {share}");
     }
 }
+
+#[test]
+fn clean_windows_of_dependent_rows_alarm_no_more_than_promised() {
+    const BLOCK: usize = 22;
+    // Of a correlation of 0.9 with the row before, which is below 0.1 after 22 rows.
+    let stream = |count: usize, seed| {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let mut last: Vec<f32> = (0..DIM).map(|_| normal(&mut random)).collect();
+        let mut rows = Vec::new();
+        for _ in 0..count {
+            for value in &mut last {
+                *value = 0.9 * *value + 0.19_f32.sqrt() * normal(&mut random);
+            }
+            rows.extend_from_slice(&last);
+        }
+        rows
+    };
+    let statistics = [&Statistic::DEFAULT[..], &[Statistic::Reconstruction]].concat();
+    let options = TestOptions {
+        divisions: 199,
+        ..TestOptions::default()
+    };
+    const WINDOWS: u64 = 200;
+    let mut alarms: BTreeMap<Statistic, u64> = BTreeMap::new();
+    for seed in 0..WINDOWS {
+        let baseline = compiled_for(stream(4_000, 2 * seed), BLOCK);
+        let window = sample(stream(1_000, 2 * seed + 1));
+        let check = baseline.check(&window, &statistics, &options).unwrap();
+        for (statistic, answer) in &check.answers {
+            let drifted = answer.verdict(options.alpha) == Verdict::Drift;
+            *alarms.entry(*statistic).or_default() += u64::from(drifted);
+        }
+    }
+    for (statistic, count) in alarms {
+        let share = count as f64 / WINDOWS as f64;
+        println!("{statistic}: {share}");
+        // 5 % with a standard error of 1.5 %.
+        assert!((0.005..=0.1).contains(&share), "{statistic}: {share}");
+    }
+    let baseline = compiled(stream(400, 1));
+    let beyond = TestOptions {
+        block: BLOCK,
+        ..options
+    };
+    let error = baseline.check(&sample(stream(400, 2)), &statistics, &beyond);
+    assert!(error.unwrap_err().to_string().contains("22 rows"));
+}
