@@ -272,7 +272,7 @@ fn clean_windows_of_dependent_rows_alarm_no_more_than_promised() {
         let share = count as f64 / WINDOWS as f64;
         println!("{statistic}: {share}");
         // 5 % with a standard error of 1.5 %.
-        assert!((0.005..=0.1).contains(&share), "{statistic}: {share}");
+        assert!(share <= 0.1, "{statistic}: {share}");
     }
     let baseline = compiled(stream(400, 1));
     let beyond = TestOptions {
