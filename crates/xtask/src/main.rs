@@ -15,7 +15,7 @@ mod python;
 mod test;
 mod train;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -42,10 +42,11 @@ fn main() -> Result<()> {
     }
 }
 
-/// The folder of the workspace.
-fn workspace() -> Result<&'static Path> {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .ancestors()
-        .nth(2)
-        .context("xtask is not two folders below the workspace")
+/// The folder of the workspace. Cargo tells it at run time: a target folder that several checkouts share may hold an xtask that
+/// was compiled in another one.
+fn workspace() -> Result<PathBuf> {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").context("run it as `cargo xtask`")?;
+    let workspace = Path::new(&package).ancestors().nth(2);
+    let workspace = workspace.context("xtask is not two folders below the workspace")?;
+    Ok(workspace.to_path_buf())
 }

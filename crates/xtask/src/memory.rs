@@ -28,7 +28,7 @@ const PLUGINS: [&str; 2] = ["template-c", "template-rust"];
 
 /// Runs them; the first finding ends it.
 pub(crate) fn run() -> Result<()> {
-    let workspace = crate::workspace()?;
+    let workspace = &crate::workspace()?;
     let plugins = crate::plugin::target_folder(workspace).join("test-plugins");
     for name in PLUGINS {
         crate::plugin::install(workspace, name, &plugins, None)?;

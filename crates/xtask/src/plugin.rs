@@ -19,7 +19,7 @@ pub(crate) struct Arguments {
 
 /// Builds and installs; says where.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let workspace = crate::workspace()?;
+    let workspace = &crate::workspace()?;
     let libtorch = match (arguments.name.as_str(), std::env::var_os("LIBTORCH")) {
         ("tch", None) => Some(install_runtime(&driftline(workspace, &FOR_USERS)?, "tch")?),
         _ => None,
@@ -133,7 +133,7 @@ pub(crate) fn install(
 
 /// Builds a plugin in Rust; the folder with its library.
 fn cargo(folder: &Path, name: &str, libtorch: Option<&Path>) -> Result<PathBuf> {
-    let target = target_folder(crate::workspace()?);
+    let target = target_folder(&crate::workspace()?);
     let mut cargo = Command::new(env!("CARGO"));
     cargo
         .args(["build", "--release", "--locked", "--manifest-path"])
@@ -150,7 +150,7 @@ fn cargo(folder: &Path, name: &str, libtorch: Option<&Path>) -> Result<PathBuf> 
 
 /// Builds a plugin in C; the folder with its library.
 fn make(folder: &Path, name: &str) -> Result<PathBuf> {
-    let build = target_folder(crate::workspace()?).join("plugins-in-c");
+    let build = target_folder(&crate::workspace()?).join("plugins-in-c");
     let status = Command::new("make")
         .arg("-C")
         .arg(folder)

@@ -52,7 +52,7 @@ const BUILD: Build = Build {
 /// Sets up Python, libonnxruntime, libtorch and the plugins, runs every step in order and stops at the first that
 /// fails.
 pub(crate) fn run() -> Result<()> {
-    let workspace = crate::workspace()?;
+    let workspace = &crate::workspace()?;
     let target = crate::plugin::target_folder(workspace);
     let python = crate::python::readers(workspace)?;
     let clients = crate::python::clients(workspace)?;
