@@ -15,6 +15,7 @@ use driftline::stats::{
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal, StudentT};
+use rayon::prelude::*;
 
 const DIM: usize = 128;
 const CLASSES: usize = 10;
@@ -24,6 +25,7 @@ const POOL: usize = 12_000;
 /// Correlation of a value with that of the row before, and the first lag at which it is below 0.1.
 const CORRELATION: f64 = 0.9;
 const BLOCK: usize = 22;
+const DAYS: u64 = 730;
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
@@ -136,34 +138,41 @@ fn dependent(windows: usize) -> Result<()> {
 /// Days of 200 rows over two years, each checked by all statistics and class by class: pages of twenty such monitors.
 fn years() -> Result<()> {
     const MONITORS: u64 = 20;
-    const DAYS: u64 = 730;
-    let mut pages = 0;
-    for monitor in 0..MONITORS {
-        let mut rows = Rows::new(100 + monitor, Shape::Mixture);
-        let baseline = Baseline::compile(&rows.take(5_000)?, BaselineOptions::default())?;
-        let mut budget = PageBudget::new(DAYS as f64)?;
-        for day in 0..DAYS {
-            let options = TestOptions {
-                seed: day,
-                divisions: 499,
-                ..TestOptions::default()
-            };
-            let window = rows.take(200)?;
-            let check = baseline.check(&window, &Statistic::DEFAULT, &options)?;
-            let explanation = baseline.explain(&window, &options)?;
-            let classes = explanation.classes.iter().map(|class| &class.embeddings);
-            let answers = check.answers.values().chain(classes);
-            let p_values = answers
-                .filter_map(Answer::finding)
-                .map(|finding| finding.p_value);
-            pages += u64::from(budget.update(combined(p_values).unwrap_or(1.0)));
-        }
-    }
+    let monitors: Vec<u64> = (0..MONITORS)
+        .into_par_iter()
+        .map(pages)
+        .collect::<Result<_>>()?;
+    let pages: u64 = monitors.iter().sum();
     println!(
         "\nFalse pages of {MONITORS} monitors in two years of daily windows of 200 rows, over all statistics and {CLASSES} classes: {pages}, {:.2} a monitor.",
         pages as f64 / MONITORS as f64
     );
     Ok(())
+}
+
+/// The pages of one monitor.
+fn pages(monitor: u64) -> Result<u64> {
+    let mut rows = Rows::new(100 + monitor, Shape::Mixture);
+    let baseline = Baseline::compile(&rows.take(5_000)?, BaselineOptions::default())?;
+    let mut budget = PageBudget::new(DAYS as f64)?;
+    let mut pages = 0;
+    for day in 0..DAYS {
+        let options = TestOptions {
+            seed: day,
+            divisions: 499,
+            ..TestOptions::default()
+        };
+        let window = rows.take(200)?;
+        let check = baseline.check(&window, &Statistic::DEFAULT, &options)?;
+        let explanation = baseline.explain(&window, &options)?;
+        let classes = explanation.classes.iter().map(|class| &class.embeddings);
+        let answers = check.answers.values().chain(classes);
+        let p_values = answers
+            .filter_map(Answer::finding)
+            .map(|finding| finding.p_value);
+        pages += u64::from(budget.update(combined(p_values).unwrap_or(1.0)));
+    }
+    Ok(pages)
 }
 
 #[derive(Clone, Copy, PartialEq)]
