@@ -230,7 +230,7 @@ impl Baseline {
         Ok(())
     }
 
-    /// How windows are tested against it: over at least the rows that its own rows depend on each other.
+    /// How windows are tested against it: with the block that it was compiled for.
     pub(crate) fn tested(&self, options: &TestOptions) -> Result<TestOptions> {
         check(options)?;
         let block = self.options.block;

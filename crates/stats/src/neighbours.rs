@@ -4,8 +4,6 @@ use driftline_core::Result;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use pulp::Arch;
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use crate::division::{Blocks, check, detectable_shift};
@@ -68,13 +66,7 @@ impl OutlierShare {
     pub fn fit(baseline: Vectors<'_>, block: usize) -> Self {
         let dim = baseline.dim();
         let [near, held_out] = halves(baseline, block, SEED);
-        let n = near.len() / dim;
-        let mut chosen =
-            rand::seq::index::sample(&mut ChaCha8Rng::seed_from_u64(SEED), n, n.min(CORESET))
-                .into_vec();
-        chosen.sort_unstable();
-        let rows = chosen.iter().flat_map(|row| &near[row * dim..][..dim]);
-        let rows: Vec<f32> = rows.copied().collect();
+        let rows = Vectors::checked(&near, dim).some(CORESET, SEED);
         let mean = Vectors::checked(&rows, dim).mean();
         let sample: Vec<f32> = rows
             .chunks_exact(dim)
@@ -268,6 +260,7 @@ fn half_norm(row: &[f32]) -> f32 {
 #[cfg(test)]
 mod tests {
     use rand::seq::SliceRandom;
+    use rand_chacha::ChaCha8Rng;
     use rand_distr::{Distribution, StandardNormal};
     use statrs::distribution::{DiscreteCDF, Hypergeometric};
 

@@ -3,6 +3,8 @@
 use std::ops::Range;
 
 use driftline_core::{Error, ErrorKind, Result};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 
 /// Rows of one space (embeddings, scores, image properties): f32 `[N, dim]`, row-major, every value finite.
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +56,16 @@ impl<'a> Vectors<'a> {
             values: &self.values[rows.start * self.dim..rows.end * self.dim],
             dim: self.dim,
         }
+    }
+
+    /// The values of at most `most` rows, drawn from `seed`, in the rows' order.
+    pub(crate) fn some(&self, most: usize, seed: u64) -> Vec<f32> {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let count = self.rows().min(most);
+        let mut chosen = rand::seq::index::sample(&mut random, self.rows(), count).into_vec();
+        chosen.sort_unstable();
+        let chosen = chosen.into_iter().map(|row| self.row(row));
+        chosen.flatten().copied().collect()
     }
 
     /// Each row.

@@ -1,8 +1,6 @@
 //! Drift of the shares of the clusters, tested.
 
 use driftline_core::{Error, ErrorKind, Result};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 
 use super::{KMeans, KMeansConfig};
 use crate::counts;
@@ -79,22 +77,17 @@ impl ClusterShares {
                 seed,
                 ..KMeansConfig::default()
             };
-            let clusters = KMeans::fit(&some(&finders, dim, seed), dim, clusters, &config)?;
+            let clusters = KMeans::fit(
+                &Vectors::checked(&finders, dim).some(FINDERS, seed),
+                dim,
+                clusters,
+                &config,
+            )?;
             let labels = labels(&clusters, &others)?;
             test.counted = Some(Counted { clusters, labels });
         }
         Ok(test)
     }
-}
-
-/// At most [`FINDERS`] of the rows, in order.
-fn some(rows: &[f32], dim: usize, seed: u64) -> Vec<f32> {
-    let n = rows.len() / dim;
-    let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let mut chosen = rand::seq::index::sample(&mut random, n, n.min(FINDERS)).into_vec();
-    chosen.sort_unstable();
-    let chosen = chosen.into_iter().map(|row| &rows[row * dim..][..dim]);
-    chosen.flatten().copied().collect()
 }
 
 fn labels(clusters: &KMeans, rows: &[f32]) -> Result<Vec<usize>> {
