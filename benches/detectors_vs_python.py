@@ -2,7 +2,6 @@
 
     python benches/detectors_vs_python.py CELLS [-o peers.json] [--driftline power.json]
     python benches/detectors_vs_python.py --report -o peers.json --driftline power.json
-    python benches/detectors_vs_python.py --time
 
 CELLS is a folder of row files of `driftline embed`: `clean.parquet`, and a `NAME-SEVERITY.parquet` for each corruption, with
 the same images in the same order. The baseline is a part of the clean rows that a seed chooses. Windows are drawn from
@@ -267,33 +266,11 @@ def report(result, ours):
             print(f"- {cell}: {own:.2f}, {peer} {power:.2f}")
 
 
-def timing(repeats):
-    import torch
-    from alibi_detect.cd import MMDDrift
-
-    torch.set_num_threads(2)
-    random = np.random.default_rng(7)
-    baseline, window = (random.normal(size=(rows, 128)).astype(np.float32) for rows in (5000, 1000))
-    runs = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        detector = MMDDrift(baseline, backend="pytorch", device="cpu", n_permutations=199)
-        made = time.perf_counter()
-        detector.predict(window)
-        runs.append((made - start, time.perf_counter() - made))
-    made, predicted = np.median(runs, axis=0)
-    print("| what | threads | construct s | predict s | sum s |\n| --- | --- | --- | --- | --- |")
-    what = f"alibi-detect {importlib.metadata.version('alibi-detect')} MMDDrift, 5,000 x 1,000 x 128, 199 permutations"
-    print(f"| {what} | 2 | {made:.2f} | {predicted:.2f} | {made + predicted:.2f} |")
-
-
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("cells", nargs="?", help="folder with clean.parquet and NAME-SEVERITY.parquet")
 parser.add_argument("-o", "--output", default="peers.json", help="what was measured; detectors that it has and that are not asked again are kept")
 parser.add_argument("--driftline", help="JSON of driftline's power")
 parser.add_argument("--report", action="store_true", help="tables of what the output file has, nothing is measured")
-parser.add_argument("--time", action="store_true", help="only the time of one large MMD")
-parser.add_argument("--repeats", type=int, default=3, help="of --time")
 parser.add_argument("--only", nargs="+", help="names of the detectors to ask, or parts of names")
 parser.add_argument("--all", action="store_true", help="ask slow detectors, and those with false alarms, in every cell")
 parser.add_argument("--quick", action="store_true", help="ask all detectors as the slow ones: only where none before flags all windows")
@@ -309,11 +286,8 @@ parser.add_argument("--seed", type=int, default=7)
 
 arguments = parser.parse_args()
 warnings.filterwarnings("ignore")
-if arguments.time:
-    timing(arguments.repeats)
-else:
-    if not arguments.report and not arguments.cells:
-        parser.error("the folder of cells is missing")
-    output = pathlib.Path(arguments.output)
-    result = json.loads(output.read_text()) if arguments.report else compare(arguments)
-    report(result, json.loads(pathlib.Path(arguments.driftline).read_text()) if arguments.driftline else {})
+if not arguments.report and not arguments.cells:
+    parser.error("the folder of cells is missing")
+output = pathlib.Path(arguments.output)
+result = json.loads(output.read_text()) if arguments.report else compare(arguments)
+report(result, json.loads(pathlib.Path(arguments.driftline).read_text()) if arguments.driftline else {})

@@ -105,34 +105,39 @@ fn dependent(windows: usize) -> Result<()> {
     for block in [1, BLOCK] {
         let mut cells = Vec::new();
         for size in SIZES {
-            let (mut drifted, mut unanswered) = (0, 0);
-            for window in 0..windows as u64 {
-                let baseline = stream(5_000, 2 * window)?;
-                let options = BaselineOptions {
-                    block,
-                    ..BaselineOptions::default()
-                };
-                let baseline = Baseline::compile(&baseline, options)?;
-                let test = TestOptions {
-                    block,
-                    seed: window,
-                    ..TestOptions::default()
-                };
-                let check =
-                    baseline.check(&stream(size, 2 * window + 1)?, &Statistic::DEFAULT, &test)?;
-                drifted += usize::from(check.verdict == Verdict::Drift);
-                unanswered += usize::from(check.verdict == Verdict::NotEnoughRows);
-            }
-            let share = |count: usize| 100.0 * count as f64 / windows as f64;
+            let verdicts: Vec<Verdict> = (0..windows as u64)
+                .into_par_iter()
+                .map(|window| verdict_of_stream(size, block, window))
+                .collect::<Result<_>>()?;
+            let share = |verdict| {
+                let windows_with = verdicts.iter().filter(|other| **other == verdict).count();
+                100.0 * windows_with as f64 / windows as f64
+            };
             cells.push(format!(
                 "{:.1} % ({:.0} %)",
-                share(drifted),
-                share(unanswered)
+                share(Verdict::Drift),
+                share(Verdict::NotEnoughRows)
             ));
         }
         println!("| {block} | {} |", cells.join(" | "));
     }
     Ok(())
+}
+
+/// Of a window beside a baseline of its own.
+fn verdict_of_stream(rows: usize, block: usize, window: u64) -> Result<Verdict> {
+    let options = BaselineOptions {
+        block,
+        ..BaselineOptions::default()
+    };
+    let baseline = Baseline::compile(&stream(5_000, 2 * window)?, options)?;
+    let test = TestOptions {
+        block,
+        seed: window,
+        ..TestOptions::default()
+    };
+    let window = stream(rows, 2 * window + 1)?;
+    Ok(baseline.check(&window, &Statistic::DEFAULT, &test)?.verdict)
 }
 
 /// Days of 200 rows over two years, each checked by all statistics and class by class: pages of twenty such monitors.

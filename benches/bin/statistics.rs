@@ -1,18 +1,20 @@
 //! Statistics of driftline for `statistics_vs_python.py`, on raw little-endian files:
 //!
 //! * `statistics kmeans FILE DIM K` clusters f32 rows and prints seconds and inertia;
-//! * `statistics jsd FILE BINS` and `statistics psi FILE BINS` compare pairs of u64 histograms and print seconds and values.
+//! * `statistics jsd FILE BINS` and `statistics psi FILE BINS` compare pairs of u64 histograms and print seconds and values;
+//! * `statistics mmd FILE DIM WINDOW` tests the last WINDOW f32 rows against the others by the exact MMD with 199 permutations and
+//!   prints seconds to fit and to test, the value, the p-value and the process's peak memory in MB.
 
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use driftline::stats::{Distance, KMeans, KMeansConfig};
+use driftline::stats::{Distance, DriftTest, KMeans, KMeansConfig, Mmd, TestOptions, Vectors};
 use serde_json::{Value, json};
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let mut next = || {
-        let usage = "usage: statistics kmeans FILE DIM K | statistics jsd|psi FILE BINS";
+        let usage = "usage: statistics kmeans FILE DIM K | statistics jsd|psi FILE BINS | statistics mmd FILE DIM WINDOW";
         arguments.next().context(usage)
     };
     let what = next()?;
@@ -20,15 +22,20 @@ fn main() -> Result<()> {
     let bytes = std::fs::read(&file).with_context(|| format!("cannot read {file}"))?;
     let result = match what.as_str() {
         "kmeans" => kmeans(&bytes, next()?.parse()?, next()?.parse()?)?,
+        "mmd" => mmd(&bytes, next()?.parse()?, next()?.parse()?)?,
         name => distances(name.parse()?, &bytes, next()?.parse()?)?,
     };
     println!("{result}");
     Ok(())
 }
 
-fn kmeans(bytes: &[u8], dim: usize, k: usize) -> Result<Value> {
+fn floats(bytes: &[u8]) -> Vec<f32> {
     let values = bytes.as_chunks().0.iter();
-    let rows: Vec<f32> = values.map(|value| f32::from_le_bytes(*value)).collect();
+    values.map(|value| f32::from_le_bytes(*value)).collect()
+}
+
+fn kmeans(bytes: &[u8], dim: usize, k: usize) -> Result<Value> {
+    let rows = floats(bytes);
     let start = Instant::now();
     let clusters = KMeans::fit(&rows, dim, k, &KMeansConfig::default())?;
     let seconds = start.elapsed().as_secs_f64();
@@ -58,4 +65,37 @@ fn distances(statistic: Distance, bytes: &[u8], bins: usize) -> Result<Value> {
         .collect::<Result<Vec<f64>, _>>()?;
     let seconds = start.elapsed().as_secs_f64();
     Ok(json!({ "seconds": seconds, "values": values }))
+}
+
+fn mmd(bytes: &[u8], dim: usize, window: usize) -> Result<Value> {
+    let rows = floats(bytes);
+    let first = rows.len().checked_sub(window * dim);
+    let (baseline, window) =
+        rows.split_at(first.context("the window has more rows than the file")?);
+    let start = Instant::now();
+    let test = Mmd::fit(Vectors::new("baseline", baseline, dim)?);
+    let fit_seconds = start.elapsed().as_secs_f64();
+    let options = TestOptions {
+        divisions: 199,
+        ..TestOptions::default()
+    };
+    let answer = test.test(Vectors::new("window", window, dim)?, &options)?;
+    let seconds = start.elapsed().as_secs_f64();
+    let finding = answer.finding().context("too few rows")?;
+    Ok(json!({
+        "fit_seconds": fit_seconds,
+        "seconds": seconds,
+        "value": finding.value,
+        "p_value": finding.p_value,
+        "peak_mb": peak_memory()?,
+    }))
+}
+
+/// Of this process, the file it read included.
+fn peak_memory() -> Result<f64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|line| line.trim().strip_suffix("kB"));
+    let kilobytes: f64 = kilobytes.context("no VmHWM")?.trim().parse()?;
+    Ok(kilobytes / 1e3)
 }

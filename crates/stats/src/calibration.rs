@@ -43,14 +43,14 @@ pub struct FalseAlarms {
     pub unanswered: f64,
 }
 
-/// Windows that share a baseline.
+/// Windows that share a baseline, at most: compiling it takes longer than testing a window.
 const WINDOWS_PER_BASELINE: usize = 10;
 
 /// Draws `windows` windows from `rows`, each beside a baseline that has none of its rows, and asks `statistics` whether it
 /// drifted, which it never did.
 ///
-/// Every ten windows have a baseline of their own, so that the rate is over baselines as well as over windows: windows that
-/// share a baseline share its luck.
+/// The rate is over baselines as well as over windows: windows that share a baseline share its luck, the more the larger they
+/// are beside it. At most ten do, and together they have no more rows than it has.
 ///
 /// Rows that depend on each other (a block above 1) are drawn as they follow each other, a window from after its baseline; after
 /// the last of `rows` comes the first.
@@ -75,7 +75,8 @@ pub fn false_alarms(
             .remedy("bring more rows, or ask for a smaller baseline, smaller windows, and at least 1 window"));
     }
     let (compile, test) = options;
-    let answers = (0..windows.div_ceil(WINDOWS_PER_BASELINE))
+    let sharing = (baseline_rows / window_rows.max(1)).clamp(1, WINDOWS_PER_BASELINE);
+    let answers = (0..windows.div_ceil(sharing))
         .into_par_iter()
         .map(|pool| {
             let mut random = random(test.seed, pool as u64);
@@ -87,9 +88,9 @@ pub fn false_alarms(
             }
             let (baseline, others) = order.split_at(baseline_rows);
             let baseline = Baseline::compile(&rows.select(baseline), *compile)?;
-            let first = pool * WINDOWS_PER_BASELINE;
+            let first = pool * sharing;
             let mut checks = Vec::new();
-            for window in first..windows.min(first + WINDOWS_PER_BASELINE) {
+            for window in first..windows.min(first + sharing) {
                 let drawn = draw(others.len(), window_rows, compile.block, &mut random);
                 let drawn: Vec<usize> = drawn.into_iter().map(|at| others[at]).collect();
                 let options = TestOptions {
