@@ -22,7 +22,7 @@ const BEYOND: f64 = 0.01;
 /// Rows whose distances are computed at once.
 const CHUNK: usize = 128;
 
-/// Values that are looked at together.
+/// Values that are looked at side by side.
 const LANES: usize = 16;
 
 const SEED: u64 = 42;
@@ -142,21 +142,28 @@ impl OutlierShare {
 /// The value that `last` others are below, at most [`NEIGHBOUR`] less one.
 #[inline(always)]
 fn nearest(values: &[f32], last: usize) -> f32 {
-    // In ascending order.
-    let mut nearest = [f32::INFINITY; NEIGHBOUR];
-    // Most values are too large, which is seen of several at once.
-    for values in values.chunks(LANES) {
-        if values
-            .iter()
-            .fold(false, |any, value| any | (*value < nearest[last]))
-        {
-            for value in values {
-                if *value < nearest[last] {
-                    let at = nearest.partition_point(|other| other <= value);
-                    nearest[at..=last].rotate_right(1);
-                    nearest[at] = *value;
-                }
+    let (chunks, rest) = values.as_chunks::<LANES>();
+    // Of each lane the least, in ascending order: a value sinks past those that are less, without a branch.
+    let mut lanes = [[f32::INFINITY; LANES]; NEIGHBOUR];
+    for chunk in chunks {
+        let mut sinking = *chunk;
+        for lanes in &mut lanes {
+            for (least, value) in lanes.iter_mut().zip(&mut sinking) {
+                let less = *value < *least;
+                (*least, *value) = if less {
+                    (*value, *least)
+                } else {
+                    (*least, *value)
+                };
             }
+        }
+    }
+    let mut nearest = [f32::INFINITY; NEIGHBOUR];
+    for value in lanes.as_flattened().iter().chain(rest) {
+        if *value < nearest[last] {
+            let at = nearest.partition_point(|other| other <= value);
+            nearest[at..=last].rotate_right(1);
+            nearest[at] = *value;
         }
     }
     nearest[last]
@@ -303,6 +310,22 @@ mod tests {
             answer.finding().unwrap().p_value <= 0.05
         });
         alarms.count() as f64 / count as f64
+    }
+
+    #[test]
+    fn the_nearest_are_those_that_sorting_finds() {
+        let mut random = random(1, 1);
+        for count in [1, 3, 5, 15, 16, 17, 100, 500] {
+            let mut values: Vec<f32> = (0..count).map(|at| (at / 3) as f32 - 5.0).collect();
+            values.shuffle(&mut random);
+            let last = NEIGHBOUR.min(count) - 1;
+            let found = nearest(&values, last);
+            // What is not a number is near to nothing.
+            let among_nan = values.iter().flat_map(|value| [f32::NAN, *value]);
+            assert_eq!(nearest(&among_nan.collect::<Vec<_>>(), last), found);
+            values.sort_by(f32::total_cmp);
+            assert_eq!(found, values[last], "{count}");
+        }
     }
 
     #[test]
