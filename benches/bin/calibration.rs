@@ -9,8 +9,8 @@ use driftline::core::RowSchema;
 use driftline::stats::multiple::combined;
 use driftline::stats::sequential::PageBudget;
 use driftline::stats::{
-    Answer, Baseline, BaselineOptions, Calibration, Sample, Statistic, TestOptions, Verdict,
-    false_alarms,
+    Answer, Baseline, BaselineOptions, Calibration, CleanWindows, Sample, Statistic, TestOptions,
+    Verdict, false_alarms,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -53,8 +53,13 @@ fn main() -> Result<()> {
         for baseline_rows in [500, 5_000] {
             let measured = SIZES.map(|size| {
                 let options = (&BaselineOptions::default(), &TestOptions::default());
-                let sizes = (baseline_rows, size);
-                false_alarms(pool, sizes, windows, &Statistic::DEFAULT, options, |_| ())
+                let drawn = CleanWindows {
+                    baseline_rows,
+                    window_rows: size,
+                    windows,
+                    consecutive: false,
+                };
+                false_alarms(pool, drawn, &Statistic::DEFAULT, options, |_| ())
             });
             table(
                 name,

@@ -2,14 +2,13 @@
 //! `detectors FOLDER [WINDOWS [ROWS]]` reads `clean.parquet` and each `NAME-SEVERITY.parquet` (rows of `driftline embed`, in the order
 //! of the clean ones) and prints JSON. The baseline is 5,000 clean rows; windows of 100 rows, or ROWS, are drawn from the others.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use driftline::baselines;
-use driftline::stats::{Baseline, BaselineOptions, Sample, Statistic, TestOptions, Verdict};
+use driftline::stats::{Baseline, BaselineOptions, Sample, Statistic, TestOptions, power};
+use rand::SeedableRng;
 use rand::seq::SliceRandom;
-use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
@@ -67,39 +66,16 @@ fn files(folder: &Path) -> Result<Vec<(String, u64, PathBuf)>> {
 
 /// Shares of windows that the check and each statistic call drifted, and the mean number of windows up to the first that the
 /// check does.
-fn measure(
-    baseline: &Baseline,
-    rows: &Sample,
-    (windows, window_rows): (usize, usize),
-) -> Result<Value> {
-    let options = TestOptions::default();
-    let mut seen = 0;
-    let mut by_statistic: BTreeMap<Statistic, usize> = BTreeMap::new();
-    for window in 0..windows {
-        let mut random = ChaCha8Rng::seed_from_u64(SEED);
-        random.set_stream(window as u64);
-        let chosen = rand::seq::index::sample(&mut random, rows.rows(), window_rows).into_vec();
-        let options = TestOptions {
-            seed: random.next_u64(),
-            ..options
-        };
-        let check = baseline.check(&rows.select(&chosen), &Statistic::DEFAULT, &options)?;
-        seen += usize::from(check.verdict == Verdict::Drift);
-        for (statistic, answer) in &check.answers {
-            let drifted = answer.verdict(options.alpha) == Verdict::Drift;
-            *by_statistic.entry(*statistic).or_default() += usize::from(drifted);
-        }
-    }
-    let share = |count: usize| count as f64 / windows as f64;
-    let by_statistic: BTreeMap<&str, f64> = by_statistic
-        .into_iter()
-        .map(|(statistic, count)| (statistic.name(), share(count)))
-        .collect();
-    let power = share(seen);
+fn measure(baseline: &Baseline, rows: &Sample, sizes: (usize, usize)) -> Result<Value> {
+    let options = TestOptions {
+        seed: SEED,
+        ..TestOptions::default()
+    };
+    let power = power(baseline, rows, sizes, &Statistic::DEFAULT, &options)?;
     Ok(json!({
-        "power": power,
-        "missed": 1.0 - power,
-        "delay_windows": (seen > 0).then(|| 1.0 / power),
-        "statistics": by_statistic,
+        "power": power.check,
+        "missed": 1.0 - power.check,
+        "delay_windows": (power.check > 0.0).then(|| 1.0 / power.check),
+        "statistics": power.statistics,
     }))
 }

@@ -278,12 +278,36 @@ pub struct BaselineArgs {
     /// Rows kept for the statistics that look at rows; of more rows a sample
     #[arg(long, default_value = "5000", value_name = "ROWS")]
     pub kept: NonZeroUsize,
-    /// Consecutive rows that depend on each other, as the frames of a video do; 1 for independent rows
-    #[arg(long, default_value = "1", value_name = "ROWS")]
-    pub block: NonZeroUsize,
+    /// Consecutive rows that depend on each other, as the frames of a video do: a number, 1 for independent rows, or `auto`
+    /// for the lag at which the rows' autocorrelation is below 0.1
+    #[arg(long, default_value = "1", value_name = "ROWS|auto")]
+    pub block: Block,
+    /// Clean windows of consecutive rows whose false alarms are measured and kept in the file; 0 for none
+    #[arg(long, default_value = "200", value_name = "WINDOWS")]
+    pub calibrate: usize,
     /// Seed of clusters and draws
     #[arg(long, default_value_t = 42)]
     pub seed: u64,
+}
+
+/// Consecutive rows that depend on each other.
+#[derive(Debug, Clone, Copy)]
+pub enum Block {
+    /// As many as the rows say.
+    Auto,
+    Rows(NonZeroUsize),
+}
+
+impl std::str::FromStr for Block {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "auto" {
+            return Ok(Self::Auto);
+        }
+        let rows = text.parse().map(Self::Rows);
+        rows.map_err(|_| "write a number of rows above 0, or `auto`".to_owned())
+    }
 }
 
 #[derive(Args)]
@@ -305,6 +329,9 @@ pub struct CalibrateArgs {
     /// Rows of each window's baseline
     #[arg(long, default_value = "5000", value_name = "ROWS")]
     pub baseline_rows: NonZeroUsize,
+    /// Draw rows as they follow each other, to see what their order does to the check; with a block they always are
+    #[arg(long)]
+    pub consecutive: bool,
     /// Clusters that shares are counted over
     #[arg(long, default_value = "5")]
     pub clusters: NonZeroUsize,

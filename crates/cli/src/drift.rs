@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 use driftline::baselines::{self, Loaded};
 use driftline::core::{Error, ErrorKind, Result};
 use driftline::stats::{
-    Answer, BaselineOptions, Explanation, Sample, Statistic, TestOptions, Verdict,
+    Answer, BaselineOptions, Calibration, Explanation, Sample, Statistic, TestOptions, Verdict,
 };
 use serde::Serialize;
 
 use crate::args::{DriftArgs, Output, TestArguments};
-use crate::{Outcome, output};
+use crate::{Outcome, calibrate, output};
 
 #[derive(Serialize)]
 struct Report {
-    baseline: RowCount,
+    baseline: Reference,
     window: RowCount,
     /// The level of the verdict.
     alpha: f64,
@@ -22,6 +22,13 @@ struct Report {
     verdict: Verdict,
     statistics: BTreeMap<Statistic, Told>,
     explanation: Explanation,
+}
+
+#[derive(Serialize)]
+struct Reference {
+    rows: u64,
+    /// What its own clean windows gave, in a baseline file.
+    calibration: Option<Calibration>,
 }
 
 #[derive(Serialize)]
@@ -80,8 +87,9 @@ pub fn drift(args: &DriftArgs, output: Output) -> anyhow::Result<Outcome> {
         .into());
     }
     let report = Report {
-        baseline: RowCount {
+        baseline: Reference {
             rows: baseline.rows(),
+            calibration: baseline.calibration().cloned(),
         },
         window: RowCount {
             rows: window.rows() as u64,
@@ -181,6 +189,9 @@ fn show(report: &Report) -> anyhow::Result<()> {
         ]);
     }
     output::text(&table.to_string())?;
+    if let Some(calibration) = &report.baseline.calibration {
+        output::text(&format!("baseline's {}", calibrate::sentence(calibration)))?;
+    }
     let explanation = &report.explanation;
     if report.verdict == Verdict::Drift && !explanation.words.is_empty() {
         output::text(&format!("what changed: {}", explanation.words.join(", ")))?;

@@ -1,9 +1,11 @@
 //! `power`: from which strength and after how many images drift would be seen.
 
+use std::collections::BTreeMap;
+
 use driftline::baselines::{self, Loaded};
 use driftline::core::{Error, ErrorKind, Result};
 use driftline::pipeline::OnError;
-use driftline::stats::{Baseline, BaselineOptions, Sample, power as share_seen};
+use driftline::stats::{Baseline, BaselineOptions, Sample, Statistic, power as seen};
 use driftline::{Plugins, registries};
 use serde::Serialize;
 
@@ -41,6 +43,8 @@ struct Strength {
 struct Power {
     rows: usize,
     power: f64,
+    /// Of each statistic alone.
+    statistics: BTreeMap<Statistic, f64>,
 }
 
 /// Sweeps a parameter.
@@ -99,9 +103,13 @@ pub fn power(args: &PowerArgs, plugins: &Plugins, output: Output) -> anyhow::Res
             .iter()
             .map(|rows| {
                 let (rows, windows) = (rows.get(), args.windows.get());
-                let power =
-                    share_seen(&baseline.rows, &drifted, rows, windows, &statistics, &test)?;
-                Ok(Power { rows, power })
+                let sizes = (windows, rows);
+                let power = seen(&baseline.rows, &drifted, sizes, &statistics, &test)?;
+                Ok(Power {
+                    rows,
+                    power: power.check,
+                    statistics: power.statistics,
+                })
             })
             .collect::<Result<Vec<_>>>()?;
         let enough = power.iter().filter(|size| size.power >= ENOUGH);

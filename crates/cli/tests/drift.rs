@@ -5,6 +5,7 @@
 mod common;
 
 use common::Workspace;
+use driftline::data::{Split, sample};
 use serde_json::Value;
 
 /// A workspace with rows of clean and of dark images.
@@ -39,7 +40,9 @@ fn a_compiled_baseline_says_what_its_rows_say() {
     for (window, verdict) in [("same.parquet", "none"), ("dark.parquet", "drift")] {
         let of =
             |baseline: &str| drift(&workspace, &["--baseline", baseline, "--window", window]).1;
-        let (rows, compiled) = (of("baseline.parquet"), of("compiled.parquet"));
+        let (rows, mut compiled) = (of("baseline.parquet"), of("compiled.parquet"));
+        assert!(compiled["baseline"]["calibration"].is_object());
+        compiled["baseline"]["calibration"] = Value::Null;
         assert_eq!(rows, compiled);
         assert_eq!(rows["verdict"], verdict, "{rows:#}");
         for (name, told) in rows["statistics"].as_object().unwrap() {
@@ -48,6 +51,47 @@ fn a_compiled_baseline_says_what_its_rows_say() {
             }
         }
     }
+}
+
+#[test]
+fn a_baseline_says_what_its_own_clean_windows_give() {
+    let workspace = Workspace::new();
+    // Every scene of the second folder is in eight frames.
+    for (folder, images, frames) in [("mixed", 600, 1), ("video", 800, 8)] {
+        let folder = workspace.path(folder).join("cat");
+        std::fs::create_dir_all(&folder).unwrap();
+        for image in 0..images {
+            let (_, pixels) = sample::scene(Split::Train, image / frames);
+            let file = folder.join(format!("{image:05}.png"));
+            image::save_buffer(file, &pixels, 32, 32, image::ColorType::Rgb8).unwrap();
+        }
+    }
+    workspace.json(&["embed", "mixed", "-o", "mixed.parquet"]);
+    workspace.json(&["embed", "video", "-o", "video.parquet"]);
+    let compile = |rows: &str, flags: &[&str]| {
+        let report =
+            workspace.json(&[&["baseline", rows, "-o", "compiled.parquet"], flags].concat());
+        let rate = report["calibration"]["check"]["rate"].as_f64();
+        (report["block"].as_u64().unwrap(), rate, report)
+    };
+    let (block, rate, report) = compile("mixed.parquet", &["--block", "auto"]);
+    assert_eq!(block, 1);
+    // 5 % are promised: 15 % of 200 windows are 6 standard errors above.
+    assert!(rate.unwrap() < 0.15, "{report:#}");
+    assert_eq!(report["warnings"].as_array().unwrap().len(), 0);
+
+    let (block, rate, report) = compile("video.parquet", &[]);
+    assert!(block == 1 && rate.unwrap() > 0.5, "{report:#}");
+    let warning = report["warnings"][0].as_str().unwrap();
+    assert!(warning.contains("`--block auto`"), "{warning}");
+    let (block, rate, report) = compile("video.parquet", &["--block", "auto"]);
+    assert!((7..=9).contains(&block), "{report:#}");
+    assert!(rate.unwrap() < 0.15, "{report:#}");
+
+    let kept = compile("mixed.parquet", &["--calibrate", "0"]).2;
+    assert_eq!(kept["calibration"], Value::Null);
+    let flags = ["baseline", "mixed.parquet", "-o", "x", "--block", "0"];
+    workspace.fails(&flags, 2, &["above 0, or `auto`"]);
 }
 
 #[test]

@@ -88,17 +88,15 @@ pub fn open(path: &Path, options: BaselineOptions) -> Result<Loaded<Baseline>> {
     })
 }
 
-/// Compiles the rows of `rows` into the baseline file `out`.
+/// Writes a baseline that was compiled from the file `rows` as the baseline file `out`.
 ///
 /// # Errors
-/// As [`open`], and those of writing.
-pub fn compile(rows: &Path, out: &Path, options: BaselineOptions) -> Result<Baseline> {
+/// Those of reading and writing.
+pub fn write(baseline: &Loaded<Baseline>, rows: &Path, out: &Path) -> Result<()> {
     let Loaded {
-        rows: sample,
+        rows: baseline,
         origin,
-    } = read_rows(rows)?;
-    let baseline =
-        Baseline::compile(&sample, options).map_err(|error| error.with("file", rows.display()))?;
+    } = baseline;
     let reader = RowsReader::open(rows)?;
     let schema = reader.schema().clone();
     let mut writer = RowsWriter::create(out, &schema)?;
@@ -120,11 +118,11 @@ pub fn compile(rows: &Path, out: &Path, options: BaselineOptions) -> Result<Base
         start = end;
     }
     writer.note(COMPILED, to_json(&baseline.compiled())?);
-    if let Some(origin) = &origin {
+    if let Some(origin) = origin {
         note_origin(&mut writer, origin)?;
     }
     writer.finish()?;
-    Ok(baseline)
+    Ok(())
 }
 
 /// What a note of the footer says.

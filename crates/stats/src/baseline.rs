@@ -11,8 +11,8 @@ use crate::division::check;
 use crate::multiple::combined;
 use crate::profile::PROPERTY_BINS;
 use crate::{
-    Answer, Clusters, Distance, DriftTest, Finding, KMeans, Profile, ProfilePlan, Sample, Space,
-    Statistic, TestOptions, Vectors, Verdict,
+    Answer, Calibration, Clusters, Distance, DriftTest, Finding, KMeans, Profile, ProfilePlan,
+    Sample, Space, Statistic, TestOptions, Vectors, Verdict,
 };
 
 /// How a baseline is compiled.
@@ -48,6 +48,7 @@ pub struct Baseline {
     clusters: Clusters,
     plan: ProfilePlan,
     profile: Profile,
+    calibration: Option<Calibration>,
     tests: BTreeMap<Statistic, OnceLock<Box<dyn DriftTest>>>,
 }
 
@@ -67,6 +68,9 @@ pub struct Compiled {
     pub edges: Vec<Vec<f32>>,
     /// The sums over all its rows.
     pub profile: Profile,
+    /// What its own clean windows gave, if that was measured.
+    #[serde(default)]
+    pub calibration: Option<Calibration>,
 }
 
 fn unfitted() -> BTreeMap<Statistic, OnceLock<Box<dyn DriftTest>>> {
@@ -114,6 +118,7 @@ impl Baseline {
             clusters,
             plan,
             profile,
+            calibration: None,
             tests: unfitted(),
         })
     }
@@ -151,6 +156,7 @@ impl Baseline {
             kept_rows: (0..kept.rows()).collect(),
             options: compiled.options,
             profile: compiled.profile,
+            calibration: compiled.calibration,
             kept,
             plan,
             tests: unfitted(),
@@ -165,7 +171,21 @@ impl Baseline {
             centroids: self.clusters.centres().centroids().to_vec(),
             edges: self.plan.edges().to_vec(),
             profile: self.profile.clone(),
+            calibration: self.calibration.clone(),
         }
+    }
+
+    /// With what clean windows of its own rows gave.
+    pub fn calibrated(self, calibration: Calibration) -> Self {
+        Self {
+            calibration: Some(calibration),
+            ..self
+        }
+    }
+
+    /// What clean windows of its own rows gave, if that was measured.
+    pub fn calibration(&self) -> Option<&Calibration> {
+        self.calibration.as_ref()
     }
 
     /// How it was compiled.

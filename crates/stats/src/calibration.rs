@@ -7,20 +7,31 @@ use rand::RngExt;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::division::random;
 use crate::{Answer, Baseline, BaselineOptions, Sample, Statistic, TestOptions, Verdict};
 
-/// What clean windows gave.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Calibration {
+/// Windows without drift that are drawn from rows, each beside a baseline of other ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CleanWindows {
     /// Rows of each baseline.
     pub baseline_rows: usize,
     /// Rows of each window.
     pub window_rows: usize,
-    /// Windows tested.
+    /// How many windows.
     pub windows: usize,
+    /// Whether baseline and windows are rows as they follow each other, so that it shows what their order does to the check, or
+    /// any rows. Those that depend on each other (a block above 1) always follow each other.
+    pub consecutive: bool,
+}
+
+/// What clean windows gave.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// How they were drawn.
+    #[serde(flatten)]
+    pub drawn: CleanWindows,
     /// The level: the share of windows that each may call drifted.
     pub promised: f64,
     /// Of each statistic.
@@ -30,7 +41,7 @@ pub struct Calibration {
 }
 
 /// False alarms over clean windows.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct FalseAlarms {
     /// Share of windows that were called drifted.
     pub rate: f64,
@@ -46,27 +57,35 @@ pub struct FalseAlarms {
 /// Windows that share a baseline, at most: compiling it takes longer than testing a window.
 const WINDOWS_PER_BASELINE: usize = 10;
 
-/// Draws `windows` windows from `rows`, each beside a baseline that has none of its rows, and asks `statistics` whether it
+/// Draws clean windows from `rows`, each beside a baseline that has none of its rows, and asks `statistics` whether it
 /// drifted, which it never did.
 ///
 /// The rate is over baselines as well as over windows: windows that share a baseline share its luck, the more the larger they
 /// are beside it. At most ten do, and together they have no more rows than it has.
 ///
-/// Rows that depend on each other (a block above 1) are drawn as they follow each other, a window from after its baseline; after
-/// the last of `rows` comes the first.
+/// Of windows that follow each other, the baseline starts at any row, and after the last of `rows` comes the first.
 ///
 /// # Errors
 /// `InvalidData` when there are fewer rows than a baseline and a window need.
 pub fn false_alarms(
     rows: &Sample,
-    (baseline_rows, window_rows): (usize, usize),
-    windows: usize,
+    drawn: CleanWindows,
     statistics: &[Statistic],
     options: (&BaselineOptions, &TestOptions),
     advance: impl Fn(u64) + Sync,
 ) -> Result<Calibration> {
-    let needed = baseline_rows + window_rows;
-    if rows.rows() < needed || windows == 0 {
+    let (compile, test) = options;
+    let drawn = CleanWindows {
+        consecutive: drawn.consecutive || compile.block > 1,
+        ..drawn
+    };
+    let CleanWindows {
+        baseline_rows,
+        window_rows,
+        windows,
+        consecutive,
+    } = drawn;
+    if rows.rows() < baseline_rows.saturating_add(window_rows) || windows == 0 {
         let message = format!(
             "{windows} windows of {window_rows} rows beside baselines of {baseline_rows} cannot be drawn from {} rows",
             rows.rows()
@@ -74,14 +93,13 @@ pub fn false_alarms(
         return Err(Error::new(ErrorKind::InvalidData, "calibrate", message)
             .remedy("bring more rows, or ask for a smaller baseline, smaller windows, and at least 1 window"));
     }
-    let (compile, test) = options;
     let sharing = (baseline_rows / window_rows.max(1)).clamp(1, WINDOWS_PER_BASELINE);
     let answers = (0..windows.div_ceil(sharing))
         .into_par_iter()
         .map(|pool| {
             let mut random = random(test.seed, pool as u64);
             let mut order: Vec<usize> = (0..rows.rows()).collect();
-            if compile.block > 1 {
+            if consecutive {
                 order.rotate_left(random.random_range(0..rows.rows()));
             } else {
                 order.shuffle(&mut random);
@@ -91,7 +109,7 @@ pub fn false_alarms(
             let first = pool * sharing;
             let mut checks = Vec::new();
             for window in first..windows.min(first + sharing) {
-                let drawn = draw(others.len(), window_rows, compile.block, &mut random);
+                let drawn = draw(others.len(), window_rows, consecutive, &mut random);
                 let drawn: Vec<usize> = drawn.into_iter().map(|at| others[at]).collect();
                 let options = TestOptions {
                     seed: test.seed.wrapping_add(window as u64),
@@ -112,18 +130,16 @@ pub fn false_alarms(
     let asked = answers.iter().flat_map(|check| check.answers.keys());
     let asked: std::collections::BTreeSet<Statistic> = asked.copied().collect();
     Ok(Calibration {
-        baseline_rows,
-        window_rows,
-        windows,
+        drawn,
         promised: test.alpha,
         statistics: asked.into_iter().map(|s| (s, of(&s))).collect(),
         check: FalseAlarms::of(answers.iter().map(|check| check.p_value), test.alpha),
     })
 }
 
-/// Numbers of `count` of `rows` rows: any, or some that follow each other if they depend on each other.
-fn draw(rows: usize, count: usize, block: usize, random: &mut ChaCha8Rng) -> Vec<usize> {
-    if block > 1 {
+/// Numbers of `count` of `rows` rows: any, or some that follow each other.
+fn draw(rows: usize, count: usize, consecutive: bool, random: &mut ChaCha8Rng) -> Vec<usize> {
+    if consecutive {
         let start = random.random_range(0..=rows - count);
         (start..start + count).collect()
     } else {
@@ -151,19 +167,26 @@ impl FalseAlarms {
     }
 }
 
-/// The share of windows of `window_rows` rows, drawn from the rows of a drifted sample as for [`false_alarms()`], that a check calls
-/// drifted.
+/// Shares of drifted windows that are called drifted.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Power {
+    /// By the check of all statistics together.
+    pub check: f64,
+    /// By each statistic alone.
+    pub statistics: BTreeMap<Statistic, f64>,
+}
+
+/// Draws `windows` windows of `window_rows` rows from those of a drifted sample, and asks how many are called drifted.
 ///
 /// # Errors
 /// `InvalidData` when a window has more rows than there are.
 pub fn power(
     baseline: &Baseline,
     drifted: &Sample,
-    window_rows: usize,
-    windows: usize,
+    (windows, window_rows): (usize, usize),
     statistics: &[Statistic],
     options: &TestOptions,
-) -> Result<f64> {
+) -> Result<Power> {
     if window_rows == 0 || drifted.rows() < window_rows || windows == 0 {
         let message = format!(
             "{windows} windows of {window_rows} rows cannot be drawn from {} rows",
@@ -174,19 +197,28 @@ pub fn power(
                 .remedy("ask for smaller windows, and at least 1"),
         );
     }
-    let seen = (0..windows as u64)
+    let checks = (0..windows as u64)
         .into_par_iter()
         .map(|window| {
             let mut random = random(options.seed, window);
-            let block = baseline.options().block;
-            let rows = draw(drifted.rows(), window_rows, block, &mut random);
+            let consecutive = baseline.options().block > 1;
+            let rows = draw(drifted.rows(), window_rows, consecutive, &mut random);
             let options = TestOptions {
                 seed: options.seed.wrapping_add(window),
                 ..*options
             };
-            let check = baseline.check(&drifted.select(&rows), statistics, &options)?;
-            Ok(u64::from(check.verdict == Verdict::Drift))
+            baseline.check(&drifted.select(&rows), statistics, &options)
         })
-        .collect::<Result<Vec<u64>>>()?;
-    Ok(seen.iter().sum::<u64>() as f64 / windows as f64)
+        .collect::<Result<Vec<_>>>()?;
+    let drift = |verdict: Verdict| u8::from(verdict == Verdict::Drift);
+    let mut seen: BTreeMap<Statistic, f64> = BTreeMap::new();
+    for (statistic, answer) in checks.iter().flat_map(|check| &check.answers) {
+        *seen.entry(*statistic).or_default() += f64::from(drift(answer.verdict(options.alpha)));
+    }
+    seen.values_mut().for_each(|seen| *seen /= windows as f64);
+    let by_check: f64 = checks.iter().map(|c| f64::from(drift(c.verdict))).sum();
+    Ok(Power {
+        check: by_check / windows as f64,
+        statistics: seen,
+    })
 }

@@ -13,6 +13,7 @@
 //! | [`mod@profile_columns`] | profiles as Arrow columns, one row a bucket of time |
 //! | [`mod@vectors`] | [`Vectors`]: rows of one space |
 //! | [`mod@finding`] | [`DriftTest`], and the [`Answer`] that each gives: value, noise floor, effect, p-value, verdict |
+//! | [`mod@autocorrelation`] | [`dependent_rows`]: over how many rows neighbours depend on each other |
 //! | [`mod@division`] | the two-sample permutation test, of rows or of blocks of rows |
 //! | [`mod@moments`] | [`Moments`]: mergeable sums of rows, and the covariance with Ledoit-Wolf shrinkage |
 //! | [`mod@hotelling`] | [`Hotelling`]: the distance of the means in units of the spread |
@@ -37,6 +38,7 @@
 //! statistic as a [`DriftTest`] of its own.
 
 pub mod accuracy;
+pub mod autocorrelation;
 #[cfg(feature = "cluster-drift")]
 pub mod baseline;
 #[cfg(feature = "cluster-drift")]
@@ -79,10 +81,11 @@ pub mod vectors;
 pub mod wasserstein;
 
 pub use accuracy::{Accuracy, Estimate, EstimatedAccuracy};
+pub use autocorrelation::dependent_rows;
 #[cfg(feature = "cluster-drift")]
 pub use baseline::{Baseline, BaselineOptions, Check, Compiled};
 #[cfg(feature = "cluster-drift")]
-pub use calibration::{Calibration, FalseAlarms, false_alarms, power};
+pub use calibration::{Calibration, CleanWindows, FalseAlarms, Power, false_alarms, power};
 #[cfg(feature = "cluster-drift")]
 pub use catalogue::Statistic;
 pub use centroid::{Centroid, CentroidDistance};
