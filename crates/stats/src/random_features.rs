@@ -219,6 +219,41 @@ mod tests {
     }
 
     #[test]
+    fn the_value_is_the_distance_of_the_mean_features() {
+        let (baseline, window) = (rows(700, 1.0, 0.0, 1), rows(40, 1.2, 0.4, 2));
+        let [baseline, window] = [&baseline, &window].map(|rows| Vectors::new("rows", rows, DIM));
+        let (baseline, window) = (baseline.unwrap(), window.unwrap());
+        let fitted = RandomFeatureMmd::fit(baseline);
+        // In f64 and with the library's sines.
+        let mean_of = |rows: Vectors<'_>, function: fn(f64) -> f64| -> Vec<f64> {
+            let frequencies = fitted.frequencies.chunks_exact(DIM);
+            let mean = |frequency: &[f32]| {
+                let values = rows.values().chunks_exact(DIM).map(|row| {
+                    let phase = row.iter().zip(&fitted.mean).zip(frequency);
+                    function(
+                        phase
+                            .map(|((x, mean), f)| f64::from(x - mean) * f64::from(*f))
+                            .sum(),
+                    )
+                });
+                values.sum::<f64>() / rows.rows() as f64
+            };
+            frequencies.map(mean).collect()
+        };
+        let square = |function| -> f64 {
+            let differences = mean_of(baseline, function)
+                .into_iter()
+                .zip(mean_of(window, function));
+            differences.map(|(b, w)| (w - b).powi(2)).sum()
+        };
+        let expected = ((square(f64::sin) + square(f64::cos)) / FREQUENCIES as f64).sqrt();
+        let answer = fitted.test(window, &TestOptions::default()).unwrap();
+        let value = answer.finding().unwrap().value;
+        // The features are f32.
+        assert!((value - expected).abs() < 1e-6, "{value} and {expected}");
+    }
+
+    #[test]
     fn sines_and_cosines_are_those_of_the_library() {
         for step in -200_000..200_000 {
             let phase = step as f32 * 1e-3;
