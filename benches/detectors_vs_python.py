@@ -150,7 +150,7 @@ def best(result, cell):
     return max(powers, default=(0.0, "none"))
 
 
-def compare(arguments):
+def compare(arguments, ours):
     folder = pathlib.Path(arguments.cells)
     clean = read(folder / "clean.parquet")
     order = np.random.default_rng(arguments.seed).permutation(len(clean.embeddings))
@@ -200,8 +200,10 @@ def compare(arguments):
         peer["cells"] = {}
         for transform, severity in cells(folder):
             cell = f"{transform}-{severity}"
-            # Nothing changes by a detector that is no peer, nor by a slow one where another flags all windows.
+            # Nothing changes by a detector that is no peer, nor by a slow one where another flags all windows, nor by one of
+            # the slowest where none could be better than driftline.
             settled = (slow or arguments.quick) and best(result, cell)[0] == 1
+            settled |= name in SLOWEST and ours.get(cell, 0) >= 1 - NEAR
             if not arguments.all and (not peer["valid"] or settled):
                 continue
             peer["cells"][cell] = share(read(folder / f"{cell}.parquet"), windows[: peer["windows"]])
@@ -214,21 +216,27 @@ def compare(arguments):
     return result
 
 
+def powers(ours):
+    """Share of windows that driftline flags, by cell."""
+    return {f"{cell['transform']}-{cell['severity']}": cell["power"] for cell in ours.get("cells", [])}
+
+
 def report(result, ours):
     print(", ".join(f"{name} {version}" for name, version in result["versions"].items()), end="; ")
     print(f"windows of {result['rows']} rows, baseline {result['baseline_rows']:,}, alpha {result['alpha']}\n")
     print("| detector | false alarms on clean windows | can be the best peer | mean power there | cells x windows | s/window | s to fit | baseline |")
     print("|" + " --- |" * 8)
     for name, peer in result["peers"].items():
-        powers = list(peer["cells"].values())
+        shares = list(peer["cells"].values())
         row = [name, f"{peer['false_alarms']:.2f} of {peer['clean_windows']}"]
-        row += ["yes" if peer["valid"] else f"no: above {VALID:.0%}", f"{np.mean(powers):.3f}" if powers else ""]
-        row += [f"{len(powers)} x {peer['windows']}", f"{peer['seconds_per_window']:.3f}", f"{peer['fit_seconds']:.3f}"]
+        row += ["yes" if peer["valid"] else f"no: above {VALID:.0%}", f"{np.mean(shares):.3f}" if shares else ""]
+        row += [f"{len(shares)} x {peer['windows']}", f"{peer['seconds_per_window']:.3f}", f"{peer['fit_seconds']:.3f}"]
         print(f"| {' | '.join(row)} | {peer['baseline_rows']:,} |")
-    print("\nA detector that cannot be the best peer is asked about clean windows only, and a slow one only in cells where no")
-    print("detector asked before flags all windows: neither could change the best peer. `--all` asks all of them.\n")
+    print("\nA detector that cannot be the best peer is asked about clean windows only, a slow one only in cells where no detector")
+    print(f"asked before flags all windows, and the slowest ({', '.join(SLOWEST)}) only where driftline flags less")
+    print(f"than {1 - NEAR:.0%}: no other answer could change the comparison. `--all` asks all of them.\n")
 
-    measured = {f"{cell['transform']}-{cell['severity']}": cell["power"] for cell in ours.get("cells", [])}
+    measured = powers(ours)
     for key in ("rows", "alpha", "baseline_rows"):
         if key in ours and ours[key] != result[key]:
             print(f"Not comparable: driftline's {key} is {ours[key]}, the peers' {result[key]}.\n")
@@ -248,9 +256,9 @@ def report(result, ours):
         print(f"| {' | '.join(row)} |")
     print()
 
-    powers = [best(result, cell)[0] for cell in names]
-    if powers:
-        print(f"Best peer of each cell: power of 0.9 or more in {sum(p >= 0.9 for p in powers)} of {len(powers)} cells.")
+    peers = [best(result, cell)[0] for cell in names]
+    if peers:
+        print(f"Best peer of each cell: power of 0.9 or more in {sum(p >= 0.9 for p in peers)} of {len(peers)} cells.")
     single = {name: peer for name, peer in result["peers"].items() if peer["valid"] and len(peer["cells"]) == len(names)}
     if single:
         name = max(single, key=lambda name: np.mean(list(single[name]["cells"].values())))
@@ -269,7 +277,7 @@ def report(result, ours):
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("cells", nargs="?", help="folder with clean.parquet and NAME-SEVERITY.parquet")
 parser.add_argument("-o", "--output", default="peers.json", help="what was measured; detectors that it has and that are not asked again are kept")
-parser.add_argument("--driftline", help="JSON of driftline's power")
+parser.add_argument("--driftline", help="JSON of driftline's power; the slowest detectors are asked where it leaves room")
 parser.add_argument("--report", action="store_true", help="tables of what the output file has, nothing is measured")
 parser.add_argument("--only", nargs="+", help="names of the detectors to ask, or parts of names")
 parser.add_argument("--all", action="store_true", help="ask slow detectors, and those with false alarms, in every cell")
@@ -289,5 +297,6 @@ warnings.filterwarnings("ignore")
 if not arguments.report and not arguments.cells:
     parser.error("the folder of cells is missing")
 output = pathlib.Path(arguments.output)
-result = json.loads(output.read_text()) if arguments.report else compare(arguments)
-report(result, json.loads(pathlib.Path(arguments.driftline).read_text()) if arguments.driftline else {})
+ours = json.loads(pathlib.Path(arguments.driftline).read_text()) if arguments.driftline else {}
+result = json.loads(output.read_text()) if arguments.report else compare(arguments, powers(ours))
+report(result, ours)
