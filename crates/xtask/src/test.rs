@@ -22,11 +22,23 @@ const PLUGINS: [&str; 6] = [
 const MISBEHAVING: &str = "misbehaving";
 
 /// Steps for the workspace.
-const WORKSPACE: [(&str, &[&str]); 4] = [
+const WORKSPACE: [(&str, &[&str]); 5] = [
     ("fmt", &["--all", "--check"]),
     (
         "clippy",
         &["--workspace", "--all-targets", "--", "-D", "warnings"],
+    ),
+    // Without anything that looks at clusters.
+    (
+        "clippy",
+        &[
+            "-p",
+            "driftline-stats",
+            "--no-default-features",
+            "--",
+            "-D",
+            "warnings",
+        ],
     ),
     ("doc", &["--workspace", "--no-deps"]),
     ("test", &["--workspace"]),
