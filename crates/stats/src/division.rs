@@ -9,6 +9,8 @@
 //! order, and twice their length is left out between two of them, so that what is left of the dependence does not reach
 //! the next.
 
+use std::ops::Range;
+
 use driftline_core::{Error, ErrorKind, Result};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatMut, MatRef, Par};
@@ -30,11 +32,14 @@ const FEWEST_BLOCKS: usize = 5;
 /// Blocks left out between two blocks of dependent rows.
 pub(crate) const GAP: usize = 2;
 
-/// Divisions that a thread takes at least.
-pub(crate) const DIVISIONS_AT_ONCE: usize = 64;
+/// Divisions that a thread takes at once.
+const DIVISIONS_AT_ONCE: usize = 64;
 
 /// Blocks that a thread adds up at least.
 const BLOCKS_AT_ONCE: usize = 32;
+
+/// Values of a sum that stay in registers while blocks are added to it.
+const LANES: usize = 16;
 
 /// Blocks that are multiplied at once.
 const PRODUCT_ROWS: usize = 64;
@@ -250,34 +255,71 @@ impl Blocks {
 
     /// A statistic of the sum of the window's rows, and what it is under each division.
     pub(crate) fn null_of_sums(&self, statistic: impl Fn(&mut [f64]) -> f64 + Sync) -> Null {
-        let (all, simd) = (self.baseline + self.window, Arch::new());
-        let few = self.baseline.min(self.window);
-        let by_chance = (0..self.options.divisions)
-            .into_par_iter()
-            .with_min_len(DIVISIONS_AT_ONCE)
-            .map_init(
-                || vec![0.0; self.dim],
-                |sum, division| {
-                    let mut random = random(self.options.seed, division as u64);
-                    let chosen = rand::seq::index::sample(&mut random, all, few);
-                    simd.dispatch(
-                        #[inline(always)]
-                        || {
-                            self.sum_of(chosen.into_iter(), sum);
-                            if self.window > self.baseline {
-                                for (sum, total) in sum.iter_mut().zip(&self.total) {
-                                    *sum = total - *sum;
-                                }
+        let (tiles, simd) = (self.tiles(), Arch::new());
+        let divisions = self.options.divisions;
+        let at_once = |first: usize| {
+            let range = first..divisions.min(first + DIVISIONS_AT_ONCE);
+            let sums = vec![0.0; range.len() * self.dim];
+            let drawn = self.drawn(range);
+            let (drawn, tiles, statistic) = (&drawn, &tiles, &statistic);
+            simd.dispatch(
+                #[inline(always)]
+                move || {
+                    let mut sums = sums;
+                    add_drawn(tiles, self.dim, drawn.chunks_exact(self.few()), &mut sums);
+                    let of_division = |sum: &mut [f64]| {
+                        if self.window > self.baseline {
+                            for (sum, total) in sum.iter_mut().zip(&self.total) {
+                                *sum = total - *sum;
                             }
-                            statistic(sum)
-                        },
-                    )
+                        }
+                        statistic(sum)
+                    };
+                    let sums = sums.chunks_exact_mut(self.dim);
+                    sums.map(of_division).collect::<Vec<f64>>()
                 },
-            );
+            )
+        };
+        let by_chance = (0..divisions)
+            .into_par_iter()
+            .step_by(DIVISIONS_AT_ONCE)
+            .flat_map_iter(at_once);
         let by_chance = by_chance.collect();
         let mut sum = vec![0.0; self.dim];
-        self.sum_of(self.baseline..all, &mut sum);
+        self.sum_of(self.baseline..self.baseline + self.window, &mut sum);
         Null::new(statistic(&mut sum), by_chance)
+    }
+
+    /// Number of blocks of the smaller side.
+    fn few(&self) -> usize {
+        self.baseline.min(self.window)
+    }
+
+    /// The blocks that fall to the smaller side in each of some divisions, `[divisions, few]`.
+    fn drawn(&self, divisions: Range<usize>) -> Vec<usize> {
+        let (all, few) = (self.baseline + self.window, self.few());
+        let mut drawn = Vec::with_capacity(divisions.len() * few);
+        for division in divisions {
+            let mut random = random(self.options.seed, division as u64);
+            drawn.extend(rand::seq::index::sample(&mut random, all, few).into_vec());
+        }
+        drawn
+    }
+
+    /// The sums cut into columns of [`LANES`] values, f64 `[columns, blocks, LANES]` with zeros after the last value: a column of
+    /// all blocks stays in the cache of a core while many divisions draw from it.
+    fn tiles(&self) -> Vec<Vec<[f64; LANES]>> {
+        let column = |start: usize| {
+            let blocks = self.sums.chunks_exact(self.dim);
+            let values = blocks.map(|block| {
+                let mut values = [0.0; LANES];
+                let here = &block[start..self.dim.min(start + LANES)];
+                values[..here.len()].copy_from_slice(here);
+                values
+            });
+            values.collect()
+        };
+        (0..self.dim).step_by(LANES).map(column).collect()
     }
 
     /// The sums of the rows of baseline and window where those of the window are `window`, component by component.
@@ -291,10 +333,9 @@ impl Blocks {
         [self.baseline * self.rows, self.window * self.rows]
     }
 
-    #[inline(always)]
-    fn sum_of(&self, chosen: impl Iterator<Item = usize>, sum: &mut [f64]) {
+    fn sum_of(&self, blocks: Range<usize>, sum: &mut [f64]) {
         sum.fill(0.0);
-        for block in chosen {
+        for block in blocks {
             add(sum, &self.sums[block * self.dim..][..self.dim]);
         }
     }
@@ -320,6 +361,26 @@ pub(crate) fn random(seed: u64, division: u64) -> ChaCha8Rng {
 fn add(sum: &mut [f64], more: &[f64]) {
     for (sum, more) in sum.iter_mut().zip(more) {
         *sum += more;
+    }
+}
+
+/// For each division the sum of the blocks that it drew, into f64 `[divisions, dim]`.
+#[inline(always)]
+fn add_drawn<'a>(
+    tiles: &[Vec<[f64; LANES]>],
+    dim: usize,
+    drawn: impl Iterator<Item = &'a [usize]> + Clone,
+    sums: &mut [f64],
+) {
+    for (tile, start) in tiles.iter().zip((0..dim).step_by(LANES)) {
+        for (drawn, sum) in drawn.clone().zip(sums.chunks_exact_mut(dim)) {
+            // A new array in each step, which stays in registers.
+            let kept = drawn.iter().fold([0.0; LANES], |sum, block| {
+                std::array::from_fn(|at| sum[at] + tile[*block][at])
+            });
+            let part = &mut sum[start..dim.min(start + LANES)];
+            part.copy_from_slice(&kept[..part.len()]);
+        }
     }
 }
 
