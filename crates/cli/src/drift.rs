@@ -27,6 +27,8 @@ struct Report {
 #[derive(Serialize)]
 struct Reference {
     rows: u64,
+    /// Consecutive rows that depend on each other, and change sides as one.
+    block: usize,
     /// What its own clean windows gave, in a baseline file.
     calibration: Option<Calibration>,
 }
@@ -89,6 +91,7 @@ pub fn drift(args: &DriftArgs, output: Output) -> anyhow::Result<Outcome> {
     let report = Report {
         baseline: Reference {
             rows: baseline.rows(),
+            block: baseline.options().block,
             calibration: baseline.calibration().cloned(),
         },
         window: RowCount {
@@ -153,8 +156,12 @@ impl Told {
 }
 
 fn show(report: &Report) -> anyhow::Result<()> {
+    let blocks = match report.baseline.block {
+        1 => String::new(),
+        rows => format!(" in blocks of {rows}"),
+    };
     output::text(&format!(
-        "{} baseline rows, {} window rows: {}",
+        "{} baseline rows, {} window rows{blocks}: {}",
         report.baseline.rows,
         report.window.rows,
         sentence(report)

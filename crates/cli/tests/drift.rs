@@ -88,6 +88,20 @@ fn a_baseline_says_what_its_own_clean_windows_give() {
     assert!((7..=9).contains(&block), "{report:#}");
     assert!(rate.unwrap() < 0.15, "{report:#}");
 
+    let window = [
+        "--baseline",
+        "compiled.parquet",
+        "--window",
+        "video.parquet",
+    ];
+    let output = workspace.run(["drift"].iter().chain(&window));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.contains(&format!("800 window rows in blocks of {block}: no drift")),
+        "{text}"
+    );
+    assert!(text.contains("baseline's clean windows of "), "{text}");
+
     let kept = compile("mixed.parquet", &["--calibrate", "0"]).2;
     assert_eq!(kept["calibration"], Value::Null);
     let flags = ["baseline", "mixed.parquet", "-o", "x", "--block", "0"];
