@@ -13,9 +13,10 @@ use crate::args::{BaselineArgs, Block, CalibrateArgs, Output};
 use crate::progress::Reporter;
 use crate::{Outcome, output};
 
-/// Rows of a clean window of a baseline, and blocks of dependent ones.
+/// Rows of a clean window of a baseline, its blocks of dependent ones, and the fewest rows that are worth a measurement.
 const WINDOW_ROWS: usize = 200;
 const WINDOW_BLOCKS: usize = 20;
+const FEWEST_WINDOW_ROWS: usize = 20;
 
 /// Standard errors above the promise from which false alarms are no chance.
 const BY_CHANCE: f64 = 4.0;
@@ -44,13 +45,16 @@ pub fn baseline(args: &BaselineArgs, output: Output) -> anyhow::Result<Outcome> 
         (Block::Rows(rows), _) => rows.get(),
         (Block::Auto, Some(rows)) => rows,
         (Block::Auto, None) => {
-            let message = "the rows depend on each other over more than a tenth of them, as sorted rows or those that move on do";
+            let message = format!(
+                "a tenth of the {} rows does not show over how many they depend on each other, as with few rows, sorted ones, or those that move on",
+                sample.rows()
+            );
             return Err(named(Error::new(
                 ErrorKind::InvalidData,
                 "find the block",
                 message,
             ))
-            .remedy("shuffle them where they are images of their own, or name `--block ROWS`")
+            .remedy("bring more rows, shuffle them where they are images of their own, or name `--block ROWS`")
             .into());
         }
     };
@@ -112,7 +116,7 @@ fn calibration(
     let baseline_rows = (sample.rows() / 2).min(options.kept);
     let window_rows = WINDOW_ROWS.max(options.block.saturating_mul(WINDOW_BLOCKS));
     let window_rows = window_rows.min(sample.rows() / 4);
-    if windows == 0 || window_rows == 0 || baseline_rows < options.clusters {
+    if windows == 0 || window_rows < FEWEST_WINDOW_ROWS || baseline_rows < options.clusters {
         return Ok(None);
     }
     let drawn = CleanWindows {

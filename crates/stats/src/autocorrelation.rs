@@ -16,7 +16,7 @@ const BY_CHANCE: f64 = 3.0;
 
 /// The first lag at which the autocorrelation of the rows is below 0.1, or below what chance gives (`3 / sqrt(n)`): a
 /// [block](crate::TestOptions::block) for rows in the order they came in. 1 for independent rows; `None` when a tenth of the rows
-/// does not suffice, as for rows that are sorted or move on.
+/// does not show it, as with few rows, sorted ones, or those that move on.
 ///
 /// The autocorrelation is the mean over the components that vary, each in units of its own spread:
 /// `r(l) = sum_t (x_t - mean) (x_{t+l} - mean) / sum_t (x_t - mean)²`. It takes `n d` products a lag, of the first 10,000 rows.
