@@ -2,6 +2,9 @@
 
     python benches/detectors_vs_python.py CELLS [-o peers.json] [--driftline power.json]
     python benches/detectors_vs_python.py --report -o peers.json --driftline power.json
+    python benches/detectors_vs_python.py --by-statistic power.json...
+
+benches/detectors.sh calls it with all that it takes.
 
 CELLS is a folder of row files of `driftline embed`: `clean.parquet`, and a `NAME-SEVERITY.parquet` for each corruption, with
 the same images in the same order. The baseline is a part of the clean rows that a seed chooses. Windows are drawn from
@@ -221,6 +224,23 @@ def powers(ours):
     return {f"{cell['transform']}-{cell['severity']}": cell["power"] for cell in ours.get("cells", [])}
 
 
+def with_delay(power):
+    return f"{power:.2f} ({1 / power:.1f})" if power else "0.00 (never)"
+
+
+def by_statistic(files):
+    """Shares of windows that driftline and each of its statistics flag, for a few drifts and sizes of windows."""
+    measured = [json.loads(pathlib.Path(file).read_text()) for file in files]
+    names = sorted(measured[0]["false_alarms"]["statistics"])
+    print(f"Share of {measured[0]['windows']} windows that the check calls drifted, and that each of its statistics does by itself:\n")
+    print(f"| images | drift | check | {' | '.join(f'`{name}`' for name in names)} |")
+    print("|" + " --- |" * (len(names) + 3))
+    for size in measured:
+        for drift in [{"transform": "none", **size["false_alarms"]}, *size["cells"]]:
+            shares = [drift["power"], *(drift["statistics"][name] for name in names)]
+            print(f"| {size['rows']} | {drift['transform']} | {' | '.join(f'{100 * share:.1f} %' for share in shares)} |")
+
+
 def report(result, ours):
     print(", ".join(f"{name} {version}" for name, version in result["versions"].items()), end="; ")
     print(f"windows of {result['rows']} rows, baseline {result['baseline_rows']:,}, alpha {result['alpha']}\n")
@@ -232,18 +252,23 @@ def report(result, ours):
         row += ["yes" if peer["valid"] else f"no: above {VALID:.0%}", f"{np.mean(shares):.3f}" if shares else ""]
         row += [f"{len(shares)} x {peer['windows']}", f"{peer['seconds_per_window']:.3f}", f"{peer['fit_seconds']:.3f}"]
         print(f"| {' | '.join(row)} | {peer['baseline_rows']:,} |")
+    measured = powers(ours)
+    if measured:
+        clean, shares = ours["false_alarms"]["power"], list(measured.values())
+        row = ["driftline", f"{clean:.2f} of {ours['windows']}", "", f"{np.mean(shares):.3f}", f"{len(shares)} x {ours['windows']}"]
+        print(f"| {' | '.join(row)} | | | {ours['baseline_rows']:,} |")
     print("\nA detector that cannot be the best peer is asked about clean windows only, a slow one only in cells where no detector")
     print(f"asked before flags all windows, and the slowest ({', '.join(SLOWEST)}) only where driftline flags less")
     print(f"than {1 - NEAR:.0%}: no other answer could change the comparison. `--all` asks all of them.\n")
 
-    measured = powers(ours)
     for key in ("rows", "alpha", "baseline_rows"):
         if key in ours and ours[key] != result[key]:
             print(f"Not comparable: driftline's {key} is {ours[key]}, the peers' {result[key]}.\n")
     names = sorted({cell for peer in result["peers"].values() for cell in peer["cells"]} | set(measured))
     keys = [(cell.rpartition("-")[0], int(cell.rpartition("-")[2])) for cell in names]
     severities = sorted({severity for _, severity in keys})
-    print("Share of windows flagged: driftline / best peer.\n")
+    print("Share of windows flagged, the others are missed, and in brackets the delay, the number of windows up to the first")
+    print("that is flagged, on average: driftline / best peer.\n")
     print(f"| corruption | {' | '.join(f'severity {severity}' for severity in severities)} |")
     print("|" + " --- |" * (len(severities) + 1))
     for transform in sorted({transform for transform, _ in keys}):
@@ -251,8 +276,8 @@ def report(result, ours):
         for severity in severities:
             cell = f"{transform}-{severity}"
             power, peer = best(result, cell)
-            own = f"{measured[cell]:.2f}" if cell in measured else "-"
-            row.append(f"{own} / {power:.2f} {peer}" if cell in names else "")
+            own = with_delay(measured[cell]) if cell in measured else "-"
+            row.append(f"{own} / {with_delay(power)} {peer}" if cell in names else "")
         print(f"| {' | '.join(row)} |")
     print()
 
@@ -279,6 +304,7 @@ parser.add_argument("cells", nargs="?", help="folder with clean.parquet and NAME
 parser.add_argument("-o", "--output", default="peers.json", help="what was measured; detectors that it has and that are not asked again are kept")
 parser.add_argument("--driftline", help="JSON of driftline's power; the slowest detectors are asked where it leaves room")
 parser.add_argument("--report", action="store_true", help="tables of what the output file has, nothing is measured")
+parser.add_argument("--by-statistic", nargs="+", metavar="JSON", help="a table of driftline's statistics, nothing is measured")
 parser.add_argument("--only", nargs="+", help="names of the detectors to ask, or parts of names")
 parser.add_argument("--all", action="store_true", help="ask slow detectors, and those with false alarms, in every cell")
 parser.add_argument("--quick", action="store_true", help="ask all detectors as the slow ones: only where none before flags all windows")
@@ -294,6 +320,9 @@ parser.add_argument("--seed", type=int, default=7)
 
 arguments = parser.parse_args()
 warnings.filterwarnings("ignore")
+if arguments.by_statistic:
+    by_statistic(arguments.by_statistic)
+    raise SystemExit
 if not arguments.report and not arguments.cells:
     parser.error("the folder of cells is missing")
 output = pathlib.Path(arguments.output)
