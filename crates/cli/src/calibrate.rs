@@ -163,7 +163,7 @@ fn doubt(calibration: &Calibration, block: usize, dependent: Option<usize>) -> O
     ))
 }
 
-/// As in `clean windows of 200 consecutive rows: 4.5 % ± 1.0 of 400 called drifted, promised 5 %`.
+/// As in `clean windows of 200 consecutive rows: 4.5 % ± 1.5 of 200 called drifted, promised 5 %`.
 pub fn sentence(calibration: &Calibration) -> String {
     let drawn = &calibration.drawn;
     format!(
