@@ -34,7 +34,7 @@ if [ ! -f "$folder/python/installed" ]; then
 fi
 
 embed "$folder/cells/clean.parquet" none
-embed "$folder/notebook/clean.parquet" none
+cp "$folder/cells/clean.parquet" "$folder/notebook/clean.parquet"
 embed "$folder/notebook/blur-1.parquet" 'gaussian_blur(sigma=0.1..2)'
 embed "$folder/notebook/darkening-1.parquet" 'brightness(factor=0.4..0.6)'
 for name in gaussian_noise shot_noise impulse_noise speckle_noise gaussian_blur_c defocus_blur glass_blur motion_blur \
@@ -52,9 +52,11 @@ done
 
 printf '\n## Detectors over corruptions\n\n'
 bench detectors "$folder/cells" 400 > "$folder/driftline.json"
-[ -f "$folder/peers.json" ] || "$folder/python/bin/python" "$peers" "$folder/cells" --quick --windows 20 --slow-windows 20 \
-    --slow-baseline 2000 --driftline "$folder/driftline.json" -o "$folder/peers.json.part" >&2
-[ -f "$folder/peers.json" ] || mv "$folder/peers.json.part" "$folder/peers.json"
+if [ ! -f "$folder/peers.json" ]; then
+    "$folder/python/bin/python" "$peers" "$folder/cells" --quick --windows 20 --slow-windows 20 --slow-baseline 2000 \
+        --driftline "$folder/driftline.json" -o "$folder/peers.json.part" >&2
+    mv "$folder/peers.json.part" "$folder/peers.json"
+fi
 "$folder/python/bin/python" "$peers" --report --driftline "$folder/driftline.json" -o "$folder/peers.json"
 
 printf '\n## False alarms\n\n'

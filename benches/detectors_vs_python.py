@@ -4,7 +4,7 @@
     python benches/detectors_vs_python.py --report -o peers.json --driftline power.json
     python benches/detectors_vs_python.py --by-statistic power.json...
 
-benches/detectors.sh calls it with all that it takes.
+benches/detectors.sh installs and makes what it takes, and calls it.
 
 CELLS is a folder of row files of `driftline embed`: `clean.parquet`, and a `NAME-SEVERITY.parquet` for each corruption, with
 the same images in the same order. The baseline is a part of the clean rows that a seed chooses. Windows are drawn from
@@ -14,11 +14,6 @@ asked about clean windows: one that flags more than 10 % of them is shown, but i
 A detector is used as its documentation says, with its defaults where the name does not say otherwise. Evidently's
 methods are called without the report around them, whose picture takes longer than the verdict. DataEval's
 DriftReconstruction is left out: it needs a model of its own.
-
-    pip install -r benches/detectors-requirements.txt
-    pip install --no-deps alibi-detect==0.13.0
-
-(alibi-detect asks for a numba older than the one DataEval needs, and uses it in none of the detectors here.)
 """
 
 import argparse

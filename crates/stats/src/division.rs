@@ -309,17 +309,15 @@ impl Blocks {
     /// The sums cut into columns of [`LANES`] values, f64 `[columns, blocks, LANES]` with zeros after the last value: a column of
     /// all blocks stays in the cache of a core while many divisions draw from it.
     fn tiles(&self) -> Vec<Vec<[f64; LANES]>> {
-        let column = |start: usize| {
-            let blocks = self.sums.chunks_exact(self.dim);
-            let values = blocks.map(|block| {
-                let mut values = [0.0; LANES];
-                let here = &block[start..self.dim.min(start + LANES)];
-                values[..here.len()].copy_from_slice(here);
-                values
-            });
-            values.collect()
-        };
-        (0..self.dim).step_by(LANES).map(column).collect()
+        let blocks = self.baseline + self.window;
+        let columns = 0..self.dim.div_ceil(LANES);
+        let mut tiles: Vec<_> = columns.map(|_| vec![[0.0; LANES]; blocks]).collect();
+        for (at, block) in self.sums.chunks_exact(self.dim).enumerate() {
+            for (tile, values) in tiles.iter_mut().zip(block.chunks(LANES)) {
+                tile[at][..values.len()].copy_from_slice(values);
+            }
+        }
+        tiles
     }
 
     /// The sums of the rows of baseline and window where those of the window are `window`, component by component.
