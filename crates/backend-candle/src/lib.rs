@@ -37,6 +37,7 @@ pub mod instructions;
 mod kernel;
 mod memory;
 pub mod network;
+#[cfg(feature = "candle")]
 pub mod operation;
 mod plan;
 mod plane;
@@ -48,12 +49,17 @@ mod weight;
 pub use backend::CandleBackend;
 pub use instructions::Instructions;
 pub use network::Network;
+#[cfg(feature = "candle")]
 pub use operation::Embed;
 
 use driftline_core::{BackendConfig, EmbeddingBackend, Registration, Registry, Result};
 
-/// Version of the engine, as it is shown.
-pub const ENGINE: &str = "candle 0.11.1";
+/// What computes and its version, as it is shown.
+pub const ENGINE: &str = if cfg!(feature = "candle") {
+    "candle 0.11.1"
+} else {
+    concat!("driftline kernels ", env!("CARGO_PKG_VERSION"))
+};
 
 /// Registers `candle`.
 pub fn register(registry: &mut Registry<BackendConfig, Box<dyn EmbeddingBackend>>) -> Result<()> {

@@ -81,6 +81,11 @@ pub enum Command {
         /// The shell
         shell: Shell,
     },
+    /// Print the man page, or write one for each command
+    Man {
+        /// The folder that all of them go to
+        folder: Option<PathBuf>,
+    },
 }
 
 /// Flags that quickstart and run share; each overrides the setting of the same name.
@@ -116,7 +121,7 @@ pub struct SettingsArgs {
     /// Library (onnx) or folder (tch) of the backend's engine [default: the backend looks for one]
     #[arg(long, value_name = "PATH")]
     pub runtime: Option<PathBuf>,
-    /// Arithmetic: `fp32`, or `bf16` with candle where the processor has it [default: fp32]
+    /// Arithmetic: `fp32`, or `bf16` with candle, where the processor has it, or tch on CUDA [default: fp32]
     #[arg(long)]
     pub precision: Option<Precision>,
     /// Seed of transforms, samples and clusters [default: 42]
@@ -242,7 +247,7 @@ pub struct EmbeddingArguments {
     /// Library (onnx) or folder (tch) of the backend's engine [default: the backend looks for one]
     #[arg(long, value_name = "PATH")]
     pub runtime: Option<PathBuf>,
-    /// Arithmetic: `fp32`, or `bf16` with candle where the processor has it [default: fp32]
+    /// Arithmetic: `fp32`, or `bf16` with candle, where the processor has it, or tch on CUDA [default: fp32]
     #[arg(long)]
     pub precision: Option<Precision>,
 }
@@ -428,7 +433,7 @@ pub struct ConformanceArgs {
     /// Library (onnx) or folder (tch) of the backend's engine [default: the backend looks for one]
     #[arg(long, value_name = "PATH", requires = "backend")]
     pub runtime: Option<PathBuf>,
-    /// Arithmetic: `fp32`, or `bf16` with candle where the processor has it [default: fp32]
+    /// Arithmetic: `fp32`, or `bf16` with candle, where the processor has it, or tch on CUDA [default: fp32]
     #[arg(long, requires = "backend")]
     pub precision: Option<Precision>,
     /// Write the result as JUnit XML too

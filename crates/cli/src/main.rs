@@ -109,5 +109,19 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
             );
             Ok(Outcome::Done)
         }
+        Command::Man { folder: None } => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+            output::text(String::from_utf8_lossy(&page).trim_end())?;
+            Ok(Outcome::Done)
+        }
+        Command::Man {
+            folder: Some(folder),
+        } => {
+            std::fs::create_dir_all(&folder)
+                .and_then(|()| clap_mangen::generate_to(Cli::command(), &folder))
+                .map_err(|e| Error::io("write man pages", &folder, e))?;
+            Ok(Outcome::Done)
+        }
     }
 }

@@ -43,7 +43,7 @@ impl FromStr for Precision {
                 Error::new(
                     ErrorKind::InvalidConfig,
                     "read precision",
-                    format!("`{text}` is no precision"),
+                    format!("`{text}` is not a precision"),
                 )
                 .remedy("write `fp32`, `tf32` or `bf16`")
             })

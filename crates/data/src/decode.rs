@@ -4,7 +4,8 @@ use std::io::Cursor;
 
 use driftline_core::image::CHANNELS;
 use driftline_core::{ImageShape, Resize};
-use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::images::{Image, TypedImageRef};
+use fast_image_resize::pixels::U8x3;
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
 
@@ -42,9 +43,13 @@ impl DecodeOptions {
             return Ok(rgb);
         }
         let size = |n: usize| u32::try_from(n).map_err(|e| e.to_string());
+        // Typed, or the compiler would make a resizer for each of the 13 kinds of pixels.
         let source =
-            ImageRef::new(width, height, &rgb, PixelType::U8x3).map_err(|e| e.to_string())?;
-        let mut target = Image::new(size(to.width)?, size(to.height)?, PixelType::U8x3);
+            TypedImageRef::<U8x3>::from_buffer(width, height, &rgb).map_err(|e| e.to_string())?;
+        let mut pixels = Image::new(size(to.width)?, size(to.height)?, PixelType::U8x3);
+        let mut target = pixels
+            .typed_image_mut::<U8x3>()
+            .ok_or("the image has other pixels")?;
         let mut options =
             ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
         if self.resize == Resize::Crop {
@@ -52,9 +57,9 @@ impl DecodeOptions {
             options = options.crop(left, top, box_width, box_height);
         }
         Resizer::new()
-            .resize(&source, &mut target, &options)
+            .resize_typed(&source, &mut target, &options)
             .map_err(|e| format!("the image cannot be resized: {e}"))?;
-        Ok(target.into_vec())
+        Ok(pixels.into_vec())
     }
 }
 

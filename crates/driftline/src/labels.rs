@@ -5,16 +5,17 @@
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::Path;
-use std::sync::Arc;
 
 use arrow_array::{Array, RecordBatch, StringArray};
 use arrow_cast::cast;
-use arrow_schema::{DataType, Field, Schema};
+use arrow_schema::DataType;
 use driftline_core::rows::{EVENT_ID, TARGET};
 use driftline_core::{Error, ErrorKind, EventLabel, Result};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 const PARQUET_MAGIC: [u8; 4] = *b"PAR1";
+/// Labels of a CSV file that are handed on at a time.
+const BATCH: usize = 1024;
 
 /// Reads a label file and hands its labels on, batch by batch.
 ///
@@ -31,37 +32,58 @@ pub fn read(path: &Path, mut consume: impl FnMut(&[EventLabel]) -> Result<()>) -
     let mut magic = [0; 4];
     let is_parquet = file.read_exact(&mut magic).is_ok() && magic == PARQUET_MAGIC;
     file.rewind().map_err(failed)?;
-    let mut first = 0;
-    let mut take = |batch: &RecordBatch| -> Result<()> {
-        let labels = labels(batch, first, &refuse)?;
-        first += labels.len();
-        consume(&labels)
-    };
     if is_parquet {
         let batches = ParquetRecordBatchReaderBuilder::try_new(file)
             .and_then(|builder| builder.build())
             .map_err(|e| broken(&e))?;
+        let mut first = 0;
         for batch in batches {
-            take(&batch.map_err(|e| broken(&e))?)?;
+            let labels = labels(&batch.map_err(|e| broken(&e))?, first, &refuse)?;
+            first += labels.len();
+            consume(&labels)?;
         }
         return Ok(());
     }
-    let format = arrow_csv::reader::Format::default().with_header(true);
-    let (schema, _) = format
-        .infer_schema(&mut file, Some(0))
-        .map_err(|e| broken(&e))?;
-    file.rewind().map_err(failed)?;
-    // Everything is text, so that a class named 1 stays `1`.
-    let text = |field: &Arc<Field>| Field::new(field.name(), DataType::Utf8, true);
-    let schema = Schema::new(schema.fields().iter().map(text).collect::<Vec<_>>());
-    let batches = arrow_csv::ReaderBuilder::new(Arc::new(schema))
-        .with_header(true)
-        .build(file)
-        .map_err(|e| broken(&e))?;
-    for batch in batches {
-        take(&batch.map_err(|e| broken(&e))?)?;
+    let mut records = csv::Reader::from_reader(file);
+    let columns = records.headers().map_err(|e| broken(&e))?;
+    let position = |name: &str| {
+        let position = columns.iter().position(|column| column == name);
+        position.ok_or_else(|| missing(name, &refuse))
+    };
+    let (id, target) = (position(EVENT_ID)?, position(TARGET)?);
+    let mut labels = Vec::new();
+    for (row, record) in records.records().enumerate() {
+        let record = record.map_err(|e| broken(&e))?;
+        labels.push(EventLabel {
+            event_id: filled(record.get(id), EVENT_ID, row, &refuse)?,
+            target: filled(record.get(target), TARGET, row, &refuse)?,
+        });
+        if labels.len() == BATCH {
+            consume(&labels)?;
+            labels.clear();
+        }
     }
-    Ok(())
+    match labels.is_empty() {
+        true => Ok(()),
+        false => consume(&labels),
+    }
+}
+
+fn missing(name: &str, refuse: &impl Fn(String) -> Error) -> Error {
+    refuse(format!("there is no column `{name}`"))
+        .remedy("a label file has the columns `event_id` and `target`")
+}
+
+fn filled(
+    value: Option<&str>,
+    name: &str,
+    row: usize,
+    refuse: &impl Fn(String) -> Error,
+) -> Result<String> {
+    value
+        .filter(|value| !value.is_empty())
+        .map(str::to_owned)
+        .ok_or_else(|| refuse(format!("column `{name}` is empty")).with("row", row))
 }
 
 fn labels(
@@ -70,10 +92,9 @@ fn labels(
     refuse: &impl Fn(String) -> Error,
 ) -> Result<Vec<EventLabel>> {
     let column = |name: &str| -> Result<StringArray> {
-        let column = batch.column_by_name(name).ok_or_else(|| {
-            refuse(format!("there is no column `{name}`"))
-                .remedy("a label file has the columns `event_id` and `target`")
-        })?;
+        let column = batch
+            .column_by_name(name)
+            .ok_or_else(|| missing(name, refuse))?;
         let text = cast(column, &DataType::Utf8).map_err(|_| {
             refuse(format!(
                 "column `{name}` is {}, not text",
@@ -85,10 +106,7 @@ fn labels(
     let (ids, targets) = (column(EVENT_ID)?, column(TARGET)?);
     let value = |name: &str, values: &StringArray, row: usize| -> Result<String> {
         let value = (!values.is_null(row)).then(|| values.value(row));
-        value
-            .filter(|value| !value.is_empty())
-            .map(str::to_owned)
-            .ok_or_else(|| refuse(format!("column `{name}` is empty")).with("row", first + row))
+        filled(value, name, first + row, refuse)
     };
     (0..batch.num_rows())
         .map(|row| {
@@ -102,6 +120,8 @@ fn labels(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     fn read_text(text: &str) -> Result<Vec<(String, String)>> {

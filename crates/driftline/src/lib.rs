@@ -14,14 +14,29 @@
 //! | [`sources`] | a `SRC` on the command line -> images |
 //!
 //! The parts are re-exported under their own names.
+//!
+//! | feature | what it adds; all but `keyring` are on by default |
+//! | --- | --- |
+//! | `candle` | candle itself: without it the backend `candle` is the built-in network alone |
+//! | `download` | the model and the data set `cifar10` |
+//! | `fiddler` | the sink `fiddler`; `keyring` lets it read its token from the desktop's keyring |
+//! | `onnx` | the backend `onnx` |
+//! | `plugins` | backends, transforms and sinks of plugins; without it there are none |
+//! | `report` | the page of a run and of a store |
+//! | `server` | a store behind the interface of Fiddler |
 
 pub mod baselines;
 pub mod labels;
 pub mod models;
 pub mod monitors;
 pub mod plan;
+#[cfg(feature = "plugins")]
+pub mod plugins;
+#[cfg(not(feature = "plugins"))]
+#[path = "no_plugins.rs"]
 pub mod plugins;
 pub mod registries;
+#[cfg(feature = "runtimes")]
 pub mod runtimes;
 pub mod settings;
 pub mod sources;
@@ -31,11 +46,15 @@ pub use driftline_data as data;
 pub use driftline_fetch as fetch;
 pub use driftline_model as model;
 pub use driftline_pipeline as pipeline;
+#[cfg(feature = "plugins")]
 pub use driftline_plugin_host as plugin_host;
 pub use driftline_properties as properties;
+#[cfg(feature = "report")]
 pub use driftline_report as report;
 pub use driftline_rows as rows;
+#[cfg(feature = "server")]
 pub use driftline_server as server;
+#[cfg(feature = "fiddler")]
 pub use driftline_sink_fiddler as sink_fiddler;
 pub use driftline_stats as stats;
 

@@ -1,6 +1,7 @@
 //! Settings -> a checked run with its backend and sink.
 
 use std::num::NonZeroUsize;
+#[cfg(feature = "report")]
 use std::path::PathBuf;
 
 use driftline_core::{
@@ -22,6 +23,7 @@ use crate::{models, monitors, registries, sources};
 pub struct Plan {
     run: Run,
     /// Where the page of the run goes.
+    #[cfg(feature = "report")]
     report: PathBuf,
     backend: Box<dyn EmbeddingBackend>,
     sink: Box<dyn MonitorSink>,
@@ -34,6 +36,7 @@ pub struct Finished {
     #[serde(flatten)]
     pub summary: Summary,
     /// Its page: one self-contained HTML file.
+    #[cfg(feature = "report")]
     pub report: PathBuf,
 }
 
@@ -141,6 +144,7 @@ impl Plan {
         )?;
         let store = &settings.sink.store;
         Ok(Self {
+            #[cfg(feature = "report")]
             report: store.join("report.html"),
             run: Run {
                 run_id,
@@ -160,15 +164,16 @@ impl Plan {
         })
     }
 
-    /// Does the run and writes its page.
+    /// Does the run and, with the feature `report`, writes its page.
     pub fn execute(mut self, cancel: &Cancel, progress: &dyn Progress) -> Result<Finished> {
         let (backend, sink) = (self.backend.as_mut(), self.sink.as_mut());
         monitors::remember(&self.run.store, &self.run.monitor)?;
         let summary = self.run.execute(backend, sink, cancel, progress)?;
-        let page = driftline_report::page(&summary);
-        driftline_rows::write_atomic(&self.report, page.as_bytes())?;
+        #[cfg(feature = "report")]
+        driftline_rows::write_atomic(&self.report, driftline_report::page(&summary).as_bytes())?;
         Ok(Finished {
             summary,
+            #[cfg(feature = "report")]
             report: self.report,
         })
     }

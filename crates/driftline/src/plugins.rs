@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use driftline_core::{
-    BackendConfig, DriftTransform, EmbeddingBackend, Error, ErrorKind, MonitorSink, Registration,
-    Registry, Result, SinkConfig, TransformSpec,
+    BackendConfig, Device, DriftTransform, EmbeddingBackend, Error, ErrorKind, MonitorSink,
+    Registration, Registry, Result, SinkConfig, TransformSpec,
 };
 use driftline_plugin_host::manifest::ManifestComponent;
 use driftline_plugin_host::{
@@ -14,6 +14,7 @@ use driftline_plugin_host::{
 };
 use etcetera::BaseStrategy;
 
+use crate::registries::{Engine, TCH};
 use crate::runtimes;
 use crate::settings::PluginSettings;
 
@@ -79,6 +80,45 @@ impl Plugins {
     /// What was looked at, as one text.
     pub fn trace(&self) -> String {
         self.search.trace()
+    }
+
+    /// The engine of the plugin that offers the backend `name`, or why it cannot be used. Runs nothing of the plugin.
+    pub(crate) fn engine(&self, name: &str, runtime: Option<&Path>) -> Result<Engine> {
+        let Some((plugin, _)) = self.get(ComponentKind::Embedding, name) else {
+            return Err(Error::new(
+                ErrorKind::NotFound,
+                "look up",
+                self.without(name),
+            ));
+        };
+        driftline_dylib::check_header(&plugin.library).map_err(|reason| {
+            Error::new(ErrorKind::InvalidData, "load plugin", reason)
+                .with("plugin", plugin.library.display())
+        })?;
+        if plugin.runtime.as_deref() != Some(TCH) {
+            return Ok(Engine::on_cpu(format!(
+                "{} {}",
+                plugin.name, plugin.version
+            )));
+        }
+        let libtorch = runtimes::tch::find(runtime)?;
+        let mut engine = Engine::on_cpu(format!("libtorch {}", libtorch.version));
+        if libtorch.has_cuda() {
+            let count = driftline_dylib::cuda_devices().unwrap_or(0);
+            engine.devices.extend((0..count).map(Device::Cuda));
+        }
+        Ok(engine)
+    }
+
+    /// Why there is no backend `name`.
+    pub(crate) fn without(&self, name: &str) -> String {
+        match name {
+            TCH => format!(
+                "its plugin was not found; build it with `cargo xtask plugin tch` in driftline's repository (looked in {})",
+                self.trace()
+            ),
+            _ => "there is no such backend".to_owned(),
+        }
     }
 
     fn components(
@@ -199,7 +239,7 @@ fn default_lock() -> Result<PathBuf> {
 pub fn prepare_runtime(engine: Option<&str>, runtime: Option<&Path>) -> Result<Option<PathBuf>> {
     match engine {
         None => Ok(runtime.map(Path::to_owned)),
-        Some("tch") => {
+        Some(TCH) => {
             let libtorch = runtimes::tch::find(runtime)?;
             runtimes::tch::load(&libtorch)?;
             Ok(Some(libtorch.folder))

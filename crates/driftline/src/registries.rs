@@ -3,19 +3,19 @@
 use std::path::Path;
 
 use driftline_core::{
-    BackendConfig, Device, DriftTransform, EmbeddingBackend, Error, ErrorKind, MonitorSink,
-    Registration, Registry, Result, SinkConfig, TransformSpec,
+    BackendConfig, Device, DriftTransform, EmbeddingBackend, MonitorSink, Registration, Registry,
+    Result, SinkConfig, TransformSpec,
 };
 
-use driftline_plugin_host::ComponentKind;
-
 use crate::plugins::Plugins;
+#[cfg(feature = "onnx")]
 use crate::runtimes;
 
 /// All embedding backends: those that are compiled in, and those of plugins.
 pub fn backends(plugins: &Plugins) -> Result<Registry<BackendConfig, Box<dyn EmbeddingBackend>>> {
     let mut registry = Registry::new("backend");
     driftline_backend_candle::register(&mut registry)?;
+    #[cfg(feature = "onnx")]
     driftline_backend_onnx::register(&mut registry, runtimes::folder("onnx"))?;
     plugins.register_backends(&mut registry);
     if registry.find(TCH).is_err() {
@@ -24,21 +24,14 @@ pub fn backends(plugins: &Plugins) -> Result<Registry<BackendConfig, Box<dyn Emb
             aliases: Vec::new(),
             summary: "libtorch on the CPU and CUDA".to_owned(),
             origin: "plugin".to_owned(),
-            constructor: Err(no_tch(plugins)),
+            constructor: Err(plugins.without(TCH)),
         })?;
     }
     Ok(registry)
 }
 
 /// The backend that comes with driftline as a plugin.
-const TCH: &str = "tch";
-
-fn no_tch(plugins: &Plugins) -> String {
-    format!(
-        "its plugin was not found; build it with `cargo xtask plugin tch` in driftline's repository (looked in {})",
-        plugins.trace()
-    )
-}
+pub(crate) const TCH: &str = "tch";
 
 /// All drift transforms: those that are compiled in, and those of plugins.
 pub fn transforms(plugins: &Plugins) -> Result<Registry<TransformSpec, Box<dyn DriftTransform>>> {
@@ -52,6 +45,7 @@ pub fn transforms(plugins: &Plugins) -> Result<Registry<TransformSpec, Box<dyn D
 pub fn sinks(plugins: &Plugins) -> Result<Registry<SinkConfig, Box<dyn MonitorSink>>> {
     let mut registry = Registry::new("sink");
     driftline_sink_local::register(&mut registry)?;
+    #[cfg(feature = "fiddler")]
     driftline_sink_fiddler::register(&mut registry)?;
     plugins.register_sinks(&mut registry);
     Ok(registry)
@@ -81,40 +75,25 @@ pub struct Engine {
 /// The engine of the backend `name`, or why it cannot be used. The library of an engine is looked for, as `runtime` or
 /// where it is always looked for; a plugin's own code is not run.
 pub fn engine(name: &str, plugins: &Plugins, runtime: Option<&Path>) -> Result<Engine> {
-    let cpu = |version: String| Engine {
-        version,
-        devices: vec![Device::Cpu],
-    };
     match name {
-        "candle" => Ok(cpu(driftline_backend_candle::ENGINE.to_owned())),
+        "candle" => Ok(Engine::on_cpu(driftline_backend_candle::ENGINE)),
+        #[cfg(feature = "onnx")]
         "onnx" => driftline_backend_onnx::find(runtime, runtimes::folder("onnx").as_deref()).map(
             |found| Engine {
                 version: format!("onnxruntime {}", found.version),
                 devices: found.devices(),
             },
         ),
-        other => {
-            let Some((plugin, _)) = plugins.get(ComponentKind::Embedding, other) else {
-                let reason = match other {
-                    TCH => no_tch(plugins),
-                    _ => "there is no such backend".to_owned(),
-                };
-                return Err(Error::new(ErrorKind::NotFound, "look up", reason));
-            };
-            driftline_dylib::check_header(&plugin.library).map_err(|reason| {
-                Error::new(ErrorKind::InvalidData, "load plugin", reason)
-                    .with("plugin", plugin.library.display())
-            })?;
-            if plugin.runtime.as_deref() != Some("tch") {
-                return Ok(cpu(format!("{} {}", plugin.name, plugin.version)));
-            }
-            let libtorch = runtimes::tch::find(runtime)?;
-            let mut engine = cpu(format!("libtorch {}", libtorch.version));
-            if libtorch.has_cuda() {
-                let count = driftline_dylib::cuda_devices().unwrap_or(0);
-                engine.devices.extend((0..count).map(Device::Cuda));
-            }
-            Ok(engine)
+        other => plugins.engine(other, runtime),
+    }
+}
+
+impl Engine {
+    /// An engine that computes on the CPU alone.
+    pub(crate) fn on_cpu(version: impl Into<String>) -> Self {
+        Self {
+            version: version.into(),
+            devices: vec![Device::Cpu],
         }
     }
 }

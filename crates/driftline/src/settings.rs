@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use driftline_core::{Device, Error, ErrorKind, Precision, Result};
 use driftline_pipeline::OnError;
-use figment::providers::{Env, Format, Serialized, Toml};
+use figment::providers::{Env, Serialized};
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 use jiff::Timestamp;
@@ -262,8 +262,15 @@ impl Settings {
             // Read here, so that a missing file is an error and not an empty layer.
             let text =
                 std::fs::read_to_string(path).map_err(|e| Error::io("read settings", path, e))?;
-            let table = Toml::string(&text);
-            figment = figment.merge(table);
+            let table: Dict = toml::from_str(&text).map_err(|cause| {
+                Error::new(
+                    ErrorKind::InvalidConfig,
+                    "read settings",
+                    cause.to_string().trim_end(),
+                )
+                .with("file", path.display())
+            })?;
+            figment = figment.merge(Serialized::globals(table));
             figment = refuse_with_file(figment, path)?;
         }
         let others = |key: &figment::value::UncasedStr| {

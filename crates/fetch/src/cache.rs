@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
+#[cfg(feature = "download")]
 use std::thread;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use driftline_core::{Error, ErrorKind, Result};
 use etcetera::{BaseStrategy, choose_base_strategy};
 
 use crate::Artifact;
+#[cfg(feature = "download")]
 use crate::http::{Attempt, Http, discard};
 
 const OPERATION: &str = "fetch";
@@ -153,6 +155,7 @@ impl Cache {
     }
 
     /// Fills `part` until it is the artifact.
+    #[cfg(feature = "download")]
     fn download(
         &self,
         artifact: &Artifact,
@@ -185,6 +188,26 @@ impl Cache {
             pause = pause.saturating_mul(2);
             attempt += 1;
         }
+    }
+
+    /// Says that this program cannot.
+    #[cfg(not(feature = "download"))]
+    fn download(
+        &self,
+        _: &Artifact,
+        _: &str,
+        part: &Path,
+        _: &mut dyn FnMut(Progress),
+    ) -> Result<()> {
+        let error = Error::new(
+            ErrorKind::Unsupported,
+            OPERATION,
+            "this program was built without downloads",
+        );
+        Err(error.remedy(format!(
+            "build it with the feature `download`, or put the file where {} belongs",
+            part.with_extension("").display()
+        )))
     }
 }
 

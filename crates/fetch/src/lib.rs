@@ -16,6 +16,7 @@
 
 pub mod artifact;
 pub mod cache;
+#[cfg(feature = "download")]
 mod http;
 
 pub use artifact::{Artifact, CIFAR10_BINARY, Checksum, RESNET18_CIFAR10};

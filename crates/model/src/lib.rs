@@ -9,6 +9,7 @@
 //!
 //! No engine is known here: a backend takes a [`ResNet18`] and runs it its own way.
 
+#[cfg(feature = "onnx")]
 pub mod onnx;
 pub mod package;
 mod pth;

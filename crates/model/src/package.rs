@@ -45,7 +45,9 @@ use driftline_core::{Error, ErrorKind, ImageShape, Resize, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::{ResNet18, Weights, onnx};
+#[cfg(feature = "onnx")]
+use crate::onnx;
+use crate::{ResNet18, Weights};
 
 /// Classes of CIFAR-10 in the order of its labels.
 pub const CIFAR10_CLASSES: [&str; 10] = [
@@ -369,6 +371,7 @@ impl ModelPackage {
     }
 
     /// The model as an ONNX graph: exported from the weights, or the user's own.
+    #[cfg(feature = "onnx")]
     pub fn graph(&self) -> Result<Graph> {
         if let (Some(names), Some(dim)) = (&self.onnx, self.dim) {
             return Ok(Graph {
@@ -398,6 +401,7 @@ impl ModelPackage {
     ///
     /// # Errors
     /// `Unsupported` for a model that is an ONNX graph already; `InvalidConfig` where another `model.toml` is there.
+    #[cfg(feature = "onnx")]
     pub fn export_onnx(&self, path: &Path) -> Result<PathBuf> {
         let (network, classes) = self.network()?;
         let manifest = path.with_file_name("model.toml");

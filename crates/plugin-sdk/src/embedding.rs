@@ -22,6 +22,8 @@ pub trait EmbeddingPlugin: EmbeddingBackend + Sized + 'static {
     const ENGINE: &'static str;
     /// What it can compute on, of `cpu` and `cuda`.
     const DEVICES: &'static [&'static str];
+    /// Arithmetic that a user can choose, such as `fp32` and `bf16`; a backend without a choice has none.
+    const PRECISIONS: &'static [&'static str] = &[];
     /// Most images in one call; 0 is no limit.
     const MAX_BATCH: usize = 0;
 
@@ -53,11 +55,22 @@ pub fn component<T: EmbeddingPlugin>(version: &'static str) -> DlComponent {
         name: DlStr::new(T::NAME),
         version: DlStr::new(version),
         summary: DlStr::new(T::SUMMARY),
-        config_schema_json: DlStr::new(SCHEMA),
-        // Made once in the life of the process.
+        // Both are made once in the life of the process.
+        config_schema_json: DlStr::new(String::leak(schema(T::PRECISIONS))),
         capabilities_json: DlStr::new(String::leak(capabilities.to_string())),
         capability_bits: capability::DETERMINISTIC,
         vtable: std::ptr::from_ref(Table::<T>::TABLE).cast(),
+    }
+}
+
+/// The schema of a backend that lets its user choose among `precisions`.
+fn schema(precisions: &[&str]) -> String {
+    match serde_json::from_str::<serde_json::Value>(SCHEMA) {
+        Ok(mut schema) if !precisions.is_empty() => {
+            schema["properties"]["precision"] = json!({"enum": precisions});
+            schema.to_string()
+        }
+        _ => SCHEMA.to_owned(),
     }
 }
 

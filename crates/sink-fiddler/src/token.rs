@@ -8,6 +8,7 @@ use driftline_core::{Error, ErrorKind, Result};
 /// Environment variable with the token.
 pub const TOKEN_VARIABLE: &str = "FIDDLER_TOKEN";
 /// Name of the service under which the keyring keeps tokens; the user name is the host of the server.
+#[cfg(feature = "keyring")]
 const KEYRING_SERVICE: &str = "driftline";
 /// What stands in a text where the token was.
 const REDACTED: &str = "<token>";
@@ -54,22 +55,37 @@ pub(crate) fn find(file: Option<&str>, keyring_host: Option<&str>) -> Result<Tok
         return Token::new(&text, "the token file").map_err(|e| e.with("file", file));
     }
     if let Some(host) = keyring_host {
-        let text = keyring::v1::Entry::new(KEYRING_SERVICE, host)
-            .and_then(|entry| entry.get_password())
-            .map_err(|cause| {
-                unusable("the keyring has no token for this server")
-                    .with("service", KEYRING_SERVICE)
-                    .with("user", host)
-                    .because(cause.to_string())
-                    .remedy(format!(
-                        "store it there, or set {TOKEN_VARIABLE} or `token_file`"
-                    ))
-            })?;
-        return Token::new(&text, "the keyring");
+        return in_keyring(host);
     }
     Err(unusable("there is no token for the server").remedy(format!(
         "set {TOKEN_VARIABLE}, or the option `token_file`, or `keyring = true`"
     )))
+}
+
+/// The keyring's entry of `host`.
+#[cfg(feature = "keyring")]
+fn in_keyring(host: &str) -> Result<Token> {
+    let text = keyring::v1::Entry::new(KEYRING_SERVICE, host)
+        .and_then(|entry| entry.get_password())
+        .map_err(|cause| {
+            unusable("the keyring has no token for this server")
+                .with("service", KEYRING_SERVICE)
+                .with("user", host)
+                .because(cause.to_string())
+                .remedy(format!(
+                    "store it there, or set {TOKEN_VARIABLE} or `token_file`"
+                ))
+        })?;
+    Token::new(&text, "the keyring")
+}
+
+#[cfg(not(feature = "keyring"))]
+fn in_keyring(host: &str) -> Result<Token> {
+    Err(unusable("this program was built without the keyring")
+        .with("user", host)
+        .remedy(format!(
+            "set {TOKEN_VARIABLE} or `token_file`, or build it with the feature `keyring`"
+        )))
 }
 
 fn unusable(message: impl Into<String>) -> Error {

@@ -5,7 +5,9 @@
 //! | [`onnx`] | libonnxruntime |
 //! | [`tch`] | libtorch |
 
+#[cfg(feature = "onnx")]
 pub mod onnx;
+#[cfg(feature = "plugins")]
 pub mod tch;
 mod wheel;
 

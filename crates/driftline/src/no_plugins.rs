@@ -1,0 +1,53 @@
+//! A program that was built without the feature `plugins`: there are none.
+
+use std::path::Path;
+
+use driftline_core::{
+    BackendConfig, DriftTransform, EmbeddingBackend, Error, ErrorKind, MonitorSink, Registry,
+    Result, SinkConfig, TransformSpec,
+};
+
+use crate::registries::Engine;
+use crate::settings::PluginSettings;
+
+const REASON: &str = "this program was built without plugins";
+
+/// The plugins that were found: none.
+#[derive(Debug)]
+pub struct Plugins(());
+
+impl Plugins {
+    /// Looks for nothing.
+    ///
+    /// # Errors
+    /// `Unsupported` where `settings` name plugins.
+    pub fn find(settings: &PluginSettings) -> Result<Self> {
+        if *settings == PluginSettings::default() {
+            return Ok(Self(()));
+        }
+        Err(Error::new(ErrorKind::Unsupported, "find plugins", REASON)
+            .remedy("leave out the settings of plugins, or build it with the feature `plugins`"))
+    }
+
+    pub(crate) fn register_transforms(
+        &self,
+        _: &mut Registry<TransformSpec, Box<dyn DriftTransform>>,
+    ) {
+    }
+
+    pub(crate) fn register_backends(
+        &self,
+        _: &mut Registry<BackendConfig, Box<dyn EmbeddingBackend>>,
+    ) {
+    }
+
+    pub(crate) fn register_sinks(&self, _: &mut Registry<SinkConfig, Box<dyn MonitorSink>>) {}
+
+    pub(crate) fn engine(&self, name: &str, _: Option<&Path>) -> Result<Engine> {
+        Err(Error::new(ErrorKind::NotFound, "look up", REASON).with("backend", name))
+    }
+
+    pub(crate) fn without(&self, _: &str) -> String {
+        REASON.to_owned()
+    }
+}

@@ -1,0 +1,7 @@
+//! The tests of the crate from outside, in one binary.
+
+#![allow(clippy::unwrap_used)]
+
+mod pictures;
+mod report;
+mod store_page;

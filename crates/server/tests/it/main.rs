@@ -1,0 +1,12 @@
+//! The tests of the crate from outside, in one binary.
+
+#![allow(clippy::unwrap_used)]
+
+mod bad_input;
+mod common;
+mod killed;
+mod legacy;
+mod limits;
+mod numbers;
+mod page;
+mod v3;

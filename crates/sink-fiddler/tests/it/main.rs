@@ -1,0 +1,8 @@
+//! The tests of the crate from outside, in one binary.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+mod faults;
+mod processes;
+mod recorded;
