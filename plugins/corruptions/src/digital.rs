@@ -1,6 +1,7 @@
 //! Brightness, contrast, saturation, resolution and JPEG.
 
-use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::images::{Image, TypedImageRef};
+use fast_image_resize::pixels::U8x3;
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use jpeg_encoder::{Encoder, ImageBuffer, JpegColorType, SamplingFactor, rgb_to_ycbcr};
 use rand_chacha::ChaCha8Rng;
@@ -97,10 +98,14 @@ pub(crate) fn pixelate(image: &Picture, level: Level, _: &mut ChaCha8Rng) -> Pic
     let fewer = |length: u32| ((f64::from(length) * factor) as u32).max(1);
     let bytes: Vec<u8> = image.bytes().collect();
     let resized = |bytes: &[u8], from: (u32, u32), to: (u32, u32)| {
-        let from = ImageRef::new(from.0, from.1, bytes, PixelType::U8x3).ok()?;
+        // Typed, or the compiler would make a resizer for each of the 13 kinds of pixels.
+        let from = TypedImageRef::<U8x3>::from_buffer(from.0, from.1, bytes).ok()?;
         let mut out = Image::new(to.0, to.1, PixelType::U8x3);
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Box));
-        Resizer::new().resize(&from, &mut out, &options).ok()?;
+        let mut pixels = out.typed_image_mut::<U8x3>()?;
+        Resizer::new()
+            .resize_typed(&from, &mut pixels, &options)
+            .ok()?;
         Some(out.into_vec())
     };
     let small = (fewer(width), fewer(height));

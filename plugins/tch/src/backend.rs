@@ -9,12 +9,12 @@ use driftline_plugin_sdk::{EmbeddingPlugin, log};
 use tch::TchError;
 
 use crate::cuda;
-use crate::network::Network;
+use crate::network::{Network, Place};
 
 /// Version of libtorch that this is built for.
 const ENGINE: &str = "libtorch 2.11";
 
-/// ResNet-18 on libtorch, in fp32.
+/// ResNet-18 on libtorch, in fp32, or with CUDA in bf16.
 pub struct TchBackend {
     info: BackendInfo,
     network: Network,
@@ -26,9 +26,18 @@ impl EmbeddingPlugin for TchBackend {
     const SUMMARY: &'static str = "libtorch on the CPU and CUDA";
     const ENGINE: &'static str = ENGINE;
     const DEVICES: &'static [&'static str] = &["cpu", "cuda"];
+    const PRECISIONS: &'static [&'static str] = &["fp32", "bf16"];
 
     fn open(config: &BackendConfig) -> Result<Self> {
-        config.fp32_only(Self::NAME)?;
+        let precision = config.precision.unwrap_or(Precision::Fp32);
+        let kind = match (precision, config.device) {
+            // On the CPU its convolutions in bf16 do not give the same numbers twice.
+            (Precision::Bf16, Device::Cuda(_)) => tch::Kind::BFloat16,
+            _ => {
+                config.fp32_only(Self::NAME)?;
+                tch::Kind::Float
+            }
+        };
         let device = match config.device {
             Device::Cpu => tch::Device::Cpu,
             Device::Cuda(index) => cuda::device(index, config.runtime.as_deref())?,
@@ -44,14 +53,15 @@ impl EmbeddingPlugin for TchBackend {
                     Device::Cuda(_) => format!("{ENGINE} (CUDA, TF32 off)"),
                 },
                 device: config.device,
-                precision: Precision::Fp32,
+                precision,
                 threads: config.threads,
                 input: package.preprocessing.shape,
                 dim: weights.dim(),
                 classes,
                 notes: Vec::new(),
             },
-            network: Network::new(&weights, &normalised, device).map_err(engine_failed)?,
+            network: Network::new(&weights, &normalised, Place { device, kind })
+                .map_err(engine_failed)?,
             parts: Parts::new(None),
         })
     }

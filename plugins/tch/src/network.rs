@@ -3,6 +3,21 @@
 use driftline_model as model;
 use tch::{Device, Kind, TchError, Tensor};
 
+/// Where tensors are, and the kind of their numbers.
+#[derive(Clone, Copy)]
+pub struct Place {
+    /// Where the network computes.
+    pub device: Device,
+    /// `Float`, or `BFloat16` for factors of 8 bits, whose products are summed in f32.
+    pub kind: Kind,
+}
+
+impl Place {
+    fn bring(self, tensor: &Tensor) -> Result<Tensor, TchError> {
+        tensor.f_to_device(self.device)?.f_to_kind(self.kind)
+    }
+}
+
 struct Convolution {
     weight: Tensor,
     bias: Tensor,
@@ -11,17 +26,17 @@ struct Convolution {
 }
 
 impl Convolution {
-    fn new(conv: &model::Conv, device: Device) -> Result<Self, TchError> {
+    fn new(conv: &model::Conv, place: Place) -> Result<Self, TchError> {
         let (out, input, kernel) = (
             conv.out_channels as i64,
             conv.in_channels as i64,
             conv.kernel as i64,
         );
         Ok(Self {
-            weight: Tensor::f_from_slice(&conv.weight)?
-                .f_view([out, input, kernel, kernel])?
-                .f_to_device(device)?,
-            bias: Tensor::f_from_slice(&conv.bias)?.f_to_device(device)?,
+            weight: place.bring(
+                &Tensor::f_from_slice(&conv.weight)?.f_view([out, input, kernel, kernel])?,
+            )?,
+            bias: place.bring(&Tensor::f_from_slice(&conv.bias)?)?,
             stride: conv.stride as i64,
             padding: conv.padding as i64,
         })
@@ -65,12 +80,13 @@ struct Linear {
 }
 
 impl Linear {
-    fn new(linear: &model::Linear, device: Device) -> Result<Self, TchError> {
+    fn new(linear: &model::Linear, place: Place) -> Result<Self, TchError> {
         Ok(Self {
-            weight: Tensor::f_from_slice(&linear.weight)?
-                .f_view([linear.outputs as i64, linear.inputs as i64])?
-                .f_to_device(device)?,
-            bias: Tensor::f_from_slice(&linear.bias)?.f_to_device(device)?,
+            weight: place.bring(
+                &Tensor::f_from_slice(&linear.weight)?
+                    .f_view([linear.outputs as i64, linear.inputs as i64])?,
+            )?,
+            bias: place.bring(&Tensor::f_from_slice(&linear.bias)?)?,
         })
     }
 
@@ -100,7 +116,7 @@ impl Block {
 /// ResNet-18 on a device.
 pub struct Network {
     device: Device,
-    /// f32 `[3, 256]`: `pixel / 255` normalised, for each channel and pixel value.
+    /// `[3, 256]`: `pixel / 255` normalised, for each channel and pixel value.
     normalised: Tensor,
     /// i64 `[3, 1, 1]`: where each channel begins in `normalised`.
     channel: Tensor,
@@ -111,36 +127,37 @@ pub struct Network {
 }
 
 impl Network {
-    /// Brings the weights to `device`.
+    /// Brings the weights to `place`.
     pub fn new(
         network: &model::ResNet18,
         normalised: &[[f32; 256]; 3],
-        device: Device,
+        place: Place,
     ) -> Result<Self, TchError> {
+        let device = place.device;
         let block = |block: &model::Block| {
             Ok(Block {
-                conv1: Convolution::new(&block.conv1, device)?,
-                conv2: Convolution::new(&block.conv2, device)?,
+                conv1: Convolution::new(&block.conv1, place)?,
+                conv2: Convolution::new(&block.conv2, place)?,
                 downsample: match &block.downsample {
-                    Some(conv) => Some(Convolution::new(conv, device)?),
+                    Some(conv) => Some(Convolution::new(conv, place)?),
                     None => None,
                 },
             })
         };
         Ok(Self {
             device,
-            normalised: Tensor::f_from_slice(normalised.as_flattened())?.f_to_device(device)?,
+            normalised: place.bring(&Tensor::f_from_slice(normalised.as_flattened())?)?,
             channel: Tensor::f_from_slice(&[0_i64, 256, 512])?
                 .f_view([3, 1, 1])?
                 .f_to_device(device)?,
-            stem: Convolution::new(&network.stem, device)?,
+            stem: Convolution::new(&network.stem, place)?,
             blocks: network
                 .blocks
                 .iter()
                 .map(block)
                 .collect::<Result<_, TchError>>()?,
-            embedding: Linear::new(&network.embedding, device)?,
-            head: Linear::new(&network.head, device)?,
+            embedding: Linear::new(&network.embedding, place)?,
+            head: Linear::new(&network.head, place)?,
         })
     }
 
@@ -158,12 +175,16 @@ impl Network {
             for block in &self.blocks {
                 x = block.forward(&x)?;
             }
-            let pooled = x.f_mean_dim([2_i64, 3].as_slice(), false, Kind::Float)?;
+            let pooled = x
+                .f_mean_dim([2_i64, 3].as_slice(), false, Kind::Float)?
+                .f_to_kind(self.embedding.weight.kind())?;
             let embeddings = self.embedding.forward(&pooled)?;
             let logits = self.head.forward(&embeddings.f_relu()?)?;
             let scores = logits.f_softmax(-1, Kind::Float)?;
             Ok((
-                embeddings.f_to_device(Device::Cpu)?,
+                embeddings
+                    .f_to_kind(Kind::Float)?
+                    .f_to_device(Device::Cpu)?,
                 scores.f_to_device(Device::Cpu)?,
             ))
         })
