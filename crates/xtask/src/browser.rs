@@ -40,7 +40,7 @@ pub(crate) fn chromium() -> Result<PathBuf> {
 
 /// The script of axe-core, brought into the cargo target folder once.
 pub(crate) fn axe(workspace: &Path) -> Result<PathBuf> {
-    let folder = crate::plugin::target_folder(workspace).join("test-axe");
+    let folder = crate::cargo::target_folder(workspace).join("test-axe");
     let script = folder.join("node_modules/axe-core/axe.min.js");
     // The version is part of what was installed.
     let installed = folder.join("installed.txt");

@@ -2,51 +2,53 @@
 //!
 //! | module | task |
 //! | --- | --- |
+//! | [`mod@test`] | set up what the tests need, and run all of them |
+//! | [`mod@timing`] | how long each step and each test took |
 //! | [`mod@memory`] | the tests of plugins under Valgrind, and with other layouts |
 //! | [`mod@plugin`] | build a plugin of this repository and install it |
-//! | [`mod@python`] | the Python environment of the tests |
-//! | [`mod@test`] | set up what the tests need, and run all of them |
-//! | [`mod@train`] | train the sample model |
+//! | [`mod@dist`] | an archive of the command |
+//! | [`mod@gpu`] | a folder that measures a machine with a GPU |
+//! | [`mod@python`], [`mod@browser`] | the Python environments and the browser of the tests |
+//! | [`mod@cargo`] | cargo, and where it builds |
 
 mod browser;
+mod cargo;
+mod dist;
+mod gpu;
 mod memory;
 mod plugin;
 mod python;
 mod test;
-mod train;
+mod timing;
 
-use std::path::{Path, PathBuf};
-
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Parser;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Developer tasks of driftline")]
 enum Task {
-    /// Set up what the tests need and run all of them: format, lints, tests, documentation.
-    Test,
+    /// Set up what the tests need and run all of them: format, lints, documentation, tests.
+    Test(test::Arguments),
     /// Run the tests of plugins under Valgrind, and with structs laid out by other seeds.
     Memory,
     /// Build a plugin of this repository and put it where driftline finds it.
     Plugin(plugin::Arguments),
-    /// Train the sample model and write it to crates/driftline/models/sample.
-    TrainSampleModel(train::Arguments),
+    /// Make a stripped archive of the command, with completions, man pages and licences.
+    Dist(dist::Arguments),
+    /// Make a folder that checks and measures driftline on a Linux machine with an NVIDIA GPU and PyTorch.
+    GpuBundle(gpu::Arguments),
+    /// Run one test binary and keep the time of each of its tests; cargo calls it.
+    #[command(hide = true)]
+    TimedTest(timing::Arguments),
 }
 
 fn main() -> Result<()> {
     match Task::parse() {
-        Task::Test => test::run(),
+        Task::Test(arguments) => test::run(&arguments),
         Task::Memory => memory::run(),
         Task::Plugin(arguments) => plugin::run(&arguments),
-        Task::TrainSampleModel(arguments) => train::run(&arguments),
+        Task::Dist(arguments) => dist::run(&arguments),
+        Task::GpuBundle(arguments) => gpu::run(&arguments),
+        Task::TimedTest(arguments) => timing::run_test(&arguments),
     }
-}
-
-/// The folder of the workspace. Cargo tells it at run time: a target folder that several checkouts share may hold an xtask that
-/// was compiled in another one.
-fn workspace() -> Result<PathBuf> {
-    let package = std::env::var_os("CARGO_MANIFEST_DIR").context("run it as `cargo xtask`")?;
-    let workspace = Path::new(&package).ancestors().nth(2);
-    let workspace = workspace.context("xtask is not two folders below the workspace")?;
-    Ok(workspace.to_path_buf())
 }

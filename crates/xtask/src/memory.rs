@@ -5,6 +5,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::cargo::Profile;
+use crate::plugin::{self, Place};
+
 /// Packages whose tests cross the boundary, and the tests that need plugins.
 const TESTS: [&[&str]; 4] = [
     &["--package", "driftline-abi"],
@@ -14,9 +17,10 @@ const TESTS: [&[&str]; 4] = [
         "--package",
         "driftline",
         "--test",
-        "plugins",
-        "--test",
-        "misbehaving",
+        "it",
+        "--",
+        "plugins::",
+        "misbehaving::",
     ],
 ];
 
@@ -28,13 +32,17 @@ const PLUGINS: [&str; 2] = ["template-c", "template-rust"];
 
 /// Runs them; the first finding ends it.
 pub(crate) fn run() -> Result<()> {
-    let workspace = &crate::workspace()?;
-    let plugins = crate::plugin::target_folder(workspace).join("test-plugins");
+    let workspace = &crate::cargo::workspace()?;
+    let plugins = crate::cargo::target_folder(workspace).join("test-plugins");
+    let install = |name: &str, into: &Path| {
+        let built = Place::of(workspace, name).build(workspace, name, Profile::Dev, None)?;
+        plugin::install(workspace, name, &built, into)
+    };
     for name in PLUGINS {
-        crate::plugin::install(workspace, name, &plugins, None)?;
+        install(name, &plugins)?;
     }
     let misbehaving = plugins.with_file_name("test-plugins-misbehaving");
-    crate::plugin::install(workspace, "misbehaving", &misbehaving, None)?;
+    install("misbehaving", &misbehaving)?;
     println!("==> Valgrind");
     for arguments in TESTS {
         test(workspace, &plugins, arguments, |cargo| {
@@ -56,7 +64,7 @@ pub(crate) fn run() -> Result<()> {
                         format!("-Zrandomize-layout -Zlayout-seed={seed}"),
                     )
                     .arg("--target-dir")
-                    .arg(crate::plugin::target_folder(workspace).join("layout"));
+                    .arg(crate::cargo::target_folder(workspace).join("layout"));
             })?;
         }
     }

@@ -3,9 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use clap::Args;
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
+
+use crate::cargo::{self, Profile};
 
 /// What to build, and where it goes.
 #[derive(Args)]
@@ -19,78 +22,94 @@ pub(crate) struct Arguments {
 
 /// Builds and installs; says where.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let workspace = &crate::workspace()?;
-    let libtorch = match (arguments.name.as_str(), std::env::var_os("LIBTORCH")) {
-        ("tch", None) => Some(install_runtime(&driftline(workspace, &FOR_USERS)?, "tch")?),
+    let workspace = &cargo::workspace()?;
+    let name = &arguments.name;
+    let driftline = || cargo::driftline(workspace);
+    let libtorch = match (name.as_str(), std::env::var_os("LIBTORCH")) {
+        ("tch", None) => Some(cargo::install_runtime(&driftline()?, "tch")?),
         _ => None,
     };
     let into = match &arguments.into {
         Some(folder) => folder.clone(),
-        None => driftline_plugin_host::search::user_folder()
-            .unwrap_or_else(|| PathBuf::from("/usr/local/lib/driftline/plugins")),
+        None => user_folder(&driftline()?)?,
     };
-    let manifest = install(workspace, &arguments.name, &into, libtorch.as_deref())?;
+    let built =
+        Place::of(workspace, name).build(workspace, name, Profile::Release, libtorch.as_deref())?;
+    let manifest = install(workspace, name, &built, &into)?;
     println!("{}", manifest.display());
     Ok(())
 }
 
-/// Where cargo builds.
-pub(crate) fn target_folder(workspace: &Path) -> PathBuf {
-    match std::env::var_os("CARGO_TARGET_DIR") {
-        Some(target) => workspace.join(target),
-        None => workspace.join("target"),
+/// The folder of plugins that is the user's own, for root that of the machine: the first that driftline looks in by itself.
+fn user_folder(driftline: &Path) -> Result<PathBuf> {
+    let mut command = Command::new(driftline);
+    command
+        .args(["plugin", "path", "--json"])
+        .env_remove("DRIFTLINE_PLUGIN_PATH");
+    let folders: Vec<Looked> = serde_json::from_slice(&cargo::output(&mut command)?)?;
+    let first = folders.into_iter().next();
+    Ok(first.context("driftline looks for plugins nowhere")?.path)
+}
+
+/// A folder that driftline looked in.
+#[derive(Deserialize)]
+struct Looked {
+    path: PathBuf,
+}
+
+/// What a plugin of this repository is built with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Cargo, as a part of the workspace.
+    Member,
+    /// Cargo, as a workspace of its own.
+    Alone,
+    /// Make.
+    C,
+}
+
+impl Place {
+    /// That of the plugin `name`.
+    pub(crate) fn of(workspace: &Path, name: &str) -> Self {
+        let manifest = workspace.join("plugins").join(name).join("Cargo.toml");
+        match std::fs::read_to_string(manifest) {
+            Ok(text) if text.lines().any(|line| line == "[workspace]") => Self::Alone,
+            Ok(_) => Self::Member,
+            Err(_) => Self::C,
+        }
+    }
+
+    /// Builds it; the folder with its library.
+    pub(crate) fn build(
+        self,
+        workspace: &Path,
+        name: &str,
+        profile: Profile,
+        libtorch: Option<&Path>,
+    ) -> Result<PathBuf> {
+        let folder = workspace.join("plugins").join(name);
+        if self == Self::C {
+            let built = cargo::target_folder(workspace).join("plugins-in-c");
+            cargo::run(
+                Command::new("make")
+                    .arg("-C")
+                    .arg(folder)
+                    .arg(format!("BUILD={}", built.display())),
+            )?;
+            return Ok(built);
+        }
+        let mut cargo = cargo::command(workspace, &folder);
+        cargo.args(["build", "--locked"]).args(profile.flags());
+        if let Some(libtorch) = libtorch {
+            cargo.env("LIBTORCH", libtorch);
+        }
+        cargo::run(&mut cargo)?;
+        Ok(profile.folder(workspace))
     }
 }
 
-/// How driftline itself is built: as the other commands of the same user build it, so that nothing is built twice.
-pub(crate) struct Build {
-    /// Flags of cargo.
-    pub(crate) flags: &'static [&'static str],
-    /// The folder of the profile.
-    pub(crate) profile: &'static str,
-}
-
-/// As `cargo run --release` builds it.
-const FOR_USERS: Build = Build {
-    flags: &["--release"],
-    profile: "release",
-};
-
-/// The command `driftline`, built.
-pub(crate) fn driftline(workspace: &Path, build: &Build) -> Result<PathBuf> {
-    let status = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--bin", "driftline"])
-        .args(build.flags)
-        .current_dir(workspace)
-        .status()
-        .context("cargo could not be started")?;
-    ensure!(status.success(), "driftline does not build");
-    Ok(target_folder(workspace)
-        .join(build.profile)
-        .join("driftline"))
-}
-
-/// Has `driftline` bring the library of `engine` into the user's cache; its path.
-pub(crate) fn install_runtime(driftline: &Path, engine: &str) -> Result<PathBuf> {
-    let output = Command::new(driftline)
-        .args(["runtime", "install", engine])
-        .stderr(std::process::Stdio::inherit())
-        .output()
-        .with_context(|| format!("{} could not be started", driftline.display()))?;
-    ensure!(
-        output.status.success(),
-        "the library of {engine} could not be installed"
-    );
-    Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim()))
-}
-
-/// The manifest of the plugin `name` after it was built and copied into `into`.
-pub(crate) fn install(
-    workspace: &Path,
-    name: &str,
-    into: &Path,
-    libtorch: Option<&Path>,
-) -> Result<PathBuf> {
+/// Copies the library of the plugin `name` out of `built`, and its manifest, into `into`; the path of the manifest.
+pub(crate) fn install(workspace: &Path, name: &str, built: &Path, into: &Path) -> Result<PathBuf> {
     let folder = workspace.join("plugins").join(name);
     let source = folder.join(format!("{name}.plugin.toml"));
     let text = std::fs::read_to_string(&source).with_context(|| {
@@ -99,11 +118,6 @@ pub(crate) fn install(
             source.display()
         )
     })?;
-    let built = if folder.join("Cargo.toml").is_file() {
-        cargo(&folder, name, libtorch)?
-    } else {
-        make(&folder, name)?
-    };
     let (line, library) = text
         .lines()
         .find_map(|line| Some((line, line.strip_prefix("path = \"")?.strip_suffix('"')?)))
@@ -129,34 +143,4 @@ pub(crate) fn install(
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(manifest)
-}
-
-/// Builds a plugin in Rust; the folder with its library.
-fn cargo(folder: &Path, name: &str, libtorch: Option<&Path>) -> Result<PathBuf> {
-    let target = target_folder(&crate::workspace()?);
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo
-        .args(["build", "--release", "--locked", "--manifest-path"])
-        .arg(folder.join("Cargo.toml"))
-        .arg("--target-dir")
-        .arg(&target);
-    if let Some(libtorch) = libtorch {
-        cargo.env("LIBTORCH", libtorch);
-    }
-    let status = cargo.status().context("cargo could not be started")?;
-    ensure!(status.success(), "the plugin `{name}` does not build");
-    Ok(target.join("release"))
-}
-
-/// Builds a plugin in C; the folder with its library.
-fn make(folder: &Path, name: &str) -> Result<PathBuf> {
-    let build = target_folder(&crate::workspace()?).join("plugins-in-c");
-    let status = Command::new("make")
-        .arg("-C")
-        .arg(folder)
-        .arg(format!("BUILD={}", build.display()))
-        .status()
-        .context("make could not be started")?;
-    ensure!(status.success(), "the plugin `{name}` does not build");
-    Ok(build)
 }

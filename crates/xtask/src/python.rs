@@ -53,7 +53,7 @@ pub(crate) fn clients(workspace: &Path) -> Result<PathBuf> {
     for client in &CLIENTS {
         client.make(workspace)?;
     }
-    Ok(crate::plugin::target_folder(workspace).join("test-clients"))
+    Ok(crate::cargo::target_folder(workspace).join("test-clients"))
 }
 
 impl Environment {
@@ -66,7 +66,7 @@ impl Environment {
                 .with_context(|| format!("cannot read {}", path.display()))?;
             wanted.push_str(&text);
         }
-        let folder = crate::plugin::target_folder(workspace).join(self.folder);
+        let folder = crate::cargo::target_folder(workspace).join(self.folder);
         let python = folder.join("bin/python");
         // Written last: a half-made environment is made again.
         let installed = folder.join("installed.txt");

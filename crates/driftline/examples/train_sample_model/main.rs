@@ -1,4 +1,5 @@
-//! `cargo xtask train-sample-model`: trains the model that ships with driftline, on the sample data set.
+//! Trains the model that ships with driftline, on the sample data set:
+//! `cargo run --release -p driftline --example train_sample_model`.
 //!
 //! Every scene is seen once, so the model does not know its training rows better than others. Nothing is blurred or
 //! darkened in training: the model shall notice when that happens.
@@ -14,6 +15,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use candle_core::{D, DType, Device, Tensor};
 use candle_nn::{AdamW, Optimizer, ParamsAdamW, loss, ops::log_softmax};
+use clap::Parser;
 use driftline_core::{ImageSource, Label, Resize, SourceBatch};
 use driftline_data::sample::{CLASSES, GENERATOR_VERSION, SHAPE, SampleSource};
 use driftline_data::{DecodeOptions, Split};
@@ -36,9 +38,9 @@ const TEST_ROWS: u64 = 6_000;
 const LEAST_ACCURACY: f64 = 0.9;
 const MOST_BYTES: usize = 4_000_000;
 
-/// What can be chosen; the defaults make the model that ships.
-#[derive(clap::Args)]
-pub(crate) struct Arguments {
+/// Trains the sample model and writes it to crates/driftline/models/sample; the defaults make the one that ships.
+#[derive(Parser)]
+struct Arguments {
     /// Scenes to train on, each seen once.
     #[arg(long, default_value_t = 160_000)]
     rows: u64,
@@ -47,7 +49,8 @@ pub(crate) struct Arguments {
     seed: u64,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+fn main() -> Result<()> {
+    let arguments = &Arguments::parse();
     // The products are so small that threads would spend their time on waiting for each other.
     rayon::ThreadPoolBuilder::new()
         .num_threads(1)
@@ -60,7 +63,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         accuracy >= LEAST_ACCURACY,
         "the model is right on {accuracy:.4} of unseen scenes, at least {LEAST_ACCURACY} is wanted; train on more rows"
     );
-    let folder = crate::workspace()?.join("crates/driftline/models/sample");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/sample");
     write(&network, &folder, arguments, accuracy)?;
     println!("wrote {}", folder.display());
     Ok(())
@@ -208,7 +211,7 @@ fn provenance(arguments: &Arguments, accuracy: f64, bytes: usize, sha256: &str) 
 A ResNet-18 of base width {width} with {dim}-d embeddings, trained on the sample data set. Written by
 
 ```sh
-cargo xtask train-sample-model --rows {rows} --seed {seed}
+cargo run --release -p driftline --example train_sample_model -- --rows {rows} --seed {seed}
 ```
 
 | what | value |
