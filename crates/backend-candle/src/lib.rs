@@ -54,7 +54,7 @@ pub use operation::Embed;
 
 use driftline_core::{BackendConfig, EmbeddingBackend, Registration, Registry, Result};
 
-/// What computes and its version, as it is shown.
+/// Engine and version, as shown to users.
 pub const ENGINE: &str = if cfg!(feature = "candle") {
     "candle 0.11.1"
 } else {

@@ -57,7 +57,7 @@ struct Looked {
     path: PathBuf,
 }
 
-/// What a plugin of this repository is built with.
+/// The build tool of a plugin of this repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
     /// Cargo, as a part of the workspace.
@@ -69,7 +69,7 @@ pub(crate) enum Place {
 }
 
 impl Place {
-    /// That of the plugin `name`.
+    /// The build tool of the plugin `name`.
     pub(crate) fn of(workspace: &Path, name: &str) -> Self {
         let manifest = workspace.join("plugins").join(name).join("Cargo.toml");
         match std::fs::read_to_string(manifest) {

@@ -14,7 +14,7 @@ use crate::{browser, python};
 /// How much is tested.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Also lints with every feature, and all seeds of the long tests of faults and statistics
+    /// Also lints with every feature, and all seeds of the long tests of faults
     #[arg(long)]
     full: bool,
 }
@@ -35,7 +35,7 @@ const PLUGINS: [&str; 6] = [
 /// The one that must be found by nobody but its own tests.
 const MISBEHAVING: &str = "misbehaving";
 
-/// What is built once, for every test.
+/// The targets that every test needs, built once.
 const ALL_TESTS: [&str; 5] = ["--workspace", "--lib", "--bins", "--tests", "--examples"];
 
 const DENY_WARNINGS: [&str; 3] = ["--", "-D", "warnings"];
@@ -43,7 +43,7 @@ const DENY_WARNINGS: [&str; 3] = ["--", "-D", "warnings"];
 /// Lints of what is compiled in no other step: parts without their default features.
 const WITHOUT_FEATURES: [&str; 2] = ["driftline", "driftline-stats"];
 
-/// What tests find by environment variables.
+/// Tools that tests find by environment variables.
 struct Tools {
     python: PathBuf,
     clients: PathBuf,
@@ -70,7 +70,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut times = Times::new(&target)?;
     let driftline = &Profile::Dev.folder(workspace).join("driftline");
     thread::scope(|scope| {
-        // What comes over the network comes while the compiler works.
+        // Downloads run while the compiler works.
         let tools = scope.spawn(|| Tools::install(workspace));
         lint(workspace, arguments, &mut times)?;
         let cargo = || cargo::command(workspace, workspace);
