@@ -17,6 +17,7 @@
 
 pub mod backend;
 pub mod error;
+pub mod finding;
 pub mod image;
 pub mod origin;
 pub mod parts;
@@ -30,6 +31,7 @@ pub use backend::{
     BackendConfig, BackendInfo, Device, EmbeddingBackend, Inference, InferenceMut, Precision,
 };
 pub use error::{Error, ErrorKind, Result};
+pub use finding::Finding;
 pub use image::{ImageBatch, ImageShape, ImageView, Resize};
 pub use origin::Origin;
 pub use parts::Parts;
