@@ -11,6 +11,7 @@
 //! | [`sink`] | [`MonitorSink`]: where baseline and events go |
 //! | [`origin`] | [`Origin`]: what made rows, and whether others may be compared with them |
 //! | [`registry`] | name -> constructor, for all of the above |
+//! | [`finding`] | [`Finding`]: what a check of durable files found |
 //! | [`error`] | the one error type |
 //!
 //! This crate knows no engine, no file format and no network: implementations depend on it, never the reverse.
