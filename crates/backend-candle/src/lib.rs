@@ -20,7 +20,8 @@
 //! | `kernel` | the inner loops, compiled once for each instruction set |
 //! | `amx` | products of bf16 on tiles |
 //! | `simd` | vectors of each instruction set |
-//! | `team` | threads that work on one thing together |
+//! | `team`, `meeting` | threads that work on one thing together, and where they wait for each other |
+//! | `sync` | atomic numbers, and waiting for them |
 //! | `memory` | buffers that start on a cache line |
 //! | `ceilings` | what the processor can do, measured |
 
@@ -35,6 +36,7 @@ mod filter;
 mod filtered;
 pub mod instructions;
 mod kernel;
+mod meeting;
 mod memory;
 pub mod network;
 #[cfg(feature = "candle")]
@@ -43,6 +45,7 @@ mod plan;
 mod plane;
 mod simd;
 mod stem;
+mod sync;
 mod team;
 mod weight;
 

@@ -2,43 +2,13 @@
 
 use std::any::Any;
 use std::cell::Cell;
-use std::hint;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle, Thread};
-use std::time::{Duration, Instant};
 
-/// How long a thread keeps its core while it waits: longer than another worker needs for a layer of one image, too short
-/// to be in the way of another engine of the process.
-const PATIENCE: Duration = Duration::from_micros(50);
-
-/// Waits on the core until `done`, and says whether it was in time.
-fn spin_until(done: impl Fn() -> bool) -> bool {
-    let mut start = None;
-    loop {
-        // Reading the clock takes as long as some turns.
-        for _ in 0..16 {
-            if done() {
-                return true;
-            }
-            hint::spin_loop();
-        }
-        if start.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
-            return false;
-        }
-    }
-}
-
-/// Waits until `done`, on the core at first, then off it.
-fn wait_until(done: impl Fn() -> bool) {
-    if !spin_until(&done) {
-        while !done() {
-            thread::yield_now();
-        }
-    }
-}
+use crate::meeting::Meeting;
+use crate::sync::{AtomicBool, AtomicUsize, Ordering, spin_until};
 
 /// One of `of` workers on the same thing, and the place where they wait for each other.
 ///
@@ -86,32 +56,6 @@ impl Share<'_> {
     }
 }
 
-/// A barrier that is passed many times.
-#[derive(Default)]
-pub(crate) struct Meeting {
-    arrived: AtomicUsize,
-    passed: AtomicUsize,
-    broken: AtomicBool,
-}
-
-impl Meeting {
-    fn wait(&self, workers: usize) {
-        let passed = self.passed.load(Ordering::Acquire);
-        if self.arrived.fetch_add(1, Ordering::AcqRel) + 1 == workers {
-            self.arrived.store(0, Ordering::Relaxed);
-            self.passed.store(passed.wrapping_add(1), Ordering::Release);
-        } else {
-            wait_until(|| {
-                self.passed.load(Ordering::Acquire) != passed || self.broken.load(Ordering::Acquire)
-            });
-        }
-        assert!(
-            !self.broken.load(Ordering::Acquire),
-            "another worker panicked"
-        );
-    }
-}
-
 type Job<'a> = dyn Fn(usize) + Sync + 'a;
 
 struct Shared {
@@ -142,7 +86,7 @@ impl Team {
             caller: Mutex::new(None),
             stop: AtomicBool::new(false),
             panic: Mutex::new(None),
-            meeting: Meeting::default(),
+            meeting: Meeting::new(),
         });
         let mut team = Self {
             shared,
@@ -189,8 +133,7 @@ impl Team {
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         if let Some(panic) = panic {
-            shared.meeting.broken.store(false, Ordering::Release);
-            shared.meeting.arrived.store(0, Ordering::Release);
+            shared.meeting.mend();
             resume_unwind(panic);
         }
     }
@@ -228,7 +171,7 @@ impl Team {
 impl Shared {
     fn call(&self, job: &Job<'_>, worker: usize) {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| job(worker))) {
-            self.meeting.broken.store(true, Ordering::Release);
+            self.meeting.break_up();
             self.panic
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)

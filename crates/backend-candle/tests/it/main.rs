@@ -3,4 +3,5 @@
 #![allow(clippy::unwrap_used)]
 
 mod golden;
+mod meeting;
 mod refusals;
