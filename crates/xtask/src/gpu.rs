@@ -4,6 +4,7 @@
 //! runs them beside PyTorch and makes the full-width model from a seed.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
@@ -47,7 +48,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         .args(Profile::Release.flags())
         .env("LIBTORCH", &libtorch);
     cargo::run(&mut cargo)?;
-    strip(&driftline, &into.join("driftline"))?;
+    let command = into.join("driftline");
+    strip(&driftline, &command)?;
+    // A third of its size; the script unpacks it.
+    cargo::run(Command::new("gzip").arg("--force").arg(&command))?;
     strip(&release.join("examples/measure"), &into.join("measure"))?;
     let script = workspace.join("crates/xtask/gpu/measure.py");
     std::fs::copy(&script, into.join("measure.py"))
