@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod every_order;
 mod golden;
-mod meeting;
+
 mod refusals;

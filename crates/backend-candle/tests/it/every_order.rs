@@ -18,7 +18,6 @@ mod sync {
 }
 
 #[path = "../../src/meeting.rs"]
-#[allow(clippy::duplicate_mod)]
 mod meeting;
 
 use meeting::Meeting;
