@@ -134,11 +134,17 @@ impl Staged {
     }
 
     /// Syncs the file, gives it its final name in the same folder, and syncs the folder.
-    pub(crate) fn commit(mut self, path: &Path) -> io::Result<()> {
+    pub(crate) fn commit(self, path: &Path) -> io::Result<()> {
+        self.rename(path)?;
+        sync_folder(folder_of(path))
+    }
+
+    /// Syncs the file and gives it its final name in the same folder; the name may be lost in a crash.
+    pub(crate) fn rename(mut self, path: &Path) -> io::Result<()> {
         self.file.sync_all()?;
         fs::rename(&self.path, path)?;
         self.committed = true;
-        sync_folder(folder_of(path))
+        Ok(())
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! | module | what is in it |
 //! | --- | --- |
-//! | [`writer`] | [`write()`], [`write_named`] and [`RowsWriter`]: rows -> a Parquet file |
-//! | [`reader`] | [`RowsReader`]: a Parquet file -> checked rows; [`Footer`] and [`EventIds`] read less |
+//! | [`writer`] | [`write()`], [`write_named`], [`RowsWriter`] and [`NamedWriter`]: rows -> a Parquet file |
+//! | [`reader`] | [`RowsReader`]: a Parquet file -> checked rows; [`Footer`], [`EventIds`] and [`IdFilter`] read less |
 //! | [`check()`] | what both refuse |
 //! | [`table`] | [`write_table`] and [`read_table`]: tables other than rows |
 //! | [`durable`] | [`write_atomic`] and what the writer stands on: temporary name, sync, rename |
@@ -16,6 +16,7 @@
 //! | `target`, `window` | dictionary, zstd level 1: few values, many rows |
 //! | other columns | plain, zstd level 1: they hardly repeat, so a dictionary would only cost time |
 //! | statistics | whole minima and maxima, so that `event_id` ranges are exact; none for embeddings |
+//! | filter | of files in a store: a Bloom filter of `event_id`, in 4 to 8 bytes a row |
 //! | metadata | the Arrow schema, so that readers see vectors of fixed length and UTC times; the checksum |
 
 pub mod durable;
@@ -27,7 +28,7 @@ mod checksum;
 mod rows;
 
 pub use durable::{create_folder, write_atomic};
-pub use reader::{EventIds, Footer, RowsReader};
+pub use reader::{EventIds, Footer, IdFilter, RowsReader};
 pub use rows::check;
 pub use table::{read_table, write_table};
-pub use writer::{RowsWriter, write, write_named};
+pub use writer::{NamedWriter, RowsWriter, write, write_named};

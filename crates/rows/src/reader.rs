@@ -15,6 +15,7 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
     ParquetRecordBatchReaderBuilder,
 };
+use parquet::bloom_filter::Sbbf;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, ParquetMetaData};
 
@@ -45,16 +46,11 @@ impl Footer {
     /// `InvalidData` naming the file: not Parquet, damaged, or not rows. Otherwise the failure of the file system.
     pub fn read(path: &Path) -> Result<Self> {
         let opened = Opened::new(path)?;
-        let checksum = opened.checksum()?;
-        let digest = checksum
-            .map(|checksum| checksum.tail_digest(&opened.file))
-            .transpose()
-            .map_err(|e| unreadable(path, e))?;
         Ok(Self {
             event_ids: event_id_range(opened.parquet()),
             rows: opened.num_rows()?,
+            digest: opened.digest()?,
             schema: opened.schema,
-            digest,
         })
     }
 
@@ -142,8 +138,6 @@ impl Iterator for RowsReader {
 }
 
 /// The `event_id`s of a file, batch by batch; no other column is decoded.
-///
-/// Opening checks the whole file, like [`RowsReader`], so that an id never vouches for a row that is damaged.
 #[derive(Debug)]
 pub struct EventIds {
     path: PathBuf,
@@ -151,10 +145,21 @@ pub struct EventIds {
 }
 
 impl EventIds {
-    /// Opens `path`; errors are those of [`RowsReader::open`].
+    /// Opens `path` and checks the whole file, like [`RowsReader::open`] and with its errors, so that an id never vouches
+    /// for a row that is damaged.
     pub fn open(path: &Path) -> Result<Self> {
         let opened = Opened::new(path)?;
         opened.check_data()?;
+        Self::of(path, opened)
+    }
+
+    /// Opens `path` without the check, which leaves most of the file unread. An id that is found may belong to a damaged
+    /// row.
+    pub fn peek(path: &Path) -> Result<Self> {
+        Self::of(path, Opened::new(path)?)
+    }
+
+    fn of(path: &Path, opened: Opened<'_>) -> Result<Self> {
         Ok(Self {
             path: path.to_owned(),
             batches: Some(opened.batches([EVENT_ID])?),
@@ -176,6 +181,63 @@ impl Iterator for EventIds {
             self.batches = None;
         }
         Some(ids)
+    }
+}
+
+/// The filters of a file's `event_id`s: Bloom filters of Parquet, one for each row group.
+#[derive(Debug)]
+pub struct IdFilter {
+    groups: Vec<Sbbf>,
+}
+
+impl IdFilter {
+    /// Reads the filters of `path`; `None` if the file has not one for every row group.
+    ///
+    /// # Errors
+    /// `InvalidData` naming the file: not Parquet, damaged, not rows, or another file than the one whose
+    /// [`Footer::digest`] is `digest`. Otherwise the failure of the file system.
+    pub fn read(path: &Path, digest: Option<&str>) -> Result<Option<Self>> {
+        let opened = Opened::new(path)?;
+        if opened.digest()?.as_deref() != digest {
+            return Err(damaged(path, "its end is not what it was"));
+        }
+        let Some(at) = id_column(opened.parquet()) else {
+            return Ok(None);
+        };
+        let length = opened.file.metadata().map_err(|e| unreadable(path, e))?;
+        let length = length.len();
+        let mut groups = Vec::new();
+        for group in opened.parquet().row_groups() {
+            let Some(column) = group.columns().get(at) else {
+                return Ok(None);
+            };
+            let claimed = column.bloom_filter_length().unwrap_or_default();
+            if u64::try_from(claimed).map_or(true, |claimed| claimed > length) {
+                return Err(damaged(
+                    path,
+                    format!("it claims a filter of {claimed} bytes"),
+                ));
+            }
+            let filter = guard(path, || Sbbf::read_from_column_chunk(column, &opened.file))?
+                .map_err(|e| parquet_failed(path, e))?;
+            match filter {
+                Some(filter) if filter.num_blocks() > 0 => groups.push(filter),
+                _ => return Ok(None),
+            }
+        }
+        Ok(Some(Self { groups }))
+    }
+
+    /// Whether the file may have a row with this `event_id`. If not, it has none.
+    pub fn may_contain(&self, event_id: &str) -> bool {
+        self.groups
+            .iter()
+            .any(|group| group.check(event_id.as_bytes()))
+    }
+
+    /// Bytes in memory.
+    pub fn bytes(&self) -> usize {
+        self.groups.iter().map(|g| g.num_blocks() * 32).sum()
     }
 }
 
@@ -226,6 +288,14 @@ impl<'a> Opened<'a> {
         DataChecksum::of(self.parquet()).map_err(|reason| damaged(self.path, reason))
     }
 
+    /// Digest of what follows the data, if the file has a checksum.
+    fn digest(&self) -> Result<Option<String>> {
+        self.checksum()?
+            .map(|checksum| checksum.tail_digest(&self.file))
+            .transpose()
+            .map_err(|e| unreadable(self.path, e))
+    }
+
     fn check_data(&self) -> Result<()> {
         let Some(checksum) = self.checksum()? else {
             return Ok(());
@@ -273,11 +343,15 @@ pub(crate) fn next_batch(
     }
 }
 
-fn event_id_range(metadata: &ParquetMetaData) -> Option<(Vec<u8>, Vec<u8>)> {
+fn id_column(metadata: &ParquetMetaData) -> Option<usize> {
     let columns = metadata.file_metadata().schema_descr().columns();
-    let at = columns
+    columns
         .iter()
-        .position(|c| c.path().parts() == [EVENT_ID])?;
+        .position(|column| column.path().parts() == [EVENT_ID])
+}
+
+fn event_id_range(metadata: &ParquetMetaData) -> Option<(Vec<u8>, Vec<u8>)> {
+    let at = id_column(metadata)?;
     let mut range: Option<(&[u8], &[u8])> = None;
     for group in metadata.row_groups() {
         let statistics = group.columns().get(at)?.statistics()?;

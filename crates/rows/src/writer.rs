@@ -4,22 +4,25 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use arrow_array::RecordBatch;
-use driftline_core::rows::{EMBEDDINGS, TARGET, WINDOW};
+use driftline_core::rows::{EMBEDDINGS, EVENT_ID, TARGET, WINDOW};
 use driftline_core::{Error, ErrorKind, Result, RowSchema};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::properties::{BloomFilterPosition, EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use sha2::{Digest, Sha256};
 
 use crate::checksum::{DataChecksum, hex};
-use crate::durable::{Staged, folder_of, resolve};
+use crate::durable::{Staged, folder_of, resolve, sync_folder};
 use crate::rows::conform;
 
 const ROW_GROUP_ROWS: usize = 65_536;
 const ROW_GROUP_BYTES: usize = 32 << 20;
+/// Share of unknown ids for which a filter says that the file may hold them. Each costs reading the ids of the file; at
+/// this share a filter has 4 to 8 bytes an id.
+const ID_FALSE_POSITIVES: f64 = 1e-5;
 
 /// Writes a batch of rows to `path`; equal rows give equal bytes.
 ///
@@ -42,9 +45,52 @@ pub fn write_named(
     name: impl FnOnce(&str) -> String,
 ) -> Result<PathBuf> {
     let schema = RowSchema::from_arrow(&batch.schema()).map_err(|e| at(folder, e))?;
-    let mut encoder = Encoder::new(folder, folder, &schema)?;
-    encoder.write(batch)?;
-    encoder.finish(|digest| folder.join(name(digest)))
+    let mut writer = NamedWriter::create(folder, &schema)?;
+    writer.write(batch)?;
+    let path = writer.finish(name)?;
+    sync_folder(folder).map_err(|e| Error::io("write rows", &path, e))?;
+    Ok(path)
+}
+
+/// Writes rows batch by batch to one file of a store, like [`RowsWriter`]; the file is named when it is finished, and
+/// holds a filter of its `event_id`s (see [`IdFilter`](crate::IdFilter)).
+#[derive(Debug)]
+pub struct NamedWriter {
+    folder: PathBuf,
+    encoder: Encoder,
+}
+
+impl NamedWriter {
+    /// Starts a file in `folder`; a folder that cannot be written to is an error now, not at the end.
+    pub fn create(folder: &Path, schema: &RowSchema) -> Result<Self> {
+        Ok(Self {
+            folder: folder.to_owned(),
+            encoder: Encoder::new(folder, folder, schema, Filter::Ids)?,
+        })
+    }
+
+    /// Adds rows; they must have the schema given to [`create`](Self::create) and finite numbers.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.encoder.write(batch)
+    }
+
+    /// Number of rows so far.
+    pub fn rows(&self) -> u64 {
+        self.encoder.rows
+    }
+
+    /// Completes the file, syncs it, and gives it the name that `name` makes from its digest, as [`write_named`] does.
+    /// The name survives a crash once the folder is synced, which is left to the caller. Returns the file's path.
+    pub fn finish(self, name: impl FnOnce(&str) -> String) -> Result<PathBuf> {
+        let folder = self.folder;
+        self.encoder.finish(|staged, digest| {
+            let path = folder.join(name(digest));
+            staged
+                .rename(&path)
+                .map_err(|e| Error::io("write rows", &path, e))?;
+            Ok(path)
+        })
+    }
 }
 
 /// Writes rows batch by batch to one file, which appears at its name when it is finished.
@@ -61,7 +107,7 @@ impl RowsWriter {
     /// Starts a file that will appear at `path`; a place that cannot be written to is an error now, not at the end.
     pub fn create(path: &Path, schema: &RowSchema) -> Result<Self> {
         let target = resolve(path)?;
-        let encoder = Encoder::new(path, folder_of(&target), schema)?;
+        let encoder = Encoder::new(path, folder_of(&target), schema, Filter::None)?;
         Ok(Self { target, encoder })
     }
 
@@ -79,7 +125,11 @@ impl RowsWriter {
     /// Completes the file, syncs it, and gives it its name.
     pub fn finish(self) -> Result<()> {
         let target = self.target;
-        self.encoder.finish(|_| target).map(drop)
+        self.encoder.finish(|staged, _| {
+            staged
+                .commit(&target)
+                .map_err(|e| Error::io("write rows", &target, e))
+        })
     }
 }
 
@@ -98,9 +148,9 @@ struct Encoder {
 }
 
 impl Encoder {
-    fn new(path: &Path, folder: &Path, schema: &RowSchema) -> Result<Self> {
+    fn new(path: &Path, folder: &Path, schema: &RowSchema, filter: Filter) -> Result<Self> {
         let staged = Staged::create(folder).map_err(|e| Error::io("write rows", path, e))?;
-        let properties = properties().map_err(|e| defect(path, e))?;
+        let properties = properties(filter).map_err(|e| defect(path, e))?;
         let parquet = ArrowWriter::try_new(Tap::new(staged), schema.arrow(), Some(properties))
             .map_err(|e| defect(path, e))?;
         Ok(Self {
@@ -121,7 +171,8 @@ impl Encoder {
         written.map_err(|e| self.failed(e))
     }
 
-    fn finish(mut self, path: impl FnOnce(&str) -> PathBuf) -> Result<PathBuf> {
+    /// Completes the file and hands it, with its digest, to `place`.
+    fn finish<T>(mut self, place: impl FnOnce(Staged, &str) -> Result<T>) -> Result<T> {
         let flushed = self.parquet.flush();
         flushed.map_err(|e| self.failed(e))?;
         let synced = self.parquet.sync();
@@ -139,14 +190,11 @@ impl Encoder {
         synced.map_err(|e| self.failed(e.into()))?;
 
         let tap = self.parquet.inner_mut();
-        let path = path(&hex(std::mem::take(&mut tap.sha)));
+        let digest = hex(std::mem::take(&mut tap.sha));
         match tap.staged.take() {
-            Some(staged) => staged
-                .commit(&path)
-                .map_err(|e| Error::io("write rows", &path, e))?,
-            None => return Err(defect(&self.path, "the file was finished twice")),
+            Some(staged) => place(staged, &digest),
+            None => Err(defect(&self.path, "the file was finished twice")),
         }
-        Ok(path)
     }
 
     // Parquet wraps causes in text, so the tap keeps the first failure of the file itself.
@@ -158,10 +206,24 @@ impl Encoder {
     }
 }
 
-fn properties() -> Result<WriterProperties, ParquetError> {
+/// Whether a file has a filter of its ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Filter {
+    None,
+    Ids,
+}
+
+fn properties(filter: Filter) -> Result<WriterProperties, ParquetError> {
     let column = |name: &str| ColumnPath::new(vec![name.to_owned()]);
     let embeddings = [EMBEDDINGS, "list", "element"].map(str::to_owned);
-    Ok(WriterProperties::builder()
+    let mut properties = WriterProperties::builder();
+    if filter == Filter::Ids {
+        properties = properties
+            .set_column_bloom_filter_fpp(column(EVENT_ID), ID_FALSE_POSITIVES)
+            // Behind the data, where the digest of the file's end vouches for it.
+            .set_bloom_filter_position(BloomFilterPosition::End);
+    }
+    Ok(properties
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))

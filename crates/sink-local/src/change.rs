@@ -37,17 +37,17 @@ impl Deletion {
         }
     }
 
-    /// What is left of `rows`; `None` if all of it is.
-    pub(crate) fn applied(&self, rows: &Rows) -> Result<Option<RecordBatch>> {
+    /// What is left of `rows`, and the number of rows that went; `None` if all of it is left.
+    pub(crate) fn applied(&self, rows: &Rows) -> Result<Option<(RecordBatch, u64)>> {
         let kept: BooleanArray = (0..rows.len())
             .map(|row| Some(!self.takes(rows, row)))
             .collect();
         if kept.true_count() == rows.len() {
             return Ok(None);
         }
-        filter_record_batch(rows.batch(), &kept)
-            .map(Some)
-            .map_err(defect)
+        let left = filter_record_batch(rows.batch(), &kept).map_err(defect)?;
+        let gone = (rows.len() - left.num_rows()) as u64;
+        Ok(Some((left, gone)))
     }
 }
 

@@ -9,6 +9,8 @@ use driftline_rows::{Footer, create_folder};
 
 use crate::layout::{Layout, digest_in};
 
+const SUFFIX: &str = ".damaged";
+
 /// A file of the store whose rows cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damage {
@@ -39,6 +41,15 @@ pub(crate) enum Fault {
     Foreign(Error),
     /// The file could not be read now; it may be well.
     Unreadable(Error),
+}
+
+impl Fault {
+    /// What is wrong, whatever follows from it.
+    pub(crate) fn into_error(self) -> Error {
+        match self {
+            Self::Broken(error) | Self::Foreign(error) | Self::Unreadable(error) => error,
+        }
+    }
 }
 
 impl From<Error> for Fault {
@@ -97,18 +108,32 @@ pub(crate) fn record(path: &Path, fault: Fault) -> Result<Damage> {
 pub(crate) fn set_aside(layout: &Layout, path: &Path, fault: Fault) -> Result<Damage> {
     let ours = digest_in(path).is_some() && matches!(fault, Fault::Broken(_));
     let mut damage = record(path, fault)?;
-    if let Some(name) = path.file_name().filter(|_| ours) {
-        let folder = layout.damaged();
-        create_folder(&folder)?;
-        let name = name.to_string_lossy();
-        let mut place = folder.join(format!("{name}.damaged"));
-        let mut copies = 1;
-        while place.exists() {
-            copies += 1;
-            place = folder.join(format!("{name}.{copies}.damaged"));
-        }
-        fs::rename(path, &place).map_err(|e| Error::io("set a damaged file aside", path, e))?;
-        damage.moved_to = Some(place);
+    if ours {
+        damage.moved_to = Some(move_aside(layout, path)?);
     }
     Ok(damage)
+}
+
+/// Moves a file to `damaged/`, and returns its place there. The caller holds the lock.
+pub(crate) fn move_aside(layout: &Layout, path: &Path) -> Result<PathBuf> {
+    let folder = layout.damaged();
+    create_folder(&folder)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let mut place = folder.join(format!("{name}{SUFFIX}"));
+    let mut copies = 1;
+    while place.exists() {
+        copies += 1;
+        place = folder.join(format!("{name}.{copies}{SUFFIX}"));
+    }
+    fs::rename(path, &place).map_err(|e| Error::io("set a damaged file aside", path, e))?;
+    Ok(place)
+}
+
+/// The name that a file had before it was moved aside; `None` if it was not.
+pub(crate) fn name_before(place: &Path) -> Option<&str> {
+    let name = place.file_name()?.to_str()?.strip_suffix(SUFFIX)?;
+    match name.rsplit_once('.') {
+        Some((before, copy)) if copy.chars().all(|c| c.is_ascii_digit()) => Some(before),
+        _ => Some(name),
+    }
 }

@@ -12,34 +12,45 @@
 //! | module | what is in it |
 //! | --- | --- |
 //! | [`sink`] | [`LocalSink`]: the writing side, a `MonitorSink` |
+//! | [`transaction`] | [`Transaction`]: rows of many calls that become visible together |
 //! | [`store`] | [`Store`]: the reading side |
 //! | [`change`] | [`EventUpdate`] and [`Deletion`]: events that change after they were published |
 //! | [`clusters`] | [`Centroids`]: clusters that belong to a model |
 //! | [`damage`] | [`Damage`]: a file that could not be used, and where it is now |
+//! | [`maintenance`] | [`check()`], [`repair`] and [`compact`]: a whole store, looked after |
+//! | `catalog` | which rows are there already |
+//! | `journal` | files that appear and go together, through `rewrite.json` |
+//! | `rewrite`, `merge` | files with changed rows, and small files that become few |
 //!
 //! # Guarantees
 //! - A row is there once, known by its `event_id`, however often and by however many processes it is published.
-//! - A killed process or a full disk leaves whole files or none; what was acknowledged stays.
+//! - The rows of a call, or of a [`Transaction`], are there all or none; what was acknowledged stays.
 //! - A damaged file is named and never hides the others; publishing its rows again brings them back.
 //! - The same calls make the same files, byte by byte.
 
 pub mod change;
 pub mod clusters;
 pub mod damage;
+pub mod maintenance;
 pub mod sink;
 pub mod store;
+pub mod transaction;
 
 mod catalog;
+mod journal;
 mod layout;
 mod lock;
+mod merge;
 mod monitor;
 mod rewrite;
 
 pub use change::{Deletion, EventUpdate};
 pub use clusters::{Centroids, write_clusters};
 pub use damage::Damage;
+pub use maintenance::{Compacted, check, compact, repair};
 pub use sink::LocalSink;
 pub use store::{Part, PartRows, Section, Store, monitors, remove_model};
+pub use transaction::Transaction;
 
 use driftline_core::{MonitorSink, Registration, Registry, Result, SinkConfig};
 

@@ -1,34 +1,33 @@
 //! The writing side of the store.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashMap;
 use std::fs;
 use std::path::PathBuf;
 
-use arrow_array::{RecordBatch, UInt32Array};
-use arrow_select::take::take_record_batch;
+use arrow_array::RecordBatch;
 use driftline_core::{
     Ack, Error, ErrorKind, EventLabel, MonitorSink, MonitorSpec, Result, RowSchema, Rows,
     SinkConfig, SinkInfo,
 };
-use driftline_rows::{create_folder, write_named};
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
+use driftline_rows::create_folder;
 
 use crate::catalog::Catalog;
 use crate::change::{self, Deletion, EventUpdate};
 use crate::damage::Damage;
-use crate::layout::{Layout, part_name};
+use crate::layout::Layout;
 use crate::lock::Lock;
 use crate::monitor;
 use crate::rewrite::rewrite;
-use crate::store::{Part, Section};
+use crate::store::Section;
+use crate::transaction::{Rowset, Transaction};
 
 /// A [`MonitorSink`] that appends to a store on this machine.
 ///
 /// # Behavior
-/// - One publish call makes at most one file in `baseline/`, or one per UTC date in `events/`.
-/// - When it returns, its rows survive a crash. When it fails, the dates written before the failure are kept, and the
-///   same call again completes the rest.
+/// - One publish call makes at most one file in `baseline/`, or one per UTC date in `events/`. Where it adds to many small
+///   files, they become one.
+/// - When it returns, its rows survive a crash. When it fails, none of its rows is there.
+/// - The rows of many calls become visible together through [`begin_events`](Self::begin_events).
 /// - Baseline and events are two sets of rows: an `event_id` may be in both.
 /// - Other processes may append at the same time; each call waits for its turn.
 #[derive(Debug)]
@@ -39,11 +38,12 @@ pub struct LocalSink {
     damaged: Vec<Damage>,
 }
 
+/// What a prepared sink knows.
 #[derive(Debug)]
-struct Prepared {
-    layout: Layout,
-    schema: RowSchema,
-    catalog: Catalog,
+pub(crate) struct Prepared {
+    pub(crate) layout: Layout,
+    pub(crate) schema: RowSchema,
+    pub(crate) catalog: Catalog,
 }
 
 impl LocalSink {
@@ -86,44 +86,25 @@ impl LocalSink {
         &self.damaged
     }
 
-    fn publish(&mut self, batch: &RecordBatch, by_date: bool) -> Result<Ack> {
-        let Prepared {
-            layout,
-            schema,
-            catalog,
-        } = self.prepared.as_mut().ok_or_else(unprepared)?;
-        let rows = checked(batch, schema)?;
-        let sections = if by_date {
-            dates(&rows)?
-        } else {
-            vec![Section::Baseline; rows.len()]
-        };
+    /// Starts events that become visible together, however many calls bring them.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn begin_events(&mut self) -> Result<Transaction<'_>> {
+        self.begin(Rowset::Events)
+    }
 
-        let _lock = Lock::acquire(layout)?;
-        let parts = layout.parts(|section| (section != Section::Baseline) == by_date)?;
-        self.damaged
-            .extend(catalog.refresh(layout, schema, &parts)?);
-        let ids = rows.event_ids();
-        let mut new: HashSet<&str> = ids.iter().flatten().collect();
-        self.damaged
-            .extend(catalog.remove_known(layout, &parts, &mut new)?);
+    /// Starts rows of the baseline that become visible together.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn begin_baseline(&mut self) -> Result<Transaction<'_>> {
+        self.begin(Rowset::Baseline)
+    }
 
-        let mut files: BTreeMap<Section, Vec<u32>> = BTreeMap::new();
-        for (row, section) in (0_u32..).zip(sections) {
-            // Taking the id out drops what comes twice in this batch.
-            if new.remove(ids.value(row as usize)) {
-                files.entry(section).or_default().push(row);
-            }
-        }
-        let mut accepted = 0;
-        for (section, rows_of_file) in files {
-            accepted += rows_of_file.len() as u64;
-            append(layout, section, &rows, rows_of_file)?;
-        }
-        Ok(Ack {
-            accepted,
-            duplicates: rows.len() as u64 - accepted,
-        })
+    fn begin(&mut self, rowset: Rowset) -> Result<Transaction<'_>> {
+        let prepared = self.prepared.as_mut().ok_or_else(unprepared)?;
+        Transaction::begin(prepared, &mut self.damaged, rowset)
     }
 }
 
@@ -141,17 +122,7 @@ impl LocalSink {
             .collect();
         let mut ids: Vec<&str> = updates_of.keys().copied().collect();
         ids.sort_unstable();
-        let mut accepted = 0;
-        self.change_events(
-            |catalog, part| catalog.may_hold_any(part, &ids),
-            |rows| {
-                let changed = change::updated(rows, &updates_of)?;
-                Ok(changed.map(|(batch, count)| {
-                    accepted += count;
-                    batch
-                }))
-            },
-        )?;
+        let accepted = self.change_events(Some(&ids), |rows| change::updated(rows, &updates_of))?;
         Ok(Ack {
             accepted,
             duplicates: updates.len() as u64 - accepted,
@@ -168,28 +139,17 @@ impl LocalSink {
             Deletion::Times(_) => Vec::new(),
         };
         ids.sort_unstable();
-        let mut deleted = 0;
-        self.change_events(
-            |catalog, part| match which {
-                Deletion::Ids(_) => catalog.may_hold_any(part, &ids),
-                Deletion::Times(_) => true,
-            },
-            |rows| {
-                let left = which.applied(rows)?;
-                if let Some(left) = &left {
-                    deleted += (rows.len() - left.num_rows()) as u64;
-                }
-                Ok(left)
-            },
-        )?;
-        Ok(deleted)
+        let ids = matches!(which, Deletion::Ids(_)).then_some(ids.as_slice());
+        self.change_events(ids, |rows| which.applied(rows))
     }
 
+    /// Changes the events of the files that may hold one of `ids`, or of all, and returns how many changed. Damaged files
+    /// are set aside.
     fn change_events(
         &mut self,
-        concerned: impl Fn(&Catalog, &Part) -> bool,
-        change: impl FnMut(&Rows) -> Result<Option<RecordBatch>>,
-    ) -> Result<()> {
+        ids: Option<&[&str]>,
+        change: impl FnMut(&Rows) -> Result<Option<(RecordBatch, u64)>>,
+    ) -> Result<u64> {
         let Prepared {
             layout,
             schema,
@@ -199,8 +159,13 @@ impl LocalSink {
         let mut parts = layout.parts(|section| section != Section::Baseline)?;
         self.damaged
             .extend(catalog.refresh(layout, schema, &parts)?);
-        parts.retain(|part| catalog.is_usable(part) && concerned(catalog, part));
-        rewrite(layout, &parts, change)
+        parts.retain(|part| match ids {
+            Some(ids) => !catalog.candidates(&part.path, ids).is_empty(),
+            None => catalog.size(&part.path).is_some(),
+        });
+        let rewritten = rewrite(layout, &parts, change)?;
+        self.damaged.extend(rewritten.damaged);
+        Ok(rewritten.rows)
     }
 }
 
@@ -219,6 +184,16 @@ impl MonitorSink for LocalSink {
         create_folder(layout.folder())?;
         let _lock = Lock::acquire(&layout)?;
         monitor::agree(&layout, monitor)?;
+        self.damaged
+            .extend(layout.strays()?.into_iter().map(|path| {
+                Damage {
+                    path,
+                    reason:
+                        "it stands where the folder of a day should be, whose events cannot be kept"
+                            .to_owned(),
+                    moved_to: None,
+                }
+            }));
         for path in layout.leftovers()? {
             fs::remove_file(&path).map_err(|e| Error::io("remove a leftover", &path, e))?;
         }
@@ -236,11 +211,15 @@ impl MonitorSink for LocalSink {
     }
 
     fn publish_baseline(&mut self, rows: &RecordBatch) -> Result<Ack> {
-        self.publish(rows, false)
+        let mut transaction = self.begin_baseline()?;
+        transaction.add(rows)?;
+        transaction.commit()
     }
 
     fn publish_events(&mut self, rows: &RecordBatch) -> Result<Ack> {
-        self.publish(rows, true)
+        let mut transaction = self.begin_events()?;
+        transaction.add(rows)?;
+        transaction.commit()
     }
 
     fn publish_labels(&mut self, labels: &[EventLabel]) -> Result<Ack> {
@@ -256,55 +235,4 @@ impl MonitorSink for LocalSink {
     fn flush(&mut self) -> Result<()> {
         Ok(())
     }
-}
-
-fn checked(batch: &RecordBatch, schema: &RowSchema) -> Result<Rows> {
-    let rows = driftline_rows::check(batch)?;
-    if !rows.schema().fits(schema) {
-        let message = format!(
-            "these rows have embeddings of {} values and the classes {}; the store was prepared for {} and {}",
-            rows.schema().dim,
-            rows.schema().classes.join(", "),
-            schema.dim,
-            schema.classes.join(", ")
-        );
-        return Err(Error::new(ErrorKind::InvalidData, "publish rows", message)
-            .remedy("publish the rows of one model under one model name"));
-    }
-    if u32::try_from(rows.len()).is_err() {
-        let message = format!("{} rows are too many for one call", rows.len());
-        return Err(Error::new(ErrorKind::InvalidData, "publish rows", message));
-    }
-    Ok(rows)
-}
-
-fn dates(rows: &Rows) -> Result<Vec<Section>> {
-    let date = |(row, ms): (usize, &i64)| match Timestamp::from_millisecond(*ms) {
-        Ok(time) => Ok(Section::Events(TimeZone::UTC.to_datetime(time).date())),
-        Err(cause) => {
-            let message = format!("column `timestamp` has a time that no calendar knows: {ms} ms");
-            Err(Error::new(ErrorKind::InvalidData, "publish rows", message)
-                .with("row", row)
-                .because(cause))
-        }
-    };
-    rows.timestamps_ms().iter().enumerate().map(date).collect()
-}
-
-fn append(layout: &Layout, section: Section, rows: &Rows, taken: Vec<u32>) -> Result<()> {
-    let first = taken.first().map_or(0, |row| *row as usize);
-    let first_id = rows.event_ids().value(first);
-    let count = taken.len();
-    let batch = take_record_batch(rows.batch(), &UInt32Array::from(taken)).map_err(|cause| {
-        Error::new(
-            ErrorKind::Internal,
-            "publish rows",
-            "the rows could not be grouped by date",
-        )
-        .because(cause)
-    })?;
-    let folder = layout.section(section);
-    create_folder(&folder)?;
-    write_named(&folder, &batch, |digest| part_name(first_id, count, digest))?;
-    Ok(())
 }

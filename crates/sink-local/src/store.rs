@@ -12,7 +12,7 @@ use jiff::civil::Date;
 
 use crate::clusters::{self, Centroids};
 use crate::damage::{Damage, Fault, check, record};
-use crate::layout::{Layout, names_in};
+use crate::layout::{Layout, names_in, unstaged};
 use crate::monitor;
 
 /// What a part file holds.
@@ -118,7 +118,7 @@ impl Store {
 
     /// Every Parquet file: the baseline, then events by date and name.
     pub fn parts(&self) -> Result<Vec<Part>> {
-        self.layout.parts(|_| true)
+        self.layout.snapshot(|_| true)
     }
 
     /// The rows of the baseline.
@@ -137,7 +137,7 @@ impl Store {
     fn rows(&self, wanted: impl Fn(Section) -> bool) -> Result<PartRows> {
         Ok(PartRows {
             schema: self.monitor.schema.clone(),
-            parts: self.layout.parts(wanted)?.into_iter(),
+            parts: self.layout.snapshot(wanted)?.into_iter(),
             current: None,
             damaged: Vec::new(),
         })
@@ -163,8 +163,17 @@ impl PartRows {
     }
 
     fn open(&self, path: &Path) -> Result<RowsReader, Fault> {
-        check(path, &self.schema)?;
-        Ok(RowsReader::open(path)?)
+        let open = |path: &Path| {
+            check(path, &self.schema)?;
+            Ok(RowsReader::open(path)?)
+        };
+        match open(path) {
+            // It may have got its name since the folder was listed.
+            Err(Fault::Unreadable(error)) if error.kind() == ErrorKind::NotFound => {
+                open(&unstaged(path))
+            }
+            opened => opened,
+        }
     }
 
     /// Keeps damage in mind; anything else goes to the caller.

@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use crate::common::{DAY_MS, START_MS, assert_events, files, id, only_part, rows, sink};
+use crate::common::{DAY_MS, START_MS, assert_events, copy, id, only_part, rows, sink};
 use arrow_array::Array;
-use driftline_core::{Ack, EventLabel, MonitorSink};
+use driftline_core::{Ack, EventLabel, MonitorSink, SinkConfig};
 use driftline_sink_local::{
-    Centroids, Deletion, EventUpdate, Store, monitors, remove_model, write_clusters,
+    Centroids, Deletion, EventUpdate, LocalSink, Store, monitors, remove_model, write_clusters,
 };
 
 fn label(i: usize, target: &str) -> EventLabel {
@@ -122,16 +122,6 @@ fn deleted_events_are_gone_and_may_come_back() {
     assert_events(folder.path(), 0..300);
 }
 
-/// A copy of everything below `from`, without the files that `left_out` names.
-fn copy(from: &Path, to: &Path, left_out: impl Fn(&str) -> bool) {
-    for (name, bytes) in files(from) {
-        if !left_out(&name.to_string_lossy()) {
-            fs::create_dir_all(to.join(&name).parent().unwrap()).unwrap();
-            fs::write(to.join(&name), bytes).unwrap();
-        }
-    }
-}
-
 /// Every state in which a kill can leave the folder: after the journal, any number of its steps may be done.
 #[test]
 fn a_change_that_was_killed_anywhere_is_whole_for_readers_and_completed_by_the_next_writer() {
@@ -139,7 +129,7 @@ fn a_change_that_was_killed_anywhere_is_whole_for_readers_and_completed_by_the_n
     let (old, new) = (folder.path().join("old"), folder.path().join("new"));
     let mut writer = sink(&old);
     writer.publish_events(&rows(0..200)).unwrap();
-    copy(&old, &new, |_| false);
+    copy(&old, &new);
     sink(&new)
         .publish_labels(&[label(5, "cat"), label(105, "cat")])
         .unwrap();
@@ -171,7 +161,7 @@ fn a_change_that_was_killed_anywhere_is_whole_for_readers_and_completed_by_the_n
     // Two steps a file: the new one gets its name, the old one goes.
     for steps in 0..=4_u32 {
         let store = folder.path().join(format!("killed-{steps}"));
-        copy(&old, &store, |_| false);
+        copy(&old, &store);
         let mut left = steps;
         for (before, after) in &replaced {
             let folder = store.join("p/m").join(below(&old, before));
@@ -197,6 +187,95 @@ fn a_change_that_was_killed_anywhere_is_whole_for_readers_and_completed_by_the_n
         let ack = sink(&store).publish_events(&rows(0..200)).unwrap();
         assert_eq!(ack.accepted, 0, "after {steps} steps");
         common::assert_same_files(&store, &new);
+    }
+}
+
+#[test]
+fn a_damaged_file_keeps_no_label_and_no_deletion_from_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    sink(folder.path()).publish_events(&rows(0..300)).unwrap();
+    let path = only_part(folder.path(), "2026-11-02");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[1_500] ^= 4;
+    fs::write(&path, &bytes).unwrap();
+    // Its footer is whole, so only reading its rows shows the damage.
+    let labels = [label(5, "cat"), label(150, "cat"), label(205, "cat")];
+    let mut first = sink(folder.path());
+    let ack = first.publish_labels(&labels).unwrap();
+    assert_eq!((ack.accepted, ack.duplicates), (2, 1));
+    assert_eq!(first.damaged().len(), 1);
+    let text = first.damaged()[0].to_string();
+    assert!(
+        text.contains("date=2026-11-02") && text.contains("set aside"),
+        "{text}"
+    );
+    assert_events(folder.path(), (0..100).chain(200..300));
+    assert_eq!(targets(folder.path())[&205].0.as_deref(), Some("cat"));
+
+    let path = only_part(folder.path(), "2026-11-03");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[1_500] ^= 4;
+    fs::write(&path, &bytes).unwrap();
+    let mut second = sink(folder.path());
+    let all = Deletion::Times(START_MS + 50..START_MS + 3 * DAY_MS);
+    assert_eq!(second.delete_events(&all).unwrap(), 50);
+    assert_eq!(second.damaged().len(), 1);
+    assert_events(folder.path(), 0..50);
+    // What was lost comes back with its rows.
+    assert_eq!(second.publish_events(&rows(0..300)).unwrap().accepted, 250);
+    assert_events(folder.path(), 0..300);
+}
+
+#[test]
+fn a_journal_that_names_a_file_that_is_gone_keeps_the_old_one() {
+    let folder = tempfile::tempdir().unwrap();
+    sink(folder.path()).publish_events(&rows(0..200)).unwrap();
+    let name = |day: &str| {
+        let path = only_part(folder.path(), day);
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        format!("events/date={day}/{name}")
+    };
+    let gone = "events/date=2026-11-01/part-x-1-0123456789abcdef.parquet";
+    let journal = format!(
+        r#"{{"replaced":[{{"old":"{}","new":"{gone}"}},{{"old":null,"new":"{gone}"}}]}}"#,
+        name("2026-11-01")
+    );
+    fs::write(folder.path().join("p/m/rewrite.json"), journal).unwrap();
+    assert_events(folder.path(), 0..200);
+    let ack = sink(folder.path()).publish_events(&rows(0..210)).unwrap();
+    assert_eq!((ack.accepted, ack.duplicates), (10, 200));
+    assert!(!folder.path().join("p/m/rewrite.json").exists());
+    assert_events(folder.path(), 0..210);
+}
+
+#[test]
+fn a_journal_reaches_no_file_outside_the_folders_of_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    sink(folder.path()).publish_events(&rows(0..10)).unwrap();
+    let victim = folder.path().join("victim.parquet");
+    fs::write(&victim, b"mine").unwrap();
+    let before = common::files(folder.path());
+    let journal = folder.path().join("p/m/rewrite.json");
+    for place in [
+        "../../victim.parquet",
+        "baseline/../../../victim.parquet",
+        "monitor.json",
+        &victim.display().to_string(),
+    ] {
+        fs::write(
+            &journal,
+            format!(r#"{{"replaced":[{{"old":"{place}","new":null}}]}}"#),
+        )
+        .unwrap();
+        let store = folder.path().to_owned();
+        let mut sink = LocalSink::open(&SinkConfig::new(store)).unwrap();
+        let error = sink.prepare(&common::spec()).unwrap_err().to_string();
+        assert!(
+            error.contains("rewrite.json") && error.contains("store repair"),
+            "{error}"
+        );
+        fs::remove_file(&journal).unwrap();
+        assert!(common::files(folder.path()) == before, "{place}");
     }
 }
 

@@ -4,6 +4,9 @@
 
 mod changes;
 mod common;
+mod files;
+mod maintenance;
 mod processes;
 mod readers;
 mod store;
+mod transactions;

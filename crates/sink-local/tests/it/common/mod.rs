@@ -48,6 +48,14 @@ pub fn id(i: usize) -> String {
 
 /// Rows `range` of an endless, fixed sequence with 100 rows a day.
 pub fn rows(range: impl IntoIterator<Item = usize>) -> RecordBatch {
+    rows_with(range, id)
+}
+
+/// The same rows under other ids.
+pub fn rows_with(
+    range: impl IntoIterator<Item = usize>,
+    id: impl Fn(usize) -> String,
+) -> RecordBatch {
     let mut builder = RowsBuilder::new(schema());
     for i in range {
         let embedding: Vec<f32> = (0..DIM)
@@ -111,6 +119,22 @@ pub fn assert_events(store: &Path, expected: impl IntoIterator<Item = usize>) {
     assert_eq!(events.damaged(), []);
     let expected: BTreeSet<usize> = expected.into_iter().collect();
     assert_eq!(seen, expected);
+}
+
+/// Every part file below a store, hidden ones included.
+pub fn parts(store: &Path) -> Vec<PathBuf> {
+    let names = files(store).into_keys();
+    let parts = names.filter(|name| name.to_string_lossy().contains("part-"));
+    parts.map(|name| store.join(name)).collect()
+}
+
+/// A copy of everything below `from`.
+pub fn copy(from: &Path, to: &Path) {
+    for (name, bytes) in files(from) {
+        let place = to.join(&name);
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        fs::write(place, bytes).unwrap();
+    }
 }
 
 /// The only part file of a day.
