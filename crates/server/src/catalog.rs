@@ -3,11 +3,13 @@
 //! A document has a kind, an id, and a key that no other document of its kind has. What a closure given to
 //! [`Catalog::change`] writes is kept as a whole, and survives a crash, when `change` returns `Ok`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use driftline_core::{Error, ErrorKind, Result};
-use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params};
+use jiff::Timestamp;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, TransactionBehavior, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -18,8 +20,9 @@ use crate::envelope::{Answer, ApiError};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kind(pub &'static str);
 
-const FORMAT: i64 = 1;
-const TABLES: &str = "
+/// What each format of the database adds to the one before it.
+pub(crate) const FORMATS: [&str; 2] = [
+    "
     CREATE TABLE document (
         seq INTEGER PRIMARY KEY AUTOINCREMENT,
         kind TEXT NOT NULL,
@@ -35,7 +38,60 @@ const TABLES: &str = "
         work TEXT NOT NULL
     );
     CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-";
+    ",
+    // `named` has the uploads that work of the queue reads, `aside` what could not be read.
+    "
+    CREATE TABLE named (job TEXT NOT NULL, upload TEXT NOT NULL, PRIMARY KEY (job, upload)) WITHOUT ROWID;
+    CREATE INDEX named_upload ON named (upload);
+    INSERT OR IGNORE INTO named (job, upload)
+        SELECT job, value
+        FROM queue, json_each(CASE WHEN json_valid(work) THEN work ELSE '{}' END, '$.files');
+    INSERT OR IGNORE INTO named (job, upload)
+        SELECT job, json_extract(work, '$.file')
+        FROM (SELECT job, CASE WHEN json_valid(work) THEN work ELSE '{}' END AS work FROM queue)
+        WHERE json_extract(work, '$.file') IS NOT NULL;
+    CREATE TABLE aside (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        source TEXT NOT NULL,
+        id TEXT NOT NULL,
+        body BLOB,
+        problem TEXT NOT NULL,
+        at TEXT NOT NULL
+    );
+    ",
+];
+/// The format that this driftline writes.
+pub(crate) const FORMAT: i64 = FORMATS.len() as i64;
+
+/// An entry of the queue.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Queued<T> {
+    /// The work of a job.
+    Work(Uuid, T),
+    /// Something that cannot be read.
+    Unreadable(Unreadable),
+}
+
+/// An entry of the queue that is not what it should be.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    seq: i64,
+    /// The job that it belongs to, if that can be read.
+    pub job: Option<Uuid>,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+/// What retention says of the documents of a kind whose work is done.
+#[derive(Debug, Clone, Copy)]
+pub struct Kept {
+    /// How many, the newest.
+    pub most: u64,
+    /// From which moment on.
+    pub since: Timestamp,
+    /// The moment after which they are kept however many they are.
+    pub settled: Timestamp,
+}
 
 /// The open database. Calls block; handlers go through [`App::blocking`](crate::App::blocking).
 #[derive(Debug)]
@@ -49,6 +105,16 @@ impl Catalog {
     /// # Errors
     /// `Resource` if it cannot be opened, `Unsupported` if a later driftline made it, `InvalidData` if it is damaged.
     pub fn open(path: &Path) -> Result<Self> {
+        if salvaged(path).exists() {
+            let message = "a repair of the database was interrupted";
+            return Err(Error::new(
+                ErrorKind::InvalidData,
+                "open the server's database",
+                message,
+            )
+            .with("file", path.display())
+            .remedy("run the repair again"));
+        }
         let failed = |cause: rusqlite::Error| {
             let kind = match cause.sqlite_error_code() {
                 Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
@@ -76,28 +142,34 @@ impl Catalog {
         let format: i64 = transaction
             .pragma_query_value(None, "user_version", |row| row.get(0))
             .map_err(failed)?;
-        match format {
-            0 => transaction
-                .execute_batch(TABLES)
-                .and_then(|()| transaction.pragma_update(None, "user_version", FORMAT))
-                .map_err(failed)?,
-            FORMAT => {}
-            other => {
-                let message =
-                    format!("the database has format {other}, this driftline reads {FORMAT}");
-                return Err(Error::new(
-                    ErrorKind::Unsupported,
-                    "open the server's database",
-                    message,
-                )
-                .with("file", path.display())
-                .remedy("use the driftline that wrote it, or another --store"));
-            }
+        Self::check_format(format, path)?;
+        for step in FORMATS.iter().skip(format as usize) {
+            transaction.execute_batch(step).map_err(failed)?;
+        }
+        if format < FORMAT {
+            transaction
+                .pragma_update(None, "user_version", FORMAT)
+                .map_err(failed)?;
         }
         transaction.commit().map_err(failed)?;
         Ok(Self {
             connection: Mutex::new(connection),
         })
+    }
+
+    /// Refuses a database that a later driftline made.
+    pub(crate) fn check_format(format: i64, path: &Path) -> Result<()> {
+        if (0..=FORMAT).contains(&format) {
+            return Ok(());
+        }
+        let message = format!("the database has format {format}, this driftline reads {FORMAT}");
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            "open the server's database",
+            message,
+        )
+        .with("file", path.display())
+        .remedy("use the driftline that wrote it, or another --store"))
     }
 
     /// Runs `body` in one transaction. On `Err` nothing of it is kept.
@@ -135,7 +207,12 @@ pub struct Documents<'a> {
     connection: &'a Connection,
 }
 
-impl Documents<'_> {
+impl<'a> Documents<'a> {
+    /// Those of a database that is open for something else than serving.
+    pub(crate) fn of(connection: &'a Connection) -> Self {
+        Self { connection }
+    }
+
     /// Adds a document.
     ///
     /// # Errors
@@ -254,51 +331,128 @@ impl Documents<'_> {
         Ok(())
     }
 
-    /// Puts work at the end of the queue. Work of the same job that waits already is left where it is.
-    pub fn enqueue(&self, job: Uuid, work: &impl Serialize) -> Answer<()> {
+    /// Puts work that reads `uploads` at the end of the queue. Work of the same job that waits already is left where it
+    /// is.
+    pub fn enqueue(&self, job: Uuid, work: &impl Serialize, uploads: &[Uuid]) -> Answer<()> {
         let text = text(work)?;
-        self.connection
+        let job = job.to_string();
+        let added = self
+            .connection
             .execute(
                 "INSERT INTO queue (job, work) VALUES (?1, ?2) ON CONFLICT (job) DO NOTHING",
-                [job.to_string(), text],
+                [&job, &text],
             )
             .map_err(database)?;
+        if added == 0 {
+            return Ok(());
+        }
+        for upload in uploads {
+            self.connection
+                .execute(
+                    "INSERT OR IGNORE INTO named (job, upload) VALUES (?1, ?2)",
+                    [&job, &upload.to_string()],
+                )
+                .map_err(database)?;
+        }
         Ok(())
     }
 
-    /// The oldest work of the queue.
-    pub fn next_work<T: DeserializeOwned>(&self) -> Answer<Option<(Uuid, T)>> {
-        let sql = "SELECT job, work FROM queue ORDER BY seq LIMIT 1";
-        let row = self
-            .connection
-            .query_row(sql, [], |row| {
-                Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
-            })
+    /// The oldest entry of the queue.
+    pub fn next_work<T: DeserializeOwned>(&self) -> Answer<Option<Queued<T>>> {
+        let sql = "SELECT seq, job, work FROM queue ORDER BY seq LIMIT 1";
+        self.connection
+            .query_row(sql, [], queued)
             .optional()
-            .map_err(database)?;
-        row.map(|(job, work)| {
-            let job = job.parse().map_err(ApiError::internal)?;
-            Ok((job, parsed(&work)?))
-        })
-        .transpose()
+            .map_err(database)
     }
 
-    /// All work of the queue, the oldest first.
-    pub fn queued<T: DeserializeOwned>(&self) -> Answer<Vec<T>> {
-        let sql = "SELECT work FROM queue ORDER BY seq";
+    /// All entries of the queue, the oldest first.
+    pub fn queued<T: DeserializeOwned>(&self) -> Answer<Vec<Queued<T>>> {
+        let sql = "SELECT seq, job, work FROM queue ORDER BY seq";
         let mut statement = self.connection.prepare_cached(sql).map_err(database)?;
-        let rows = statement
-            .query_map([], |row| row.get::<_, String>(0))
-            .map_err(database)?;
-        rows.map(|work| parsed(&work.map_err(database)?)).collect()
+        let rows = statement.query_map([], queued).map_err(database)?;
+        rows.collect::<rusqlite::Result<_>>().map_err(database)
     }
 
     /// Takes the work of a job out of the queue.
     pub fn dequeue(&self, job: Uuid) -> Answer<()> {
+        for sql in [
+            "DELETE FROM queue WHERE job = ?1",
+            "DELETE FROM named WHERE job = ?1",
+        ] {
+            self.connection
+                .execute(sql, [job.to_string()])
+                .map_err(database)?;
+        }
+        Ok(())
+    }
+
+    /// Takes an entry that cannot be read out of the queue; its bytes stay in the table `aside`.
+    pub fn set_work_aside(&self, entry: &Unreadable) -> Answer<()> {
+        let now = Timestamp::now().to_string();
+        let copy = "INSERT INTO aside (source, id, body, problem, at)
+                    SELECT 'queue', job, CAST(work AS BLOB), ?2, ?3 FROM queue WHERE seq = ?1";
         self.connection
-            .execute("DELETE FROM queue WHERE job = ?1", [job.to_string()])
+            .execute(copy, params![entry.seq, entry.problem, now])
+            .and_then(|_| {
+                let named = "DELETE FROM named WHERE job = (SELECT job FROM queue WHERE seq = ?1)";
+                self.connection.execute(named, [entry.seq])
+            })
+            .and_then(|_| {
+                let queue = "DELETE FROM queue WHERE seq = ?1";
+                self.connection.execute(queue, [entry.seq])
+            })
             .map_err(database)?;
         Ok(())
+    }
+
+    /// Takes a document that cannot be read out of sight; its bytes stay in the table `aside`.
+    pub fn set_document_aside(&self, kind: &str, id: &str, problem: &str) -> Answer<()> {
+        let now = Timestamp::now().to_string();
+        let copy = "INSERT INTO aside (source, id, body, problem, at)
+                    SELECT kind, id, CAST(body AS BLOB), ?3, ?4 FROM document WHERE kind = ?1 AND id = ?2";
+        self.connection
+            .execute(copy, params![kind, id, problem, now])
+            .and_then(|_| {
+                let sql = "DELETE FROM document WHERE kind = ?1 AND id = ?2";
+                self.connection.execute(sql, [kind, id])
+            })
+            .map_err(database)?;
+        Ok(())
+    }
+
+    /// Whether work of the queue reads this upload.
+    pub fn is_named(&self, upload: Uuid) -> Answer<bool> {
+        self.connection
+            .query_row(
+                "SELECT EXISTS (SELECT 1 FROM named WHERE upload = ?1)",
+                [upload.to_string()],
+                |row| row.get(0),
+            )
+            .map_err(database)
+    }
+
+    /// Removes documents of a kind that have no work in the queue and that `kept` does not cover, and says how many.
+    /// Their moment is `finished_at`, or else `created_at`.
+    pub fn forget_done(&self, kind: Kind, kept: Kept) -> Answer<usize> {
+        let sql = "
+            WITH done AS (
+                SELECT seq, CASE WHEN json_valid(body) THEN
+                    coalesce(json_extract(body, '$.finished_at'), json_extract(body, '$.created_at'))
+                END AS moment
+                FROM document WHERE kind = ?1 AND id NOT IN (SELECT job FROM queue)
+            )
+            DELETE FROM document WHERE seq IN (
+                SELECT seq FROM done WHERE moment < ?2
+                UNION ALL
+                SELECT seq FROM done WHERE moment < ?3
+                    AND seq <= (SELECT seq FROM done ORDER BY seq DESC LIMIT 1 OFFSET ?4)
+            )";
+        let most = i64::try_from(kept.most).unwrap_or(i64::MAX);
+        let (since, settled) = (kept.since.to_string(), kept.settled.to_string());
+        self.connection
+            .execute(sql, params![kind.0, since, settled, most])
+            .map_err(database)
     }
 
     /// Work that waits or runs.
@@ -317,6 +471,43 @@ impl Documents<'_> {
             .map_err(database)?;
         body.map(|body| parsed(&body)).transpose()
     }
+}
+
+/// Where a repair puts the database that takes the place of the one at `path`.
+pub(crate) fn salvaged(path: &Path) -> PathBuf {
+    path.with_extension("db.salvaged")
+}
+
+/// An entry of the queue: a row of its number, its job and its work.
+fn queued<T: DeserializeOwned>(row: &Row<'_>) -> rusqlite::Result<Queued<T>> {
+    let (seq, job) = (row.get(0)?, text_of(row, 1).parse::<Uuid>());
+    let work = serde_json::from_slice(&bytes_of(row, 2));
+    Ok(match (job, work) {
+        (Ok(job), Ok(work)) => Queued::Work(job, work),
+        (Ok(job), Err(cause)) => Queued::Unreadable(Unreadable {
+            seq,
+            job: Some(job),
+            problem: format!("the work of the job cannot be read: {cause}"),
+        }),
+        (Err(_), _) => Queued::Unreadable(Unreadable {
+            seq,
+            job: None,
+            problem: "the job of this work has no readable id".to_owned(),
+        }),
+    })
+}
+
+/// The bytes of a column, whatever a damaged file holds there.
+pub(crate) fn bytes_of(row: &Row<'_>, column: usize) -> Vec<u8> {
+    match row.get_ref(column) {
+        Ok(ValueRef::Text(bytes) | ValueRef::Blob(bytes)) => bytes.to_vec(),
+        _ => Vec::new(),
+    }
+}
+
+/// Like [`bytes_of`], as text.
+pub(crate) fn text_of(row: &Row<'_>, column: usize) -> String {
+    String::from_utf8_lossy(&bytes_of(row, column)).into_owned()
 }
 
 fn text(body: &impl Serialize) -> Answer<String> {
@@ -398,24 +589,111 @@ mod tests {
                 .read(|documents| documents.next_work::<Value>())
                 .unwrap()
         };
+        let work = |job| Some(Queued::Work(Uuid::from_u128(job), json!(job)));
         catalog
             .change(|documents| {
                 for job in [5, 3, 5] {
-                    documents.enqueue(Uuid::from_u128(job), &json!(job))?;
+                    documents.enqueue(Uuid::from_u128(job), &json!(job), &[])?;
                 }
                 Ok(())
             })
             .unwrap();
-        assert_eq!(next(), Some((Uuid::from_u128(5), json!(5))));
-        assert_eq!(next(), Some((Uuid::from_u128(5), json!(5))));
+        assert_eq!(next(), work(5));
+        assert_eq!(next(), work(5));
         catalog
             .change(|documents| documents.dequeue(Uuid::from_u128(5)))
             .unwrap();
-        assert_eq!(next(), Some((Uuid::from_u128(3), json!(3))));
+        assert_eq!(next(), work(3));
         assert_eq!(
             catalog.read(|documents| documents.queue_length()).unwrap(),
             1
         );
+    }
+
+    #[test]
+    fn an_upload_is_named_until_the_last_job_that_reads_it_is_done() {
+        let folder = tempfile::tempdir().unwrap();
+        let catalog = Catalog::open(&folder.path().join("server.db")).unwrap();
+        let (a, b, upload) = (Uuid::from_u128(1), Uuid::from_u128(2), Uuid::from_u128(3));
+        let named = || {
+            catalog
+                .read(|documents| documents.is_named(upload))
+                .unwrap()
+        };
+        for job in [a, b] {
+            catalog
+                .change(|documents| documents.enqueue(job, &json!(null), &[upload]))
+                .unwrap();
+        }
+        for (job, still) in [(b, true), (a, false)] {
+            assert!(named());
+            catalog.change(|documents| documents.dequeue(job)).unwrap();
+            assert_eq!(named(), still);
+        }
+    }
+
+    #[test]
+    fn a_database_of_the_first_format_is_taken_over_with_its_queue() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("server.db");
+        let [first, second, third] = [4, 5, 6].map(Uuid::from_u128);
+        {
+            let old = Connection::open(&path).unwrap();
+            old.execute_batch(FORMATS[0]).unwrap();
+            old.pragma_update(None, "user_version", 1).unwrap();
+            for (job, work) in [
+                (
+                    1,
+                    json!({"work": "publish", "files": [first, second]}).to_string(),
+                ),
+                (2, json!({"work": "append", "file": third}).to_string()),
+                (3, "not JSON".to_owned()),
+            ] {
+                let job = Uuid::from_u128(job).to_string();
+                old.execute("INSERT INTO queue (job, work) VALUES (?1, ?2)", [job, work])
+                    .unwrap();
+            }
+        }
+        let catalog = Catalog::open(&path).unwrap();
+        for upload in [first, second, third] {
+            let named = catalog.read(|documents| documents.is_named(upload));
+            assert_eq!(named, Ok(true));
+        }
+    }
+
+    #[test]
+    fn done_documents_are_forgotten_by_number_and_age_but_not_those_of_the_queue() {
+        let folder = tempfile::tempdir().unwrap();
+        let catalog = Catalog::open(&folder.path().join("server.db")).unwrap();
+        let day = |day: i64| Timestamp::from_second(day * 86_400).unwrap();
+        let ids: Vec<Uuid> = (0..10).map(Uuid::from_u128).collect();
+        catalog
+            .change(|documents| {
+                for (n, id) in (0..).zip(&ids) {
+                    let body = json!({"n": n, "created_at": day(n), "finished_at": day(n)});
+                    documents.insert(THING, *id, None, &body)?;
+                }
+                documents.enqueue(ids[0], &json!(null), &[])
+            })
+            .unwrap();
+        let left = |most, since, settled| {
+            let kept = Kept {
+                most,
+                since: day(since),
+                settled: day(settled),
+            };
+            catalog
+                .change(|documents| documents.forget_done(THING, kept))
+                .unwrap();
+            let left: Vec<Value> = catalog.read(|documents| documents.list(THING)).unwrap();
+            left.iter()
+                .map(|body| body["n"].as_i64().unwrap())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(left(100, 0, 10), (0..10).collect::<Vec<_>>());
+        assert_eq!(left(100, 3, 10), [0, 3, 4, 5, 6, 7, 8, 9]);
+        assert_eq!(left(4, 0, 5), [0, 5, 6, 7, 8, 9]);
+        assert_eq!(left(4, 0, 10), [0, 6, 7, 8, 9]);
     }
 
     #[test]

@@ -150,6 +150,7 @@ impl ApiError {
             StatusCode::METHOD_NOT_ALLOWED => "MethodNotAllowed",
             StatusCode::PAYLOAD_TOO_LARGE => "PayloadTooLarge",
             StatusCode::REQUEST_TIMEOUT => "Timeout",
+            StatusCode::INSUFFICIENT_STORAGE => "InsufficientStorage",
             status if status.is_client_error() => "BadRequest",
             _ => "InternalError",
         };

@@ -9,6 +9,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use axum::http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -16,8 +17,9 @@ use uuid::Uuid;
 
 use crate::App;
 use crate::alerts;
-use crate::catalog::{Documents, Kind};
+use crate::catalog::{Documents, Kind, Queued, Unreadable};
 use crate::envelope::{Answer, ApiError};
+use crate::housekeeping;
 use crate::ingest::Work;
 use crate::objects;
 use crate::observe::Outcome;
@@ -59,9 +61,26 @@ pub struct Job {
     pub error_message: Option<String>,
     /// When it was accepted.
     pub created_at: Timestamp,
+    /// When it ended.
+    #[serde(default)]
+    pub finished_at: Option<Timestamp>,
 }
 
 impl Job {
+    /// A job that waits.
+    fn new(id: Uuid, name: &str) -> Self {
+        Self {
+            id,
+            name: name.to_owned(),
+            status: Status::Pending,
+            progress: 0.0,
+            error_reason: None,
+            error_message: None,
+            created_at: Timestamp::now(),
+            finished_at: None,
+        }
+    }
+
     /// A job's object, which both `/v2` and `/v3` answer.
     pub fn object(&self) -> Value {
         json!({
@@ -97,8 +116,9 @@ pub fn submit(
             job.status = Status::Pending;
             job.progress = 0.0;
             (job.error_reason, job.error_message) = (None, None);
+            job.finished_at = None;
             documents.replace(JOB, job.id, &job)?;
-            documents.enqueue(job.id, work)?;
+            documents.enqueue(job.id, work, &work.uploads())?;
         }
         return Ok(job);
     }
@@ -113,17 +133,9 @@ pub(crate) fn submit_as(
     key: Option<&str>,
     work: &Work,
 ) -> Answer<Job> {
-    let job = Job {
-        id,
-        name: name.to_owned(),
-        status: Status::Pending,
-        progress: 0.0,
-        error_reason: None,
-        error_message: None,
-        created_at: Timestamp::now(),
-    };
+    let job = Job::new(id, name);
     documents.insert(JOB, job.id, key, &job)?;
-    documents.enqueue(job.id, work)?;
+    documents.enqueue(job.id, work, &work.uploads())?;
     Ok(job)
 }
 
@@ -200,7 +212,7 @@ pub(crate) fn start(app: App) -> io::Result<Worker> {
                 );
             }
             while !app.jobs.stopped() {
-                match app.catalog.read(|documents| documents.next_work()) {
+                match next_work(&app) {
                     Ok(Some((id, work))) => run(&app, id, &work),
                     Ok(None) => {
                         app.jobs.rest(Duration::from_secs(60));
@@ -213,6 +225,77 @@ pub(crate) fn start(app: App) -> io::Result<Worker> {
             }
         })
         .map(Worker)
+}
+
+/// The oldest work of the queue. What cannot be read is passed over: it is set aside, and its job fails.
+fn next_work(app: &App) -> Answer<Option<(Uuid, Work)>> {
+    loop {
+        match app.catalog.read(|documents| documents.next_work())? {
+            None => return Ok(None),
+            Some(Queued::Work(id, work)) => return Ok(Some((id, work))),
+            Some(Queued::Unreadable(entry)) => {
+                tracing::error!(job = ?entry.job, problem = entry.problem, "work is set aside");
+                app.catalog
+                    .change(|documents| set_aside(documents, &entry))?;
+                count(app, Status::Failure);
+            }
+        }
+    }
+}
+
+/// Takes work that cannot be read out of the queue, and has its job fail.
+pub(crate) fn set_aside(documents: &Documents<'_>, entry: &Unreadable) -> Answer<()> {
+    documents.set_work_aside(entry)?;
+    if let Some(id) = entry.job {
+        let error = ApiError {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            reason: "UnreadableWork",
+            message: format!(
+                "{}; it was set aside, and what it should do must be asked for again",
+                entry.problem
+            ),
+        };
+        end(documents, id, Err(error))?;
+    }
+    Ok(())
+}
+
+/// The document of a job of the queue. One that is lost or cannot be read is made anew, so that the work is done.
+fn document(documents: &Documents<'_>, id: Uuid) -> Answer<Job> {
+    match documents.get(JOB, id) {
+        Ok(Some(job)) => return Ok(job),
+        Ok(None) => {}
+        // If it is the database that fails, this fails as well.
+        Err(_) => {
+            let problem = "the document of the job cannot be read";
+            documents.set_document_aside(JOB.0, &id.to_string(), problem)?;
+        }
+    }
+    let job = Job::new(id, "Recovered job");
+    documents.insert(JOB, id, None, &job)?;
+    Ok(job)
+}
+
+/// Writes down how a job ended.
+pub(crate) fn end(documents: &Documents<'_>, id: Uuid, outcome: Answer<()>) -> Answer<Status> {
+    let mut job = document(documents, id)?;
+    job.progress = 100.0;
+    job.finished_at = Some(Timestamp::now());
+    match outcome {
+        Ok(()) => job.status = Status::Success,
+        Err(error) => {
+            job.status = Status::Failure;
+            job.error_reason = Some(error.reason.to_owned());
+            job.error_message = Some(error.message);
+        }
+    }
+    documents.replace(JOB, id, &job)?;
+    Ok(job.status)
+}
+
+fn count(app: &App, status: Status) {
+    let status = format!("{status:?}").to_lowercase();
+    app.observed.jobs.get_or_create(&Outcome { status }).inc();
 }
 
 fn run(app: &App, id: Uuid, work: &Work) {
@@ -256,9 +339,7 @@ fn watch(app: &App, work: &Work) {
 
 fn attempt(app: &App, id: Uuid, work: &Work) -> Answer<()> {
     let job = app.catalog.change(|documents| {
-        let mut job: Job = documents
-            .get(JOB, id)?
-            .ok_or_else(|| ApiError::internal("a queued job has no document"))?;
+        let mut job = document(documents, id)?;
         job.status = Status::Started;
         job.progress = 50.0;
         documents.replace(JOB, id, &job)?;
@@ -271,31 +352,17 @@ fn attempt(app: &App, id: Uuid, work: &Work) -> Answer<()> {
 fn finish(app: &App, id: Uuid, work: &Work, outcome: Answer<()>) -> Answer<()> {
     let status = app.catalog.change(|documents| {
         documents.dequeue(id)?;
-        let Some(mut job) = documents.get::<Job>(JOB, id)? else {
-            return Ok(Status::Failure);
-        };
-        job.progress = 100.0;
-        match outcome {
-            Ok(()) => job.status = Status::Success,
-            Err(error) => {
-                job.status = Status::Failure;
-                job.error_reason = Some(error.reason.to_owned());
-                job.error_message = Some(error.message);
-            }
-        }
-        documents.replace(JOB, id, &job)?;
-        Ok(job.status)
+        end(documents, id, outcome)
     })?;
     tracing::info!(job = %id, ?status, "a job is finished");
     if status == Status::Success {
-        for file in work.spent() {
+        for file in work.uploads() {
             // What is left behind is removed when it is old.
-            if let Err(error) = app.uploads.remove(file) {
+            if let Err(error) = housekeeping::remove_unneeded(app, file) {
                 tracing::warn!(%file, message = error.message, "an upload stays behind");
             }
         }
     }
-    let status = format!("{status:?}").to_lowercase();
-    app.observed.jobs.get_or_create(&Outcome { status }).inc();
+    count(app, status);
     Ok(())
 }

@@ -20,6 +20,8 @@
 //! | [`catalog`] | documents in `server.db` |
 //! | [`uploads`] | files on their way in |
 //! | [`jobs`] | the durable queue and its one worker |
+//! | [`housekeeping`] | what is removed when nobody needs it any more |
+//! | [`integrity`] | `server.db` and uploads, checked and repaired |
 //! | [`model`] | a model as the server knows it, whichever client made it |
 //! | [`objects`] | projects, models, environments and baselines, as the catalog keeps them |
 //! | [`ingest`] | uploaded bytes to rows of the store |
@@ -35,7 +37,9 @@ pub mod auth;
 pub mod catalog;
 mod connection;
 pub mod envelope;
+pub mod housekeeping;
 pub mod ingest;
+pub mod integrity;
 pub mod jobs;
 pub mod legacy;
 pub mod limits;
@@ -49,6 +53,7 @@ pub mod uploads;
 pub mod v3;
 
 pub use app::App;
+pub use integrity::{check, repair};
 pub use serve::{ServeConfig, Server, Shutdown};
 
 /// The version of Fiddler that clients are told.

@@ -14,6 +14,7 @@ use crate::App;
 use crate::envelope::{Answer, ApiError};
 
 const MIB: u64 = 1 << 20;
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// The limits of one server.
 #[derive(Debug)]
@@ -36,6 +37,8 @@ pub struct Limits {
     pub upload: Duration,
     /// The longest that requests and the running job may take after the server was told to stop.
     pub stop: Duration,
+    /// How much of what clients sent is kept, and for how long.
+    pub retention: Retention,
     /// Files that are received at the same time.
     pub(crate) uploads: Semaphore,
     /// Files whose schema is inferred at the same time: each holds its sample in memory.
@@ -54,8 +57,39 @@ impl Default for Limits {
             json: Duration::from_secs(60),
             upload: Duration::from_secs(1_800),
             stop: Duration::from_secs(30),
+            retention: Retention::default(),
             uploads: Semaphore::new(16),
             inferences: Semaphore::new(1),
+        }
+    }
+}
+
+/// How much of what clients sent is kept, and for how long.
+#[derive(Debug, Clone, Copy)]
+pub struct Retention {
+    /// How often is looked for what is not needed.
+    pub every: Duration,
+    /// Bytes of all uploads together, whole, in parts, and being received; one more is refused with 507.
+    pub upload_bytes: u64,
+    /// How long an upload is kept that no data set and no waiting job names.
+    pub uploads_for: Duration,
+    /// Finished jobs that are kept, the newest.
+    pub jobs: u64,
+    /// How long a finished job is kept at most.
+    pub jobs_for: Duration,
+    /// How long it is kept at least, however many there are: clients ask for it, and send requests again.
+    pub jobs_at_least: Duration,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self {
+            every: Duration::from_secs(600),
+            upload_bytes: 32 << 30,
+            uploads_for: 7 * DAY,
+            jobs: 100_000,
+            jobs_for: 30 * DAY,
+            jobs_at_least: Duration::from_secs(600),
         }
     }
 }

@@ -1,6 +1,5 @@
 //! The server itself: binds, runs, stops.
 
-use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -26,17 +25,20 @@ use crate::auth::Token;
 use crate::catalog::{Catalog, Documents};
 use crate::connection::Impatient;
 use crate::envelope::{Answer, ApiError};
+use crate::housekeeping;
 use crate::ingest::Sinks;
-use crate::ingest::Work;
 use crate::jobs::{self, Jobs};
-use crate::legacy::datasets;
 use crate::limits::Limits;
 use crate::observe::Observed;
 use crate::queries::Counts;
 use crate::uploads::Uploads;
 
 /// Folder of the server inside the store.
-const FOLDER: &str = ".driftline";
+pub(crate) const FOLDER: &str = ".driftline";
+/// Files and folders in it.
+pub(crate) const DATABASE: &str = "server.db";
+pub(crate) const LOCK: &str = "server.lock";
+pub(crate) const UPLOADS: &str = "uploads";
 /// The setting that has the organisation's id.
 const ORGANIZATION: &str = "organization_id";
 
@@ -113,12 +115,10 @@ impl Server {
         let pictures = Pictures::new(&config.images)?;
         let folder = config.store.join(FOLDER);
         create_folder(&folder)?;
-        let lock = lock(&folder.join("server.lock"))?;
-        let catalog = Catalog::open(&folder.join("server.db"))?;
-        let needed = catalog.read(needed_uploads).map_err(|error| {
-            Error::new(ErrorKind::InvalidData, "read the catalog", error.message)
-        })?;
-        let uploads = Uploads::open(&folder.join("uploads"), &needed)?;
+        let lock = lock(&folder.join(LOCK))?;
+        let catalog = Catalog::open(&folder.join(DATABASE))?;
+        let most = config.limits.retention.upload_bytes;
+        let uploads = Uploads::open(&folder.join(UPLOADS), most)?;
         let (token, new_token) = Token::settle(config.token.as_deref(), &catalog)
             .map_err(|error| Error::new(ErrorKind::InvalidData, "read the token", error.message))?;
         let organization = catalog.change(organization).map_err(|error| {
@@ -187,6 +187,7 @@ impl Server {
             let _inside = runtime.enter();
             tokio::net::TcpListener::from_std(self.listener).map_err(failed)?
         };
+        runtime.spawn(housekeeping::run(self.app.clone()));
         runtime.block_on(accept(&self.app, &listener, shutdown));
         self.app.jobs.stop();
         // What is left of the running job is done again at the next start.
@@ -197,7 +198,8 @@ impl Server {
     }
 }
 
-fn lock(path: &Path) -> Result<File> {
+/// Takes the store for this process, until the file is dropped.
+pub(crate) fn lock(path: &Path) -> Result<File> {
     let file = File::create(path).map_err(|e| Error::io("lock the store for a server", path, e))?;
     file.try_lock().map_err(|cause| {
         Error::new(
@@ -210,14 +212,6 @@ fn lock(path: &Path) -> Result<File> {
         .remedy("stop it, or give another --store")
     })?;
     Ok(file)
-}
-
-/// What waits for the worker, and the files of data sets.
-fn needed_uploads(documents: &Documents<'_>) -> Answer<HashSet<Uuid>> {
-    let work: Vec<Work> = documents.queued()?;
-    let waiting = work.iter().flat_map(Work::uploads);
-    let kept = datasets::files(documents)?;
-    Ok(waiting.chain(kept).collect())
 }
 
 /// The id of the store's organisation, made at the first start.

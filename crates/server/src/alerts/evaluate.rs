@@ -16,7 +16,10 @@ use crate::queries::{baseline_of, rows_of};
 
 const HOUR_MS: i64 = 3_600_000;
 /// Earlier bins that a standard deviation is taken of, at least.
-const LEAST_HISTORY: usize = 3;
+const LEAST_HISTORY: f64 = 3.0;
+/// Bins without any event after one another that are held against a rule. Those after them have nothing new to tell, and
+/// one event with a wrong time can make any number of them.
+const MOST_EMPTY: usize = 1_000;
 
 /// Holds the rules of a model against every bin that is over, and keeps what is found. Doing it again adds nothing. A
 /// rule that cannot be measured any more is passed over and logged. Blocks.
@@ -47,10 +50,13 @@ pub fn evaluate(app: &App, model: &Model) -> Answer<()> {
                         Some((*start, value))
                     });
                     let mut values: BTreeMap<i64, f64> = values.collect();
-                    if metric == Metric::Traffic {
-                        fill(&mut values, rule.terms.bin_size.milliseconds());
-                    }
-                    findings.extend(rule.findings(&values, name.as_deref(), now));
+                    let empty = if metric == Metric::Traffic {
+                        rule.add_empty(&mut values);
+                        Empty::HasNone
+                    } else {
+                        Empty::IsUnknown
+                    };
+                    findings.extend(rule.findings(&values, empty, name.as_deref(), now));
                 }
                 Ok(findings)
             })
@@ -99,24 +105,64 @@ fn value(
     metric.value(bin, before, column)
 }
 
-/// Bins without any event, between those that have some.
-fn fill(values: &mut BTreeMap<i64, f64>, length: i64) {
-    let (Some((first, _)), Some((last, _))) = (values.first_key_value(), values.last_key_value())
-    else {
-        return;
-    };
-    let (mut start, last) = (*first, *last);
-    while start < last {
-        values.entry(start).or_insert(0.0);
-        start += length;
+/// What a bin without events says of a metric.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Empty {
+    /// Nothing.
+    IsUnknown,
+    /// That it is zero.
+    HasNone,
+}
+
+/// Mean and spread of the bins so far.
+#[derive(Default)]
+struct History {
+    bins: f64,
+    mean: f64,
+    /// Sum of the squared distances from the mean.
+    squares: f64,
+}
+
+impl History {
+    /// Adds bins that all have this value.
+    fn add(&mut self, value: f64, bins: f64) {
+        if bins <= 0.0 {
+            return;
+        }
+        let all = self.bins + bins;
+        let distance = value - self.mean;
+        self.mean += distance * bins / all;
+        self.squares += distance * distance * self.bins * bins / all;
+        self.bins = all;
     }
 }
 
 impl Rule {
+    /// Adds bins without any event, between those that have some: the first ones of every gap, and those that are
+    /// compared with a bin that has events.
+    fn add_empty(&self, values: &mut BTreeMap<i64, f64>) {
+        let starts: Vec<i64> = values.keys().copied().collect();
+        let Some(last) = starts.last() else {
+            return;
+        };
+        let length = self.terms.bin_size.milliseconds();
+        for gap in starts.windows(2) {
+            let empty = (gap[0] + length..gap[1]).step_by(length as usize);
+            values.extend(empty.take(MOST_EMPTY).map(|start| (start, 0.0)));
+        }
+        let later = i64::from(self.terms.compare_bin_delta.unwrap_or(1)) * length;
+        for start in starts.iter().map(|start| start + later) {
+            if start < *last {
+                values.entry(start).or_insert(0.0);
+            }
+        }
+    }
+
     /// What there is to raise of the values of a column by the start of their bins, at the moment `now`.
     fn findings(
         &self,
         values: &BTreeMap<i64, f64>,
+        empty: Empty,
         column: Option<&str>,
         now: i64,
     ) -> Vec<Finding> {
@@ -124,13 +170,18 @@ impl Rule {
         let delay = i64::from(self.terms.evaluation_delay.unwrap_or(0)) * HOUR_MS;
         let over = |start: i64| start + length + delay <= now;
         let mut findings = Vec::new();
-        let mut history = Vec::new();
+        let mut history = History::default();
+        let mut previous = None;
         for (start, value) in values {
             if !over(*start) {
                 break;
             }
+            if let (Empty::HasNone, Some(previous)) = (empty, previous) {
+                history.add(0.0, ((start - previous) / length - 1) as f64);
+            }
+            previous = Some(*start);
             let thresholds = self.thresholds(&history);
-            history.push(*value);
+            history.add(*value, 1.0);
             let Some((critical, warning)) = thresholds else {
                 continue;
             };
@@ -169,19 +220,18 @@ impl Rule {
     }
 
     /// The critical and the warning threshold, given the values of the earlier bins.
-    fn thresholds(&self, history: &[f64]) -> Option<(f64, Option<f64>)> {
+    fn thresholds(&self, history: &History) -> Option<(f64, Option<f64>)> {
         match self.terms.threshold_type {
             ThresholdType::Manual => {
                 Some((self.terms.critical_threshold?, self.terms.warning_threshold))
             }
             ThresholdType::StandardDeviation => {
                 let multipliers = self.terms.auto_threshold_params?;
-                if history.len() < LEAST_HISTORY {
+                if history.bins < LEAST_HISTORY {
                     return None;
                 }
-                let n = history.len() as f64;
-                let mean = history.iter().sum::<f64>() / n;
-                let variance = history.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n;
+                let mean = history.mean;
+                let variance = history.squares / history.bins;
                 let side = match self.terms.condition {
                     Condition::Greater => variance.sqrt(),
                     Condition::Lesser => -variance.sqrt(),
@@ -237,7 +287,7 @@ mod tests {
         let values = (0..).zip(values).map(|(day, value)| (day * DAY_MS, *value));
         let values: BTreeMap<i64, f64> = values.collect();
         let now = values.len() as i64 * DAY_MS - 1;
-        let findings = rule(terms).findings(&values, Some("f"), now);
+        let findings = rule(terms).findings(&values, Empty::IsUnknown, Some("f"), now);
         findings
             .iter()
             .map(|f| (f.bin / DAY_MS, f.severity))
@@ -306,10 +356,50 @@ mod tests {
     #[test]
     fn days_without_events_have_no_traffic() {
         let mut values = BTreeMap::from([(0, 5.0), (3 * DAY_MS, 7.0)]);
-        fill(&mut values, DAY_MS);
+        rule(json!({})).add_empty(&mut values);
         assert_eq!(
             values.into_values().collect::<Vec<_>>(),
             [5.0, 0.0, 0.0, 7.0]
         );
+    }
+
+    #[test]
+    fn a_gap_of_thousands_of_years_costs_no_more_than_one_of_three() {
+        let end = 2_000_000 * DAY_MS;
+        let days = [0, 1, 2, 3, 2_000_000];
+        let busy = || days.map(|day| (day * DAY_MS, 10.0));
+        let mut values = BTreeMap::from(busy());
+        let below = rule(json!({
+            "metric_id": "traffic", "condition": "lesser", "critical_threshold": 5.0,
+        }));
+        below.add_empty(&mut values);
+        assert_eq!(values.len(), days.len() + MOST_EMPTY);
+        let findings = below.findings(&values, Empty::HasNone, None, i64::MAX);
+        assert_eq!(findings.len(), MOST_EMPTY);
+
+        // The bin that is compared with one that had events is there, however far it is.
+        let mut values = BTreeMap::from(busy());
+        let weeks = json!({
+            "metric_id": "traffic", "condition": "lesser", "compare_to": "time_period",
+            "compare_bin_delta": 90, "critical_threshold": 0.5, "bin_size": "Week",
+        });
+        let weekly = rule(weeks);
+        weekly.add_empty(&mut values);
+        assert!(values.contains_key(&(90 * 7 * DAY_MS)));
+
+        // Bins that are not there count as zeros.
+        let auto = rule(json!({
+            "metric_id": "traffic", "threshold_type": "standard_deviation_auto_threshold",
+            "auto_threshold_params": {"critical_multiplier": 3.0, "warning_multiplier": 2.0},
+        }));
+        let mut values = BTreeMap::from(busy());
+        auto.add_empty(&mut values);
+        let findings = auto.findings(&values, Empty::HasNone, None, i64::MAX);
+        let last = findings.last().unwrap();
+        assert_eq!(last.bin, end);
+        // Four bins of 10 among two million.
+        let mean: f64 = 40.0 / 2_000_000.0;
+        let deviation = (400.0 / 2_000_000.0 - mean * mean).sqrt();
+        assert!((last.critical - (mean + 3.0 * deviation)).abs() < 1e-9);
     }
 }

@@ -8,6 +8,7 @@ use arrow_array::types::{Float32Type, Float64Type, Int64Type, TimestampMilliseco
 use arrow_array::{Array, ArrayRef, Float32Array, Int64Array, RecordBatch, StringArray};
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{DataType, TimeUnit};
+use jiff::Timestamp;
 
 use super::vectors;
 use crate::envelope::{Answer, ApiError};
@@ -92,8 +93,29 @@ impl<'a> Cells<'a> {
         Ok(self.cast(&DataType::Utf8)?.as_string().clone())
     }
 
-    /// Milliseconds since 1970, none of them null.
+    /// Milliseconds since 1970, none of them null, each within [`times::plausible`].
     pub(crate) fn times(self) -> Answer<Vec<i64>> {
+        let found = self.moments()?;
+        let plausible = times::plausible(Timestamp::now());
+        let beyond = |ms: &i64| !plausible.contains(ms);
+        let Some(row) = found.iter().position(beyond) else {
+            return Ok(found);
+        };
+        let time = match Timestamp::from_millisecond(found[row]) {
+            Ok(moment) => moment.to_string(),
+            Err(_) => format!("{} ms", found[row]),
+        };
+        Err(self.wrong(
+            row,
+            format!(
+                "its time is {time}; events are from 1970 to {} years from now",
+                times::YEARS_AHEAD
+            ),
+        ))
+    }
+
+    /// Milliseconds since 1970, none of them null.
+    fn moments(self) -> Answer<Vec<i64>> {
         let length = self.array.len();
         let kind = self.array.data_type();
         let missing = |row| self.wrong(row, "it has no time");

@@ -78,8 +78,6 @@ pub struct Files {
     pub id_column: Option<String>,
     /// Column with the time of the event, in place of the model's.
     pub timestamp_column: Option<String>,
-    /// Whether the files are kept when the job is done.
-    pub keep: bool,
 }
 
 /// New values for an event; `None` keeps the value there is.
@@ -172,15 +170,6 @@ impl Work {
         match self {
             Self::Inspect { files } => files.clone(),
             Self::Publish(files) | Self::Update(files) => files.files.clone(),
-            Self::Append { file, .. } => vec![*file],
-            _ => Vec::new(),
-        }
-    }
-
-    /// The uploads that nobody needs once the job has succeeded.
-    pub(crate) fn spent(&self) -> Vec<Uuid> {
-        match self {
-            Self::Publish(files) | Self::Update(files) if !files.keep => files.files.clone(),
             Self::Append { file, .. } => vec![*file],
             _ => Vec::new(),
         }

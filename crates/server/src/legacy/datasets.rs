@@ -13,7 +13,7 @@ use crate::app::Payload;
 use crate::catalog::{Documents, Kind};
 use crate::envelope::{Answer, ApiError, Page, normal, paginated};
 use crate::ingest::Work;
-use crate::{App, jobs, objects};
+use crate::{App, housekeeping, jobs, objects};
 
 /// Data sets; their key is `<project>:<name>`.
 pub(crate) const DATASET: Kind = Kind("dataset");
@@ -129,8 +129,9 @@ async fn ingest(
             let message = "info.columns is not a list of columns with column-name and data-type";
             return Err(ApiError::bad_request(message));
         }
-        let files = uploads::named(app, &body)?;
         let job = app.change(|documents| {
+            // Under the transaction, so that no job that ends removes one of them meanwhile.
+            let files = uploads::named(app, &body)?;
             objects::project_by_name(documents, project)?;
             let numbers = documents.list::<Dataset>(DATASET)?;
             let dataset = Dataset {
@@ -178,8 +179,10 @@ pub(super) fn forget(documents: &Documents<'_>, project: &str) -> Answer<Vec<Dat
     Ok(all)
 }
 
-/// Removes the files of data sets that are in the catalog no more. Blocks.
+/// Removes the files of data sets that are in the catalog no more, as far as no job reads them. Blocks.
 pub(super) fn remove_files(app: &App, datasets: &[Dataset]) -> Answer<()> {
     let files = datasets.iter().flat_map(|dataset| &dataset.files);
-    files.copied().try_for_each(|file| app.uploads.remove(file))
+    files
+        .copied()
+        .try_for_each(|file| housekeeping::remove_unneeded(app, file))
 }

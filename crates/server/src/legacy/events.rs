@@ -55,14 +55,17 @@ async fn ingest(
             id_column: text("id_field"),
             // An update has no time, whatever it says.
             timestamp_column: text("timestamp_field").filter(|_| !update),
-            keep: false,
         };
         check_files(app, &model, &files, update)?;
         let work = match update {
             true => Work::Update(files),
             false => Work::Publish(files),
         };
-        let job = app.change(|documents| jobs::submit(documents, "Publish events", None, &work))?;
+        let job = app.change(|documents| {
+            // The last job that named them may be done by now.
+            uploads::named(app, &body)?;
+            jobs::submit(documents, "Publish events", None, &work)
+        })?;
         Ok(accepted(json!({"job_uuid": job.id, "status": 202})))
     })
     .await
@@ -137,7 +140,7 @@ fn event(app: &App, model: &Model, body: &Value) -> Answer<(String, Work)> {
     let batch = event_batch(&events, &mapping.columns())?;
     mapping.check(&batch.schema())?;
     let rows = driftline_rows::check(&mapping.rows(&batch, 0)?)?;
-    driftline_rows::write(&app.uploads.path(file), rows.batch())?;
+    app.uploads.write_rows(file, rows.batch())?;
     let model = model.id;
     Ok((id, Work::Append { model, file }))
 }

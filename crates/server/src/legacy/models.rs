@@ -165,7 +165,6 @@ async fn create(State(app): State<App>, Payload(body): Payload) -> Answer {
                         environment: Some(dataset.name),
                         id_column: None,
                         timestamp_column: None,
-                        keep: true,
                     })
                 }
                 None => NOTHING,

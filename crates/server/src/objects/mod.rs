@@ -33,6 +33,8 @@ pub const BASELINE: Kind = Kind("baseline");
 pub const FIRST_VERSION: &str = "v1";
 /// What the baseline of a model is called before it has one.
 pub const UNNAMED_BASELINE: &str = "baseline";
+/// What the store has at its top beside projects and names with a dot at the start.
+const STORE_FILES: [&str; 1] = ["report.html"];
 /// The environment of events.
 pub const PRODUCTION: &str = "production";
 
@@ -192,9 +194,19 @@ pub struct Baseline {
 /// Adds a project.
 ///
 /// # Errors
-/// 400 if its name cannot be a folder, 409 if it is taken.
+/// 400 if its name cannot be a folder or is one that the store uses, 409 if it is taken.
 pub fn create_project(app: &App, documents: &Documents<'_>, name: &str) -> Answer<Project> {
     check_folder(app, name, "model")?;
+    // Not all file systems tell names apart by the case of their letters.
+    if STORE_FILES
+        .iter()
+        .any(|file| file.eq_ignore_ascii_case(name))
+    {
+        let message = format!(
+            "a project cannot be called {name:?}: the store has a file of that name; give it another name"
+        );
+        return Err(ApiError::bad_request(message));
+    }
     let now = Timestamp::now();
     let project = Project {
         id: Uuid::new_v4(),

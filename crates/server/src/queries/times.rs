@@ -1,6 +1,6 @@
 //! Moments and time ranges as clients write them.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use driftline_metrics::BinSize;
 use jiff::Timestamp;
@@ -14,6 +14,16 @@ use crate::envelope::{Answer, ApiError};
 
 /// Numbers below it are seconds, others milliseconds: as seconds it is the year 5138, as milliseconds 1973.
 const SECONDS: i64 = 100_000_000_000;
+
+/// How far an event may lie ahead of the server's clock: far enough for any clock that is only wrong, and near enough
+/// to find the times that stand for `never`, and numbers in another unit.
+pub(crate) const YEARS_AHEAD: i64 = 10;
+const YEAR_MS: i64 = 31_556_952_000;
+
+/// The times that an event may have at the moment `now`, in milliseconds since 1970.
+pub(crate) fn plausible(now: Timestamp) -> RangeInclusive<i64> {
+    0..=now.as_millisecond().saturating_add(YEARS_AHEAD * YEAR_MS)
+}
 
 /// Which bins a request is about.
 #[derive(Debug, Clone, Default, Deserialize)]

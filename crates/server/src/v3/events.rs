@@ -17,6 +17,7 @@ use uuid::Uuid;
 use super::{files, id_in, text_in};
 use crate::App;
 use crate::app::Payload;
+use crate::catalog::Documents;
 use crate::envelope::{Answer, ApiError, normal_with};
 use crate::ingest::{Events, Files, Mapping, Unnamed, Work, check_files, event_batch};
 use crate::jobs::{self, JOB, Job, Status};
@@ -100,28 +101,35 @@ fn from_file(
     let verb = if update { "update" } else { "insert" };
     let place = environment.as_deref().unwrap_or_default();
     let key = format!("{verb}/{}/{file}/{place}", model.id);
-    let there: Option<Job> = app.catalog.read(|documents| documents.by_key(JOB, &key))?;
-    if let Some(job) = there
-        && job.status != Status::Failure
-    {
+    let earlier = |documents: &Documents<'_>| -> Answer<Option<Job>> {
+        let there: Option<Job> = documents.by_key(JOB, &key)?;
+        Ok(there.filter(|job| job.status != Status::Failure))
+    };
+    if let Some(job) = app.catalog.read(earlier)? {
         return Ok(accepted(&job));
     }
-    app.catalog
-        .read(|documents| files::whole(app, documents, file))?;
     let files = Files {
         model: model.id,
         files: vec![file],
         environment: environment.clone(),
         id_column: None,
         timestamp_column: None,
-        keep: false,
     };
-    check_files(app, model, &files, update)?;
+    let checked = app
+        .catalog
+        .read(|documents| files::whole(app, documents, file))
+        .and_then(|()| check_files(app, model, &files, update));
     let work = match update {
         true => Work::Update(files),
         false => Work::Publish(files),
     };
     let job = app.change(|documents| {
+        // The same request, sent twice, may have been accepted meanwhile, and its job may have used the file up.
+        if let Some(job) = earlier(documents)? {
+            return Ok(job);
+        }
+        checked?;
+        files::whole(app, documents, file)?;
         if let Some(name) = &environment {
             objects::ensure_baseline(documents, model, name)?;
         }
@@ -184,7 +192,7 @@ fn from_list(app: &App, model: &Model, body: &Value, update: bool, retry: bool) 
             .collect();
         let file = Uuid::new_v4();
         if fresh {
-            driftline_rows::write(&app.uploads.path(file), rows.batch())?;
+            app.uploads.write_rows(file, rows.batch())?;
         }
         (
             ids,

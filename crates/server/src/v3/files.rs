@@ -20,7 +20,7 @@ use crate::queries::times;
 use crate::uploads::{Incoming, turn};
 
 /// Uploads that this client made.
-const FILE: Kind = Kind("file");
+pub(crate) const FILE: Kind = Kind("file");
 const MOST_PARTS: u32 = 1_000;
 const LONGEST_NAME: usize = 1_024;
 const LONGEST_FIELD: usize = 1_024;
@@ -83,14 +83,34 @@ pub(super) fn routes() -> Router<App> {
         .layer(DefaultBodyLimit::disable())
 }
 
-/// The upload with this id, whole.
+fn known(documents: &Documents<'_>, id: Uuid) -> Answer<Upload> {
+    documents
+        .get(FILE, id)?
+        .ok_or_else(|| ApiError::not_found("File"))
+}
+
+/// Forgets uploads that were used up or given up before a moment.
+pub(crate) fn forget_old(app: &App, documents: &Documents<'_>, before: Timestamp) -> Answer<()> {
+    let all: Vec<Upload> = documents.list(FILE)?;
+    let old = all.iter().filter(|upload| upload.updated_at < before);
+    for upload in old.filter(|upload| !app.uploads.path(upload.id).is_file()) {
+        documents.delete(FILE, upload.id)?;
+    }
+    Ok(())
+}
+
+/// Whether the text of a document is an upload.
+pub(crate) fn check_document(body: &[u8]) -> serde_json::Result<()> {
+    serde_json::from_slice::<Upload>(body).map(drop)
+}
+
+/// The upload with this id, whole. Asked in the transaction that accepts a job for it, the file stays until the job is
+/// done.
 ///
 /// # Errors
 /// 404 without one, 400 if it is not whole, or was used and removed.
 pub(super) fn whole(app: &App, documents: &Documents<'_>, id: Uuid) -> Answer<()> {
-    let upload: Option<Upload> = documents.get(FILE, id)?;
-    let upload = upload.ok_or_else(|| ApiError::not_found("File"))?;
-    if upload.status != Status::Successful {
+    if known(documents, id)?.status != Status::Successful {
         return Err(ApiError::bad_request(
             "the upload of this file was not completed",
         ));
@@ -107,7 +127,7 @@ async fn upload(State(app): State<App>, form: Multipart) -> Answer {
     let id = Uuid::new_v4();
     let into = Incoming::whole(&app, id, app.limits.upload_bytes).await?;
     let (received, form) = read(&app, form, into).await?;
-    received.finish(&app).await?;
+    received.finish().await?;
     app.blocking(move |app| {
         let mut upload = Upload::new(id, form.filename, Status::Successful);
         upload.parquet = Format::of(&app.uploads.path(id))? == Format::Parquet;
@@ -145,24 +165,32 @@ async fn part(State(app): State<App>, form: Multipart) -> Answer {
         }
     })
     .await?;
-    received.become_part(&app, id, number);
-    received.finish(&app).await?;
+    received.become_part(id, number);
+    received.finish().await?;
     Ok(normal(json!({"part_id": number})))
 }
 
 async fn complete(State(app): State<App>, Payload(body): Payload) -> Answer {
     app.blocking(move |app| {
         let id = id_in(&body, "file_id")?;
-        let upload: Option<Upload> = app.catalog.read(|documents| documents.get(FILE, id))?;
-        let mut upload = upload.ok_or_else(|| ApiError::not_found("File"))?;
-        if upload.status == Status::Initiated {
-            let parts = numbers(&body["parts"])?;
-            app.uploads.join(id, &parts, app.limits.upload_bytes)?;
-            upload.status = Status::Successful;
-            upload.parquet = Format::of(&app.uploads.path(id))? == Format::Parquet;
-            upload.updated_at = Timestamp::now();
-            app.change(|documents| documents.replace(FILE, id, &upload))?;
+        let upload = app.catalog.read(|documents| known(documents, id))?;
+        if upload.status == Status::Successful {
+            return Ok(normal(upload.object()));
         }
+        let parts = numbers(&body["parts"])?;
+        let joined = app.uploads.join(id, &parts, app.limits.upload_bytes);
+        let upload = app.change(|documents| {
+            let mut upload = known(documents, id)?;
+            // The same request, sent twice, may have completed it, and a job may have used it up since.
+            if upload.status == Status::Initiated {
+                joined?;
+                upload.status = Status::Successful;
+                upload.parquet = Format::of(&app.uploads.path(id))? == Format::Parquet;
+                upload.updated_at = Timestamp::now();
+                documents.replace(FILE, id, &upload)?;
+            }
+            Ok(upload)
+        })?;
         Ok(normal(upload.object()))
     })
     .await

@@ -17,7 +17,7 @@ mod baselines;
 mod environments;
 mod events;
 mod factory;
-mod files;
+pub(crate) mod files;
 mod filter;
 mod info;
 mod jobs;

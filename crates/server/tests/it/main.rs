@@ -4,9 +4,12 @@
 
 mod bad_input;
 mod common;
+mod histories;
 mod killed;
 mod legacy;
 mod limits;
 mod numbers;
 mod page;
+mod repair;
+mod uploads;
 mod v3;

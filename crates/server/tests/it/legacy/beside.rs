@@ -34,7 +34,11 @@ fn a_data_set_is_kept_however_old_it_gets() {
         api: &api,
         version: "2.5.0",
     };
-    assert_eq!(files().len(), 1);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while files().len() > 1 {
+        assert!(std::time::Instant::now() < deadline, "{:?}", files());
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
     // A second model over the same data set.
     let body =
         json!({"name": "m2", "project_name": "p", "organization_name": "o", "info": second_info()});

@@ -164,6 +164,37 @@ fn every_column_changes_over_time_and_missing_days_can_be_watched() {
     assert!(api.records(&api.add(weekly)).is_empty());
 }
 
+/// What `driftline run` put there is not held against the server's clock.
+#[test]
+fn an_event_of_the_year_9999_costs_no_more_than_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut sink, api) = start(folder.path());
+    publish_day(&mut sink, 2_913_164, &[1]);
+    let begin = Instant::now();
+    let rule = json!({
+        "metric_id": "traffic", "feature_names": null, "condition": "lesser", "bin_size": "Hour",
+        "critical_threshold": 0.5, "warning_threshold": null,
+    });
+    // All hours of the day between the two days with events, and the first thousand hours after them.
+    let records = api.add(rule);
+    let path = format!(
+        "/v2/alert-configs/{}/records?start_time=2023-12-01&limit=2000&offset=0",
+        records["id"].as_str().unwrap()
+    );
+    let found = api.get(&path)["data"]["total"].as_u64().unwrap();
+    assert_eq!(found, 23 + 1_000);
+    let query = json!({
+        "query_type": "MONITORING",
+        "filters": {"bin_size": "Hour"},
+        "queries": [{"query_key": "q", "model_id": api.model, "metric": "traffic"}],
+    });
+    let answer = api.post("/v3/queries", &query);
+    let bins = &answer["data"]["results"]["q"]["data"];
+    assert_eq!(bins.as_array().map(Vec::len), Some(3), "{answer}");
+    let taken = begin.elapsed();
+    assert!(taken < Duration::from_secs(15), "{taken:?}");
+}
+
 #[test]
 fn rules_that_can_never_be_measured_are_refused() {
     let folder = tempfile::tempdir().unwrap();
