@@ -28,6 +28,16 @@ pub(crate) struct Failed {
 }
 
 impl Failed {
+    /// Whether the next batch would meet the same: nobody answers, the token is not accepted, or the quota is used up.
+    pub(crate) fn is_of_the_server(&self) -> bool {
+        self.is(&[401, 407, 429]) || (self.status.is_none() && self.passing)
+    }
+
+    /// Whether it went wrong on this side, before the server could answer.
+    pub(crate) fn is_local(&self) -> bool {
+        self.status.is_none() && !self.passing
+    }
+
     /// Whether the server answered with one of these.
     pub(crate) fn is(&self, statuses: &[u16]) -> bool {
         self.status

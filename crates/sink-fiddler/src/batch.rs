@@ -32,6 +32,11 @@ impl Kind {
         }
     }
 
+    /// The kind of this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
     pub(crate) fn of(code: i64) -> Result<Self> {
         let found = Self::ALL.into_iter().find(|kind| kind.code() == code);
         found.ok_or_else(|| {
@@ -88,20 +93,17 @@ impl Batch {
     pub(crate) fn labels(&self) -> Result<Vec<EventLabel>> {
         let mut all = Vec::new();
         for text in self.segments.iter().filter_map(|s| s.labels.as_deref()) {
-            let pairs: Vec<(String, String)> = serde_json::from_str(text).map_err(|cause| {
-                Error::new(
-                    ErrorKind::InvalidData,
-                    "read the outbox",
-                    "labels are damaged",
-                )
-                .because(cause)
-            })?;
-            all.extend(
-                pairs
-                    .into_iter()
-                    .map(|(event_id, target)| EventLabel { event_id, target }),
-            );
+            let label = |(event_id, target)| EventLabel { event_id, target };
+            all.extend(pairs(text)?.into_iter().map(label));
         }
         Ok(all)
     }
+}
+
+/// The pairs of event id and class in the labels of a segment.
+pub(crate) fn pairs(labels: &str) -> Result<Vec<(String, String)>> {
+    serde_json::from_str(labels).map_err(|cause| {
+        let message = "labels are damaged";
+        Error::new(ErrorKind::InvalidData, "read the outbox", message).because(cause)
+    })
 }

@@ -5,33 +5,71 @@
 //!   outbox.db                 what is in which state, and every event_id ever accepted
 //!   segments/….parquet        accepted rows, one file a publish call
 //!   dead-letter/….parquet     rows that the server's job failed on, each with a .json that says why
+//!   damaged/….parquet         segments that cannot be read, each with a .json that says why
 //!   deliver.lock              one process delivers at a time
 //! ```
 //!
 //! A segment is what one call brought; a batch is what one job of the server takes: segments of one kind that follow
-//! each other. A batch keeps its segments for good, so that it is the same after a crash.
+//! each other. A batch keeps its segments for good, so that it is the same after a crash; only a damaged segment ends it.
+//! [`order`] says which batch is next, [`quarantine`] takes damaged segments out.
+
+pub(crate) mod order;
+pub(crate) mod quarantine;
 
 use std::collections::HashSet;
-use std::fs;
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use arrow_array::{RecordBatch, UInt32Array};
 use arrow_select::take::take_record_batch;
 use driftline_core::{Ack, Error, ErrorKind, EventLabel, MonitorSpec, Result, Rows};
-use driftline_rows::create_folder;
-use rusqlite::{Transaction, params};
+use driftline_rows::{EventIds, create_folder};
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::batch::{Batch, Kind, Segment};
-use crate::database::Database;
+use crate::database::{Database, Unfinished};
 use crate::dead_letter;
 
-const SEGMENTS: &str = "segments";
-const DATABASE: &str = "outbox.db";
+pub(crate) const SEGMENTS: &str = "segments";
+pub(crate) const DATABASE: &str = "outbox.db";
+/// A database that a repair has made, and not yet put in its place.
+pub(crate) const REPAIRED: &str = "outbox.repaired.db";
+const LOCK: &str = "deliver.lock";
+/// Noted once every known id names the segment that brought it.
+const IDS_NAME_SEGMENTS: &str = "ids name segments";
+/// How long a batch that has failed is left alone: this, doubled with each failure, up to the bound.
+const FIRST_DELAY: Duration = Duration::from_secs(60);
+const LONGEST_DELAY: Duration = Duration::from_secs(3_600);
+
 /// The outbox of one model.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     folder: PathBuf,
     db: Database,
+    /// Whether a commit has failed, so that files may lie in the folder of segments that no row names.
+    is_unsettled: bool,
+}
+
+/// What waits: a batch, or a segment that is in none.
+#[derive(Debug)]
+pub(crate) struct Queued {
+    /// The first of its segments.
+    pub(crate) seq: i64,
+    pub(crate) kind: Kind,
+    pub(crate) rows: u64,
+    pub(crate) batch: Option<QueuedBatch>,
+}
+
+/// How the delivery of a batch goes.
+#[derive(Debug)]
+pub(crate) struct QueuedBatch {
+    pub(crate) id: i64,
+    pub(crate) tries: u32,
+    pub(crate) next_try: Option<Timestamp>,
+    /// Why the last attempt failed.
+    pub(crate) error: Option<String>,
 }
 
 impl Outbox {
@@ -48,15 +86,78 @@ impl Outbox {
     /// Opens the outbox in `folder`, or makes it, and removes files that a killed process left over.
     pub(crate) fn open(folder: &Path) -> Result<Self> {
         create_folder(&folder.join(SEGMENTS))?;
-        let db = Database::open(&folder.join(DATABASE))?;
+        let repaired = folder.join(REPAIRED);
+        if repaired.exists() {
+            let message = "the repair of the outbox was interrupted";
+            return Err(
+                Error::new(ErrorKind::InvalidData, "open the outbox", message)
+                    .with("file", repaired.display())
+                    .remedy("run `driftline store repair`, which goes on with it"),
+            );
+        }
+        let database = folder.join(DATABASE);
+        // In this order: another process may be making both.
+        if !is_empty(&folder.join(SEGMENTS))? && is_lost(&database) {
+            let message = "the outbox has rows, but its database is missing";
+            return Err(
+                Error::new(ErrorKind::InvalidData, "open the outbox", message)
+                    .with("file", database.display())
+                    .remedy("run `driftline store repair`, which makes it anew from the rows"),
+            );
+        }
+        let db = Database::open(&database)?;
         driftline_rows::durable::sync_folder(folder)
             .map_err(|e| Error::io("open the outbox", folder, e))?;
         let mut outbox = Self {
             folder: folder.to_owned(),
             db,
+            is_unsettled: false,
         };
-        outbox.remove_leftovers()?;
+        outbox.have_ids_name_segments()?;
+        match outbox.remove_leftovers() {
+            // On a full disk what is there can still be delivered.
+            Err(error) if error.kind() == ErrorKind::Resource => {
+                log::warn!("files that no row names stay in the outbox: {error}");
+                outbox.is_unsettled = true;
+            }
+            removed => removed?,
+        }
         Ok(outbox)
+    }
+
+    /// Notes which segments brought the ids in an outbox of an earlier driftline.
+    fn have_ids_name_segments(&mut self) -> Result<()> {
+        if self.db.fact(IDS_NAME_SEGMENTS)?.is_some() {
+            return Ok(());
+        }
+        let folder = self.folder.join(SEGMENTS);
+        self.db.transaction(|transaction, fail| {
+            let segments: Vec<(i64, i64, String)> = transaction
+                .prepare("SELECT seq, kind, file FROM segments WHERE file IS NOT NULL")
+                .and_then(|mut query| {
+                    let rows =
+                        query.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+                    rows?.collect()
+                })
+                .map_err(fail)?;
+            for (seq, kind, file) in segments {
+                // One that is damaged already is found when it is to be sent.
+                let Ok(ids) = EventIds::open(&folder.join(file)) else {
+                    continue;
+                };
+                for ids in ids.map_while(Result::ok) {
+                    name_segment(transaction, kind, ids.iter().flatten(), seq).map_err(fail)?;
+                }
+            }
+            transaction
+                .execute(
+                    "INSERT OR IGNORE INTO facts (name, value) VALUES (?1, 'yes')",
+                    [IDS_NAME_SEGMENTS],
+                )
+                .map_err(fail)?;
+            Ok(())
+        })?;
+        Ok(())
     }
 
     /// Where it is.
@@ -118,6 +219,11 @@ impl Outbox {
         Ok(self.db.fact(&delivered_fact(kind))?.is_some())
     }
 
+    /// Whether the server once had rows of any kind.
+    pub(crate) fn has_delivered_anything(&self) -> Result<bool> {
+        Ok(self.has_delivered(Kind::Baseline)? || self.has_delivered(Kind::Events)?)
+    }
+
     /// Rows and labels that wait.
     pub(crate) fn queued(&self) -> Result<u64> {
         let sql = "SELECT COALESCE(SUM(rows), 0) FROM segments";
@@ -126,39 +232,44 @@ impl Outbox {
 
     /// Accepts the rows that are new, in segments of at most `most` rows; when this returns, they are durable.
     pub(crate) fn accept(&mut self, kind: Kind, rows: &Rows, most: u64) -> Result<Ack> {
+        if self.is_unsettled {
+            // No more than one call's files are in doubt at a time.
+            self.remove_leftovers()?;
+            self.is_unsettled = false;
+        }
         let folder = self.folder.join(SEGMENTS);
+        let most = usize::try_from(most).unwrap_or(usize::MAX).max(1);
         let mut written = Vec::new();
         let accepted = self.db.transaction(|transaction, fail| {
+            let first = next_segment(transaction).map_err(fail)?;
             let mut new = Vec::new();
             {
-                let mut known = transaction
-                    .prepare_cached("INSERT OR IGNORE INTO known (kind, event_id) VALUES (?1, ?2)")
-                    .map_err(fail)?;
+                let sql =
+                    "INSERT OR IGNORE INTO known (kind, event_id, segment) VALUES (?1, ?2, ?3)";
+                let mut known = transaction.prepare_cached(sql).map_err(fail)?;
                 for (row, id) in (0_u32..).zip(rows.event_ids()) {
                     let id = id.unwrap_or_default();
-                    if known.execute(params![kind.code(), id]).map_err(fail)? > 0 {
+                    let segment = first + (new.len() / most) as i64;
+                    let inserted = known.execute(params![kind.code(), id, segment]);
+                    if inserted.map_err(fail)? > 0 {
                         new.push(row);
                     }
                 }
             }
-            let most = usize::try_from(most).unwrap_or(usize::MAX).max(1);
-            for part in new.chunks(most) {
+            for (segment, part) in (first..).zip(new.chunks(most)) {
                 let (path, file) = new_segment(&folder, kind);
                 written.push(path.clone());
                 driftline_rows::write(&path, &taken(rows, part)?)?;
                 transaction
                     .execute(
-                        "INSERT INTO segments (kind, rows, file) VALUES (?1, ?2, ?3)",
-                        params![kind.code(), part.len() as i64, file],
+                        "INSERT INTO segments (seq, kind, rows, file) VALUES (?1, ?2, ?3, ?4)",
+                        params![segment, kind.code(), part.len() as i64, file],
                     )
                     .map_err(fail)?;
             }
             Ok(new.len() as u64)
         });
-        if accepted.is_err() {
-            remove_files(&written);
-        }
-        let accepted = accepted?;
+        let accepted = accepted.map_err(|unfinished| self.without(&written, unfinished))?;
         Ok(Ack {
             accepted,
             duplicates: rows.len() as u64 - accepted,
@@ -170,11 +281,7 @@ impl Outbox {
         let most = usize::try_from(most).unwrap_or(usize::MAX).max(1);
         self.db.transaction(|transaction, fail| {
             for part in labels.chunks(most) {
-                let pairs: Vec<_> = part.iter().map(|l| (&l.event_id, &l.target)).collect();
-                let text = serde_json::to_string(&pairs).map_err(|cause| {
-                    let message = "the labels cannot be written";
-                    Error::new(ErrorKind::Internal, "accept labels", message).because(cause)
-                })?;
+                let text = labels_text(part)?;
                 transaction
                     .execute(
                         "INSERT INTO segments (kind, rows, labels) VALUES (?1, ?2, ?3)",
@@ -183,75 +290,12 @@ impl Outbox {
                     .map_err(fail)?;
             }
             Ok(())
-        })
+        })?;
+        Ok(())
     }
 
-    /// The batch that is next: one that was begun, else the first segments that wait. `most` is how many rows a batch of
-    /// a kind has at most; a single segment may have more. Without `everything`, a batch that later segments may still
-    /// join is not given out.
-    pub(crate) fn next(
-        &mut self,
-        everything: bool,
-        most: impl Fn(Kind) -> u64,
-    ) -> Result<Option<Batch>> {
-        let begun = "SELECT id FROM batches ORDER BY id LIMIT 1";
-        let begun: Option<i64> = self.db.first(begun, [], |row| row.get(0))?;
-        let id = match begun {
-            Some(id) => Some(id),
-            None => self.begin(everything, most)?,
-        };
-        id.map(|id| self.batch(id)).transpose()
-    }
-
-    /// Puts waiting segments into a new batch.
-    fn begin(&mut self, everything: bool, most: impl Fn(Kind) -> u64) -> Result<Option<i64>> {
-        self.db.transaction(|transaction, fail| {
-            let mut last = None;
-            let mut kind = None;
-            let mut rows = 0;
-            let mut grows = true;
-            {
-                let mut waiting = transaction
-                    .prepare_cached(
-                        "SELECT seq, kind, rows FROM segments WHERE batch IS NULL ORDER BY seq",
-                    )
-                    .map_err(fail)?;
-                let mut waiting = waiting.query([]).map_err(fail)?;
-                while let Some(row) = waiting.next().map_err(fail)? {
-                    let seq: i64 = row.get(0).map_err(fail)?;
-                    let found = Kind::of(row.get(1).map_err(fail)?)?;
-                    let count: u64 = row.get(2).map_err(fail)?;
-                    let first = *kind.get_or_insert(found);
-                    if found != first || (last.is_some() && rows + count > most(first)) {
-                        grows = false;
-                        break;
-                    }
-                    last = Some(seq);
-                    rows += count;
-                    if rows >= most(first) {
-                        grows = false;
-                        break;
-                    }
-                }
-            }
-            let (Some(kind), Some(last)) = (kind, last) else {
-                return Ok(None);
-            };
-            if grows && !everything {
-                return Ok(None);
-            }
-            let id = new_batch(transaction, kind).map_err(fail)?;
-            transaction
-                .execute(
-                    "UPDATE segments SET batch = ?1 WHERE batch IS NULL AND seq <= ?2",
-                    [id, last],
-                )
-                .map_err(fail)?;
-            Ok(Some(id))
-        })
-    }
-
-    fn batch(&self, id: i64) -> Result<Batch> {
+    /// A batch that was begun.
+    pub(crate) fn batch(&self, id: i64) -> Result<Batch> {
         let sql = "SELECT kind, upload, job FROM batches WHERE id = ?1";
         let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
         let Some((kind, upload, job)) = self.db.first(sql, [id], read)? else {
@@ -294,6 +338,66 @@ impl Outbox {
         Ok(())
     }
 
+    /// Notes that the batch has failed, and when it is due again. What failed for all batches alike does not delay this one.
+    pub(crate) fn failed(
+        &mut self,
+        batch: &Batch,
+        error: &Error,
+        delay: bool,
+        asked: Option<Duration>,
+    ) -> Result<()> {
+        let sql = "SELECT tries FROM batches WHERE id = ?1";
+        let tries: Option<u32> = self.db.first(sql, [batch.id], |row| row.get(0))?;
+        let tries = tries.unwrap_or(0).saturating_add(1);
+        let doubled = FIRST_DELAY.saturating_mul(2_u32.saturating_pow(tries - 1));
+        let wait = delay.then(|| doubled.min(LONGEST_DELAY));
+        let wait = wait.max(asked);
+        // A server may ask for a time beyond all calendars.
+        let next_try = wait.and_then(|wait| Timestamp::now().checked_add(wait).ok());
+        let sql = "UPDATE batches SET tries = ?2, next_try = ?3, error = ?4 WHERE id = ?1";
+        let next_try = next_try.map(Timestamp::as_millisecond);
+        self.db
+            .execute(sql, params![batch.id, tries, next_try, error.to_string()])
+    }
+
+    /// What waits, in the order of acceptance: batches, each once, and segments that are in none.
+    pub(crate) fn list(&self) -> Result<Vec<Queued>> {
+        let sql = "SELECT MIN(s.seq), s.kind, SUM(s.rows), b.id, b.tries, b.next_try, b.error
+            FROM segments s LEFT JOIN batches b ON b.id = s.batch
+            GROUP BY COALESCE(-s.batch, s.seq)
+            ORDER BY MIN(COALESCE(s.place, s.seq)), MIN(s.seq)";
+        let read = |row: &rusqlite::Row<'_>| {
+            let batch = match row.get(3)? {
+                None => None,
+                Some(id) => Some(QueuedBatch {
+                    id,
+                    tries: row.get(4)?,
+                    next_try: row
+                        .get::<_, Option<i64>>(5)?
+                        .and_then(|next| Timestamp::from_millisecond(next).ok()),
+                    error: row.get(6)?,
+                }),
+            };
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, batch))
+        };
+        let queued = |(seq, kind, rows, batch)| {
+            Ok(Queued {
+                seq,
+                kind: Kind::of(kind)?,
+                rows,
+                batch,
+            })
+        };
+        let found = self.db.all(sql, [], read)?;
+        found.into_iter().map(queued).collect()
+    }
+
+    /// Makes a batch due now.
+    pub(crate) fn make_due(&mut self, batch: i64) -> Result<()> {
+        let sql = "UPDATE batches SET next_try = NULL WHERE id = ?1";
+        self.db.execute(sql, [batch])
+    }
+
     /// The server has the batch: its rows are removed, their ids stay.
     pub(crate) fn delivered(&mut self, batch: &Batch) -> Result<()> {
         self.db.note(&delivered_fact(batch.kind), "yes")?;
@@ -330,7 +434,7 @@ impl Outbox {
         Ok(())
     }
 
-    /// Makes two batches of one, which are the next. A single row cannot be cut, and labels of one call are not.
+    /// Makes two batches of one, which are the next. A single row or label cannot be cut.
     pub(crate) fn halve(&mut self, batch: &Batch) -> Result<bool> {
         let segments: Vec<i64> = batch.segments.iter().map(|segment| segment.seq).collect();
         match (segments.as_slice(), batch.segments.first()) {
@@ -343,6 +447,16 @@ impl Outbox {
                 }),
             ) => {
                 self.halve_segment(batch, file)?;
+            }
+            (
+                [seq],
+                Some(Segment {
+                    labels: Some(_),
+                    rows: 2..,
+                    ..
+                }),
+            ) => {
+                self.halve_labels(batch, *seq)?;
             }
             ([_, _, ..], _) => {
                 let (first, second) = segments.split_at(segments.len() / 2);
@@ -366,6 +480,27 @@ impl Outbox {
         Ok(true)
     }
 
+    /// Cuts the labels in the only segment of a batch. Later labels of the same events must not pass the second half.
+    fn halve_labels(&mut self, batch: &Batch, seq: i64) -> Result<()> {
+        let labels = batch.labels()?;
+        let (first, second) = labels.split_at(labels.len() / 2);
+        self.db.transaction(|transaction, fail| {
+            for half in [first, second] {
+                let id = new_batch(transaction, batch.kind).map_err(fail)?;
+                let text = labels_text(half)?;
+                transaction
+                    .execute(
+                        "INSERT INTO segments (kind, rows, labels, batch, place)
+                            SELECT ?1, ?2, ?3, ?4, COALESCE(place, seq) FROM segments WHERE seq = ?5",
+                        params![batch.kind.code(), half.len() as i64, text, id, seq],
+                    )
+                    .map_err(fail)?;
+            }
+            remove_batch(transaction, batch).map_err(fail)
+        })?;
+        Ok(())
+    }
+
     /// Cuts the only segment of a batch, which is in `old`.
     fn halve_segment(&mut self, batch: &Batch, old: &Path) -> Result<()> {
         let all: Vec<Rows> = batch.read().collect::<Result<_>>()?;
@@ -387,26 +522,58 @@ impl Outbox {
                 driftline_rows::write(&path, &half)?;
                 transaction
                     .execute(
-                        "INSERT INTO segments (kind, rows, file, batch) VALUES (?1, ?2, ?3, ?4)",
-                        params![batch.kind.code(), half.num_rows() as i64, file, id],
+                        "INSERT INTO segments (kind, rows, file, batch, place)
+                            SELECT ?1, ?2, ?3, ?4, COALESCE(place, seq) FROM segments WHERE batch = ?5",
+                        params![
+                            batch.kind.code(),
+                            half.num_rows() as i64,
+                            file,
+                            id,
+                            batch.id
+                        ],
                     )
                     .map_err(fail)?;
+                let seq = transaction.last_insert_rowid();
+                let half = driftline_rows::check(&half)?;
+                let ids = half.event_ids().iter().flatten();
+                name_segment(transaction, batch.kind.code(), ids, seq).map_err(fail)?;
             }
             remove_batch(transaction, batch).map_err(fail)
         });
-        if done.is_err() {
-            remove_files(&written);
-        }
-        done?;
+        done.map_err(|unfinished| self.without(&written, unfinished))?;
         remove_files(&[old.to_owned()]);
         Ok(())
     }
 
-    /// Removes what a killed process left in the folder of segments.
+    /// What a failed transaction comes to that has written files: they go with it, unless it may still have lasted.
+    fn without(&mut self, written: &[PathBuf], unfinished: Unfinished) -> Error {
+        match unfinished {
+            Unfinished::Undone(error) => {
+                remove_files(written);
+                error
+            }
+            Unfinished::Uncertain(error) => {
+                self.settle();
+                error
+            }
+        }
+    }
+
+    /// Removes the files of a commit that failed, once it is certain that it has not lasted.
+    fn settle(&mut self) {
+        let settled = self.remove_leftovers();
+        self.is_unsettled = settled.is_err();
+        if let Err(error) = settled {
+            log::warn!("files that no row may name stay in the outbox: {error}");
+        }
+    }
+
+    /// Removes what a killed process or a failed commit left in the folder of segments.
     fn remove_leftovers(&mut self) -> Result<()> {
         let folder = self.folder.join(SEGMENTS);
         // Who writes a segment holds the transaction, so nobody is writing one now.
-        self.db.transaction(|transaction, fail| {
+        let leftovers = self.db.transaction(|transaction, fail| {
+            let mut leftovers = Vec::new();
             let listed: HashSet<String> = transaction
                 .prepare("SELECT file FROM segments WHERE file IS NOT NULL")
                 .and_then(|mut query| query.query_map([], |row| row.get(0))?.collect())
@@ -416,12 +583,72 @@ impl Outbox {
                 let entry = entry.map_err(read)?;
                 let name = entry.file_name();
                 if !name.to_str().is_some_and(|name| listed.contains(name)) {
-                    remove_files(&[entry.path()]);
+                    leftovers.push(entry.path());
                 }
             }
-            Ok(())
-        })
+            if !leftovers.is_empty() {
+                // A commit that has failed may lie in the log all the same, and last after a crash. What is written
+                // now takes its place there, so that nothing names these files any more.
+                let sql = "INSERT INTO facts (name, value) VALUES ('settled', ?1)
+                    ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+                let once = uuid::Uuid::new_v4().to_string();
+                transaction.execute(sql, [once]).map_err(fail)?;
+            }
+            Ok(leftovers)
+        })?;
+        remove_files(&leftovers);
+        Ok(())
     }
+}
+
+/// Whether there is no database: a file without a byte is one that a crash has taken, too.
+pub(crate) fn is_lost(database: &Path) -> bool {
+    fs::metadata(database).map_or(true, |metadata| metadata.len() == 0)
+}
+
+/// Whether a folder has no file of rows.
+fn is_empty(segments: &Path) -> Result<bool> {
+    let failed = |e| Error::io("list the outbox", segments, e);
+    for entry in fs::read_dir(segments).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|end| end == "parquet") {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The labels as a segment has them.
+fn labels_text(labels: &[EventLabel]) -> Result<String> {
+    let pairs: Vec<_> = labels.iter().map(|l| (&l.event_id, &l.target)).collect();
+    serde_json::to_string(&pairs).map_err(|cause| {
+        let message = "the labels cannot be written";
+        Error::new(ErrorKind::Internal, "accept labels", message).because(cause)
+    })
+}
+
+/// The number of the segment that is inserted next.
+fn next_segment(transaction: &Transaction<'_>) -> rusqlite::Result<i64> {
+    let sql = "SELECT seq + 1 FROM sqlite_sequence WHERE name = 'segments'";
+    let next = transaction
+        .query_row(sql, [], |row| row.get(0))
+        .optional()?;
+    Ok(next.unwrap_or(1))
+}
+
+/// Notes that a segment has brought these ids.
+fn name_segment<'a>(
+    transaction: &Transaction<'_>,
+    kind: i64,
+    ids: impl Iterator<Item = &'a str>,
+    segment: i64,
+) -> rusqlite::Result<()> {
+    let sql = "UPDATE known SET segment = ?3 WHERE kind = ?1 AND event_id = ?2";
+    let mut name = transaction.prepare_cached(sql)?;
+    for id in ids {
+        name.execute(params![kind, id, segment])?;
+    }
+    Ok(())
 }
 
 /// Path and name of a file for new rows. Equal rows of earlier do not have it: their file may be about to be removed.
@@ -444,6 +671,32 @@ fn remove_batch(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Resul
 
 fn delivered_fact(kind: Kind) -> String {
     format!("delivered {}", kind.name())
+}
+
+/// The right to deliver from the outbox in a folder, or to change what is delivered; none if another has it.
+pub(crate) fn try_lock(folder: &Path) -> Result<Option<File>> {
+    let path = folder.join(LOCK);
+    let failed = |e| Error::io("lock the outbox", &path, e);
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(e)) => Err(failed(e)),
+    }
+}
+
+/// What is said where another process has that right.
+pub(crate) fn busy(folder: &Path) -> Error {
+    let message = "another process is delivering from this outbox";
+    Error::new(ErrorKind::Resource, "deliver rows", message)
+        .with("file", folder.join(LOCK).display())
+        .retryable()
+        .remedy("wait until it has ended")
 }
 
 /// The folder of all outboxes of a store.
@@ -485,4 +738,104 @@ fn check_name(what: &'static str, name: &str) -> Result<()> {
         Error::new(ErrorKind::InvalidConfig, "open the outbox", message)
             .remedy(format!("give the {what} another name")),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use driftline_core::{Row, RowSchema, RowsBuilder};
+
+    use super::*;
+
+    fn rows(ids: &[&str]) -> Rows {
+        let schema = RowSchema::new(2, vec!["cat".to_owned(), "dog".to_owned()]).unwrap();
+        let mut builder = RowsBuilder::new(schema);
+        for id in ids {
+            let row = Row {
+                event_id: id,
+                timestamp_ms: 1_793_491_200_000,
+                embedding: &[0.5, 1.0],
+                scores: &[0.5, 0.5],
+                target: None,
+                image_url: "a.png",
+                image_number: 1,
+                window: "week-1",
+                properties: &[],
+            };
+            builder.push(&row).unwrap();
+        }
+        driftline_rows::check(&builder.finish().unwrap()).unwrap()
+    }
+
+    fn files(folder: &Path) -> usize {
+        fs::read_dir(folder.join(SEGMENTS)).unwrap().count()
+    }
+
+    fn accept(outbox: &mut Outbox, ids: &[&str]) -> Result<Ack> {
+        outbox.accept(Kind::Events, &rows(ids), 10)
+    }
+
+    #[test]
+    fn a_commit_that_fails_and_lasts_keeps_its_rows() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut outbox = Outbox::open(folder.path()).unwrap();
+        let failing = |_: &mut rusqlite::hooks::Wal, _| Err(rusqlite::Error::InvalidQuery);
+        outbox.db.connection().wal_hook(Some(failing)).unwrap();
+        accept(&mut outbox, &["a", "b"]).unwrap_err();
+        assert_eq!(files(folder.path()), 1);
+        // Whoever tries again is told that they are there.
+        outbox
+            .db
+            .connection()
+            .wal_hook(None::<fn(&mut rusqlite::hooks::Wal, i32) -> rusqlite::Result<()>>)
+            .unwrap();
+        assert_eq!(accept(&mut outbox, &["a", "b"]).unwrap().duplicates, 2);
+        drop(outbox);
+        let outbox = Outbox::open(folder.path()).unwrap();
+        assert_eq!(outbox.queued().unwrap(), 2);
+        let segments = outbox.segments().unwrap();
+        assert!(
+            segments
+                .iter()
+                .all(|(_, segment)| quarantine::fault(segment).is_none())
+        );
+    }
+
+    #[test]
+    fn a_commit_that_fails_and_is_undone_leaves_nothing_in_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut outbox = Outbox::open(folder.path()).unwrap();
+        outbox.db.connection().commit_hook(Some(|| true)).unwrap();
+        accept(&mut outbox, &["a", "b"]).unwrap_err();
+        // Nothing can be written that would make it certain, so the file stays.
+        assert_eq!(files(folder.path()), 1);
+        assert_eq!(outbox.queued().unwrap(), 0);
+        outbox
+            .db
+            .connection()
+            .commit_hook(None::<fn() -> bool>)
+            .unwrap();
+        assert_eq!(accept(&mut outbox, &["a", "b", "c"]).unwrap().accepted, 3);
+        assert_eq!(files(folder.path()), 1);
+        assert_eq!(outbox.queued().unwrap(), 3);
+    }
+
+    #[test]
+    fn an_outbox_of_an_earlier_version_learns_which_segment_brought_an_id() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut outbox = Outbox::open(folder.path()).unwrap();
+        accept(&mut outbox, &["a", "b"]).unwrap();
+        let earlier =
+            "ALTER TABLE known DROP COLUMN segment; ALTER TABLE batches DROP COLUMN tries;
+            ALTER TABLE batches DROP COLUMN next_try; ALTER TABLE batches DROP COLUMN error;
+            ALTER TABLE segments DROP COLUMN place; DELETE FROM facts;";
+        outbox.db.connection().execute_batch(earlier).unwrap();
+        drop(outbox);
+
+        let mut outbox = Outbox::open(folder.path()).unwrap();
+        let (kind, segment) = outbox.segments().unwrap().pop().unwrap();
+        fs::write(segment.file.as_ref().unwrap(), b"damaged").unwrap();
+        let error = quarantine::fault(&segment).unwrap();
+        outbox.set_aside(kind, &segment, &error).unwrap();
+        assert_eq!(accept(&mut outbox, &["a", "b"]).unwrap().accepted, 2);
+    }
 }

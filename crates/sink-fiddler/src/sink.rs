@@ -11,7 +11,7 @@ use driftline_core::{
 
 use crate::batch::Kind;
 use crate::config::Settings;
-use crate::courier::{Buried, Courier, Extent};
+use crate::courier::{Courier, Extent, Out};
 use crate::outbox::Outbox;
 use crate::pace::Stop;
 use crate::wire;
@@ -140,15 +140,55 @@ impl MonitorSink for FiddlerSink {
     fn flush(&mut self) -> Result<()> {
         let prepared = self.prepared()?;
         let mut courier = prepared.background.interrupt(&prepared.courier);
-        if let Err(cause) = courier.deliver(Extent::Everything) {
-            return Err(left_over(&prepared.outbox, &cause));
-        }
-        refused(&courier.take_buried())
+        let stays = courier.deliver(Extent::Everything);
+        let out = courier.take_out();
+        outcome(&prepared.outbox, stays.unwrap_or_else(Some), &out)
     }
 }
 
+/// What a delivery has left in the outbox and taken out of it, and what to do about it.
+fn outcome(outbox: &Outbox, cause: Option<Error>, out: &Out) -> Result<()> {
+    let damaged: u64 = out.damaged.iter().map(|damaged| damaged.rows).sum();
+    let dead: u64 = out.dead.iter().map(|dead| dead.rows).sum();
+    let folder = |note: &Path| {
+        note.parent()
+            .unwrap_or(Path::new("."))
+            .display()
+            .to_string()
+    };
+    let error = match (cause, out.damaged.first(), out.dead.first()) {
+        (None, None, None) => return Ok(()),
+        (Some(cause), ..) => left_over(outbox, &cause, damaged == 0),
+        (None, Some(first), _) => {
+            let message = format!("{damaged} rows in the outbox are damaged: {}", first.reason);
+            Error::new(ErrorKind::InvalidData, "deliver rows", message).remedy(
+                "run the same command again: these rows are sent anew; then remove their files",
+            )
+        }
+        (None, None, Some(first)) => {
+            let message = format!("the server did not take {dead} rows: {}", first.reason);
+            Error::new(ErrorKind::InvalidData, "deliver rows", message)
+                .remedy("correct the cause, remove the dead letters, and run the same command again: these rows are sent anew")
+        }
+    };
+    let error = match out.damaged.first() {
+        Some(first) => error.with(
+            "damaged",
+            format!("{damaged} rows, in {}", folder(&first.note)),
+        ),
+        None => error,
+    };
+    Err(match out.dead.first() {
+        Some(first) => error.with(
+            "dead letters",
+            format!("{dead} rows, in {}", folder(&first.note)),
+        ),
+        None => error,
+    })
+}
+
 /// What a failed delivery leaves, and what to do about it.
-fn left_over(outbox: &Outbox, cause: &Error) -> Error {
+fn left_over(outbox: &Outbox, cause: &Error, is_all_there: bool) -> Error {
     let rows = match outbox.queued() {
         Ok(rows) => format!("{rows} rows have"),
         // The first cause is the one to be told.
@@ -157,25 +197,17 @@ fn left_over(outbox: &Outbox, cause: &Error) -> Error {
     let message = format!("{rows} not reached the server; they wait in the outbox");
     let error = Error::new(cause.kind(), "deliver rows", message)
         .with("outbox", outbox.location().display())
-        .because(cause.to_string())
-        .remedy("then run `driftline sink flush`; nothing is lost");
+        .because(cause.to_string());
+    let error = error.remedy(if is_all_there {
+        "then run `driftline sink flush`; nothing is lost"
+    } else {
+        "then run the same command again: it sends the damaged rows anew"
+    });
     if cause.is_retryable() {
         error.retryable()
     } else {
         error
     }
-}
-
-fn refused(buried: &[Buried]) -> Result<()> {
-    let Some(first) = buried.first() else {
-        return Ok(());
-    };
-    let rows: u64 = buried.iter().map(|buried| buried.rows).sum();
-    let folder = first.note.parent().unwrap_or(Path::new("."));
-    let message = format!("the server did not take {rows} rows: {}", first.reason);
-    Err(Error::new(ErrorKind::InvalidData, "deliver rows", message)
-        .with("dead letters", folder.display())
-        .remedy("correct the cause, remove the dead letters, and run the same command again: these rows are sent anew"))
 }
 
 fn checked(batch: &RecordBatch, monitor: &MonitorSpec) -> Result<Rows> {
@@ -238,7 +270,8 @@ fn deliver_when_woken(courier: &Mutex<Courier>, woken: &Receiver<()>) {
         while woken.try_recv().is_ok() {}
         let mut courier = courier.lock().unwrap_or_else(PoisonError::into_inner);
         match courier.deliver(Extent::Full) {
-            Ok(()) => {}
+            // What stays is noted and logged, and due again later.
+            Ok(_) => {}
             Err(error) if error.is_retryable() || error.kind() == ErrorKind::Interrupted => {
                 log::info!("{error}");
             }

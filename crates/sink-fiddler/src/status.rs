@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use driftline_core::{Error, MonitorSpec, Result, SinkConfig};
 
 use crate::config::Settings;
-use crate::dead_letter;
+use crate::note::{self, DAMAGED, DEAD_LETTER};
 use crate::outbox::{self, Outbox};
 use crate::pace::Stop;
 use crate::wire::{self, Server};
@@ -23,29 +23,56 @@ pub struct OutboxStatus {
     pub queued: u64,
     /// Rows and labels in its dead letters.
     pub dead: u64,
+    /// Rows and labels in damaged segments that were moved aside; their ids are forgotten.
+    pub damaged: u64,
+    /// The files of these segments, or the notes of those that are missing.
+    pub damaged_files: Vec<PathBuf>,
 }
 
-/// The outboxes of a store, in the order of project and model. None if it has none.
+/// The folders of all outboxes of a store, in the order of project and model. None if it has none.
+///
+/// # Errors
+/// Those of the file system.
+pub fn outbox_folders(store: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for project in folders(&outbox::root(store))? {
+        found.extend(folders(&project)?);
+    }
+    Ok(found)
+}
+
+/// How the outbox in `folder` is; none if it was never prepared, and so holds nothing.
+///
+/// # Errors
+/// `InvalidData` for an outbox that is damaged, and those of the file system.
+pub fn outbox_status(folder: &Path) -> Result<Option<OutboxStatus>> {
+    let outbox = Outbox::open(folder)?;
+    let Some(monitor) = outbox.monitor()? else {
+        return Ok(None);
+    };
+    let damaged = note::all(&folder.join(DAMAGED))?;
+    let file = |noted: &note::Noted| {
+        let file = noted.file().filter(|file| file.exists());
+        file.unwrap_or_else(|| noted.path.clone())
+    };
+    Ok(Some(OutboxStatus {
+        monitor,
+        queued: outbox.queued()?,
+        dead: note::rows(&folder.join(DEAD_LETTER))?,
+        damaged: damaged.iter().map(note::Noted::rows).sum(),
+        damaged_files: damaged.iter().map(file).collect(),
+        folder: folder.to_owned(),
+    }))
+}
+
+/// How the outboxes of a store are, in the order of project and model. None if it has none.
 ///
 /// # Errors
 /// `InvalidData` for an outbox that is damaged, and those of the file system.
 pub fn outboxes(store: &Path) -> Result<Vec<OutboxStatus>> {
-    let mut found = Vec::new();
-    for project in folders(&outbox::root(store))? {
-        for folder in folders(&project)? {
-            let outbox = Outbox::open(&folder)?;
-            // One that was never prepared holds nothing.
-            if let Some(monitor) = outbox.monitor()? {
-                found.push(OutboxStatus {
-                    monitor,
-                    queued: outbox.queued()?,
-                    dead: dead_letter::count(&folder)?,
-                    folder,
-                });
-            }
-        }
-    }
-    Ok(found)
+    let folders = outbox_folders(store)?;
+    let found = folders.iter().map(|folder| outbox_status(folder));
+    found.filter_map(Result::transpose).collect()
 }
 
 /// Asks who is at the address in `config.options`, with the token; nothing is changed there.

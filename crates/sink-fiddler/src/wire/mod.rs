@@ -60,6 +60,12 @@ pub(crate) trait Wire: Send {
     /// `InvalidConfig` naming the column, if the model has another schema; nothing was changed then.
     fn prepare(&mut self, monitor: &MonitorSpec) -> Result<bool, Failed>;
 
+    /// Whether the server has the model, as far as is known here.
+    fn has_model(&self) -> bool;
+
+    /// Whether a model without a baseline is made from the first events.
+    fn makes_model_from_events(&self) -> bool;
+
     /// Whether a batch of the baseline may be cut into several.
     fn takes_baseline_in_pieces(&self) -> bool;
 
@@ -157,7 +163,7 @@ fn unprepared() -> Error {
     Error::new(ErrorKind::Internal, "deliver rows", message)
 }
 
-fn no_model(monitor: &MonitorSpec) -> Error {
+pub(crate) fn no_model(monitor: &MonitorSpec) -> Error {
     let message = format!(
         "the server has no model `{}` in the project `{}`, and there is no baseline to make it from",
         monitor.model, monitor.project

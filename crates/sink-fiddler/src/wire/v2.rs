@@ -308,6 +308,14 @@ impl Wire for V2 {
         Ok(self.model)
     }
 
+    fn has_model(&self) -> bool {
+        self.model
+    }
+
+    fn makes_model_from_events(&self) -> bool {
+        false
+    }
+
     fn takes_baseline_in_pieces(&self) -> bool {
         false
     }

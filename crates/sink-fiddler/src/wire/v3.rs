@@ -210,6 +210,14 @@ impl Wire for V3 {
         Ok(self.model.is_some())
     }
 
+    fn has_model(&self) -> bool {
+        self.model.is_some()
+    }
+
+    fn makes_model_from_events(&self) -> bool {
+        true
+    }
+
     fn takes_baseline_in_pieces(&self) -> bool {
         true
     }

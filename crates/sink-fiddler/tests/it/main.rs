@@ -4,5 +4,7 @@
 
 mod common;
 mod faults;
+mod mending;
 mod processes;
 mod recorded;
+mod stuck;

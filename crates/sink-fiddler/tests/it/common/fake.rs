@@ -244,6 +244,12 @@ impl Fake {
         self.state.lock().unwrap().models.clear();
     }
 
+    pub fn forget_events(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.events.clear();
+        state.labels.clear();
+    }
+
     pub fn forget_files(&self) {
         self.state.lock().unwrap().files.clear();
     }
