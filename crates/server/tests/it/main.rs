@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod common;
+mod health;
 mod histories;
 mod killed;
 mod legacy;
@@ -11,5 +12,7 @@ mod limits;
 mod numbers;
 mod page;
 mod repair;
+mod seats;
+mod tls;
 mod uploads;
 mod v3;
