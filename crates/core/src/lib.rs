@@ -11,12 +11,14 @@
 //! | [`sink`] | [`MonitorSink`]: where baseline and events go |
 //! | [`origin`] | [`Origin`]: what made rows, and whether others may be compared with them |
 //! | [`registry`] | name -> constructor, for all of the above |
+//! | [`budget`] | [`Budget`]: the memory that reading one file may take |
 //! | [`finding`] | [`Finding`]: what a check of durable files found |
 //! | [`error`] | the one error type |
 //!
 //! This crate knows no engine, no file format and no network: implementations depend on it, never the reverse.
 
 pub mod backend;
+pub mod budget;
 pub mod error;
 pub mod finding;
 pub mod image;
@@ -31,6 +33,7 @@ pub mod transform;
 pub use backend::{
     BackendConfig, BackendInfo, Device, EmbeddingBackend, Inference, InferenceMut, Precision,
 };
+pub use budget::{Budget, Exceeded};
 pub use error::{Error, ErrorKind, Result};
 pub use finding::Finding;
 pub use image::{ImageBatch, ImageShape, ImageView, Resize};

@@ -66,7 +66,8 @@ pub trait ImageSource: Send {
     /// What this source is.
     fn info(&self) -> &SourceInfo;
 
-    /// The next `rows` rows (fewer at the end), or `None` when there are no more. `rows` is at least 1.
+    /// The next `rows` rows, or `None` when there are no more; fewer at the end, and where so many images of this shape
+    /// would take too much memory. `rows` is at least 1.
     fn next_batch(&mut self, rows: usize) -> Result<Option<SourceBatch>>;
 
     /// Passes over the next `rows` rows without decoding them, as a resumed run does.

@@ -66,13 +66,18 @@ impl Album {
 
     fn add(&mut self, file: PathBuf) {
         let urls = match kind(&file) {
-            Some(Kind::Parquet) => parquet::urls(&file).unwrap_or_default(),
-            Some(Kind::Npz) => Vec::new(),
-            None => return,
+            Some(Kind::Parquet) => parquet::urls(&file).ok(),
+            Some(Kind::Npz) => Some(Vec::new()),
+            None => None,
+        };
+        let Some(urls) = urls else {
+            return;
         };
         let at = self.files.len();
         let places = (0..).map(|row| (at, row));
-        self.stored.extend(urls.into_iter().zip(places));
+        let said = urls.into_iter().zip(places);
+        self.stored
+            .extend(said.filter_map(|(url, place)| Some((url?, place))));
         self.files.push(file);
     }
 
@@ -108,7 +113,7 @@ impl Album {
         let row = row.parse().ok()?;
         let named = |file: &&PathBuf| file.file_name().is_some_and(|found| found == name);
         let file = self.files.iter().find(named)?;
-        (kind(file) == Some(Kind::Npz)).then_some((file, row))
+        Some((file, row))
     }
 }
 
@@ -138,13 +143,13 @@ fn decoded(image: RawImage) -> Result<Picture, String> {
 }
 
 fn picture(bytes: &[u8]) -> Result<Picture, String> {
-    let (height, width, pixels) = rgb(bytes)?;
+    let decoded = rgb(bytes, None)?;
     Ok(Picture {
         shape: ImageShape {
-            height: height as usize,
-            width: width as usize,
+            height: decoded.height as usize,
+            width: decoded.width as usize,
         },
-        pixels,
+        pixels: decoded.pixels,
     })
 }
 

@@ -4,7 +4,7 @@
 //! bytes of pixels; a python batch is a pickled dict of `data` (u8 `[n, 3072]`) and `labels`. Pixels are planar:
 //! 1024 red, 1024 green, 1024 blue, each 32x32 row-major.
 //!
-//! One batch is held in memory at a time (30 MB). Rows come batch by batch in the order of their numbers, also from
+//! One batch is held in memory at a time (30 MB), within the [`Budget`] of its file. Rows come batch by batch in the order of their numbers, also from
 //! an archive, which holds the batches in another order and is walked once for each.
 
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use driftline_core::image::CHANNELS;
-use driftline_core::{Error, ErrorKind, ImageShape, Label, Result, SourceInfo};
+use driftline_core::{Budget, Error, ErrorKind, ImageShape, Label, Result, SourceInfo};
 use driftline_pickle::{Pickle, Value};
 use flate2::bufread::GzDecoder;
 
@@ -29,8 +29,14 @@ const SHAPE: ImageShape = ImageShape {
 const PLANE: usize = 32 * 32;
 const IMAGE: usize = CHANNELS * PLANE;
 const BINARY_ROW: usize = 1 + IMAGE;
-/// Longest batch that is read; the official ones have 31 MB, and up to 46 MB when Python 3 writes them again.
-const MAX_BATCH: u64 = 256 << 20;
+/// What a label takes in memory, while the list of them grows.
+const LABEL: usize = 2 * size_of::<i64>();
+/// Longest file with the names of the classes; the official ones have less than 200 bytes.
+const MAX_NAMES: usize = 64 << 10;
+/// Longest path of a member of an archive that is read.
+const MAX_PATH: u64 = 64 << 10;
+/// Most bytes that an archive may unpack to; the official one holds 184 MB.
+const MAX_UNPACKED: u64 = 1 << 30;
 
 const DAMAGED: &str = "download CIFAR-10 again";
 
@@ -114,18 +120,17 @@ pub(crate) fn open(
     }
     // Name -> rows and sha256 of each batch; names of the classes by form.
     let mut found = BTreeMap::new();
-    let mut names = Vec::new();
-    place.visit(&wanted, &mut |name, bytes| {
+    let mut names = BTreeMap::new();
+    place.visit(&wanted, &mut |name, bytes, budget| {
         let digest = fingerprint::of_bytes(&bytes);
         if let Some(form) = forms.into_iter().find(|form| form.names() == name) {
-            names.push((
-                form,
-                class_names(form, &bytes).map_err(|e| place.locate(e, name))?,
-                digest,
-            ));
+            let found = class_names(form, &bytes, budget).map_err(|e| place.locate(e, name))?;
+            names
+                .entry(name.to_owned())
+                .or_insert((form, found, digest));
         } else {
             let form = form_of(name);
-            let batch = Batch::parse(form, bytes).map_err(|e| place.locate(e, name))?;
+            let batch = Batch::parse(form, &bytes, budget).map_err(|e| place.locate(e, name))?;
             found.insert(name.to_owned(), (batch.labels.len(), digest));
         }
         Ok(ControlFlow::Continue(()))
@@ -151,7 +156,7 @@ pub(crate) fn open(
         hash.part(digest);
         batches.push((name, *rows));
     }
-    let class_names = names.into_iter().find(|(of, ..)| *of == form);
+    let class_names = names.into_values().find(|(of, ..)| *of == form);
     if let Some((_, _, digest)) = &class_names {
         hash.part(digest);
     }
@@ -246,8 +251,9 @@ impl RawRows for Cifar {
 impl Cifar {
     fn load(&self, wanted: &str, rows: usize) -> Result<Batch> {
         let mut batch = None;
-        self.place.visit(&[wanted], &mut |name, bytes| {
-            let parsed = Batch::parse(self.form, bytes).map_err(|e| self.place.locate(e, name))?;
+        self.place.visit(&[wanted], &mut |name, bytes, budget| {
+            let parsed =
+                Batch::parse(self.form, &bytes, budget).map_err(|e| self.place.locate(e, name))?;
             batch = Some(parsed);
             Ok(ControlFlow::Break(()))
         })?;
@@ -280,7 +286,8 @@ enum Place {
     Archive(PathBuf),
 }
 
-type Visit<'v> = dyn FnMut(&str, Vec<u8>) -> Result<ControlFlow<()>> + 'v;
+/// What is done with a file: its name, its content, and what is left of its budget.
+type Visit<'v> = dyn FnMut(&str, Vec<u8>, &mut Budget) -> Result<ControlFlow<()>> + 'v;
 
 impl Place {
     fn path(&self) -> &Path {
@@ -312,8 +319,10 @@ impl Place {
                     if !path.is_file() {
                         continue;
                     }
-                    let bytes = read_bounded(File::open(&path).map_err(io)?).map_err(io)?;
-                    if visit(name, bytes)?.is_break() {
+                    let file = File::open(&path).map_err(io)?;
+                    let mut budget = Budget::for_file(file.metadata().map_err(io)?.len());
+                    let bytes = budget.read_to_end(file).map_err(io)?;
+                    if visit(name, bytes, &mut budget)?.is_break() {
                         break;
                     }
                 }
@@ -326,19 +335,36 @@ impl Place {
                         .remedy(DAMAGED)
                 };
                 let file = File::open(path).map_err(|e| Error::io("read CIFAR-10", path, e))?;
-                let mut archive = tar::Archive::new(GzDecoder::new(BufReader::new(file)));
-                for entry in archive.entries().map_err(damaged)? {
-                    let entry = entry.map_err(damaged)?;
-                    let member = entry.path().map_err(damaged)?.into_owned();
-                    let name = member.file_name().and_then(|name| name.to_str());
-                    let Some(name) = name.filter(|name| wanted.contains(name)) else {
-                        continue;
-                    };
-                    if !entry.header().entry_type().is_file() {
+                let length = file.metadata().map_err(damaged)?.len();
+                let unpacked = Unpacked {
+                    inner: GzDecoder::new(BufReader::new(file)),
+                    left: MAX_UNPACKED,
+                };
+                let mut archive = tar::Archive::new(unpacked);
+                let mut long_name = None;
+                // Raw, because tar would read a long name of any length into memory.
+                for entry in archive.entries().map_err(damaged)?.raw(true) {
+                    let mut entry = entry.map_err(damaged)?;
+                    let kind = entry.header().entry_type();
+                    if kind.is_gnu_longname() || kind.is_pax_local_extensions() {
+                        long_name = long_path(&mut entry).map_err(damaged)?.or(long_name);
                         continue;
                     }
-                    let bytes = read_bounded(entry).map_err(damaged)?;
-                    if visit(name, bytes)?.is_break() {
+                    if kind.is_gnu_longlink() || kind.is_pax_global_extensions() {
+                        continue;
+                    }
+                    let path = match long_name.take() {
+                        Some(path) => path,
+                        None => entry.path_bytes().into_owned(),
+                    };
+                    let name = path.rsplit(|&byte| byte == b'/').next();
+                    let name = wanted.iter().find(|wanted| name == Some(wanted.as_bytes()));
+                    let Some(name) = name.filter(|_| kind.is_file()) else {
+                        continue;
+                    };
+                    let mut budget = Budget::for_file(length);
+                    let bytes = budget.read_to_end(entry).map_err(damaged)?;
+                    if visit(name, bytes, &mut budget)?.is_break() {
                         return Ok(());
                     }
                 }
@@ -350,16 +376,53 @@ impl Place {
     }
 }
 
-fn read_bounded(reader: impl Read) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    reader.take(MAX_BATCH + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_BATCH {
+/// The path that a GNU long name or a PAX header gives the next member.
+fn long_path(entry: &mut tar::Entry<'_, impl Read>) -> io::Result<Option<Vec<u8>>> {
+    let kind = entry.header().entry_type();
+    if entry.size() > MAX_PATH {
         return Err(io::Error::new(
             io::ErrorKind::InvalidData,
-            format!("a batch is longer than {MAX_BATCH} bytes"),
+            format!("the path of a member is longer than {MAX_PATH} bytes"),
         ));
     }
-    Ok(bytes)
+    let mut bytes = Vec::new();
+    entry.read_to_end(&mut bytes)?;
+    if kind.is_gnu_longname() {
+        bytes.truncate(
+            bytes
+                .iter()
+                .position(|&byte| byte == 0)
+                .unwrap_or(bytes.len()),
+        );
+        return Ok(Some(bytes));
+    }
+    let mut path = None;
+    for extension in tar::PaxExtensions::new(&bytes) {
+        let extension = extension?;
+        if extension.key_bytes() == b"path" {
+            path = Some(extension.value_bytes().to_owned());
+        }
+    }
+    Ok(path)
+}
+
+/// What an archive unpacks to, up to a limit: a few megabytes of zeros are a few gigabytes to walk through.
+struct Unpacked<R> {
+    inner: R,
+    left: u64,
+}
+
+impl<R: Read> Read for Unpacked<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.left = self.left.checked_sub(read as u64).ok_or_else(|| {
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("it unpacks to more than the limit of {MAX_UNPACKED} bytes"),
+            )
+        })?;
+        Ok(read)
+    }
 }
 
 fn refused(message: impl Into<String>) -> Error {
@@ -373,14 +436,14 @@ struct Batch {
 }
 
 impl Batch {
-    fn parse(form: Form, bytes: Vec<u8>) -> Result<Self> {
+    fn parse(form: Form, bytes: &[u8], budget: &mut Budget) -> Result<Self> {
         match form {
-            Form::Binary => Self::parse_binary(&bytes),
-            Form::Python => Self::parse_python(&bytes),
+            Form::Binary => Self::parse_binary(bytes, budget),
+            Form::Python => Self::parse_python(bytes, budget),
         }
     }
 
-    fn parse_binary(bytes: &[u8]) -> Result<Self> {
+    fn parse_binary(bytes: &[u8], budget: &mut Budget) -> Result<Self> {
         let (rows, rest) = bytes.as_chunks::<BINARY_ROW>();
         if !rest.is_empty() {
             return Err(refused(format!(
@@ -388,6 +451,7 @@ impl Batch {
                 bytes.len()
             )));
         }
+        budget.take((rows.len() * (IMAGE + LABEL)) as u64)?;
         let mut batch = Self {
             pixels: Vec::with_capacity(rows.len() * IMAGE),
             labels: Vec::with_capacity(rows.len()),
@@ -399,17 +463,17 @@ impl Batch {
         Ok(batch)
     }
 
-    fn parse_python(bytes: &[u8]) -> Result<Self> {
-        let pickle = parse_pickle(bytes)?;
+    fn parse_python(bytes: &[u8], budget: &mut Budget) -> Result<Self> {
+        let pickle = parse_pickle(bytes, budget)?;
         let key = |name: &'static str| {
             let found = pickle.root().get(name);
             found.ok_or_else(|| refused(format!("the pickle has no `{name}`")))
         };
-        let labels = key("labels")?;
-        let labels: Option<Vec<i64>> = labels
-            .items()
-            .and_then(|items| items.map(|label| label.as_i64()).collect());
-        let labels = labels.ok_or_else(|| refused("`labels` is not a list of integers"))?;
+        let wrong = || refused("`labels` is not a list of integers");
+        let labels = key("labels")?.items().ok_or_else(wrong)?;
+        budget.take((labels.len().saturating_mul(IMAGE + LABEL)) as u64)?;
+        let labels: Option<Vec<i64>> = labels.map(|label| label.as_i64()).collect();
+        let labels = labels.ok_or_else(wrong)?;
         let pixels = byte_array(key("data")?, labels.len())?;
         Ok(Self { pixels, labels })
     }
@@ -424,8 +488,8 @@ impl Batch {
     }
 }
 
-fn parse_pickle(bytes: &[u8]) -> Result<Pickle<'_>> {
-    driftline_pickle::parse(bytes, &|module, name| {
+fn parse_pickle<'a>(bytes: &'a [u8], budget: &mut Budget) -> Result<Pickle<'a>> {
+    let allowed = |module: &str, name: &str| {
         matches!(
             (module, name),
             ("_codecs", "encode")
@@ -436,7 +500,8 @@ fn parse_pickle(bytes: &[u8]) -> Result<Pickle<'_>> {
                 | ("numpy", "ndarray" | "dtype")
                 | ("__builtin__" | "builtins", "bytes")
         )
-    })
+    };
+    driftline_pickle::parse(bytes, &allowed, budget)
 }
 
 /// A pickled NumPy array, u8 `[rows, 3072]`: the fifth part of its state, after version, shape, dtype and order.
@@ -469,20 +534,33 @@ fn byte_array(array: Value<'_, '_>, rows: usize) -> Result<Vec<u8>> {
     Ok(data.into_owned())
 }
 
-fn class_names(form: Form, bytes: &[u8]) -> Result<Vec<String>> {
-    let names: Option<Vec<String>> = match form {
-        Form::Binary => std::str::from_utf8(bytes).ok().map(|text| {
+fn class_names(form: Form, bytes: &[u8], budget: &mut Budget) -> Result<Vec<String>> {
+    if bytes.len() > MAX_NAMES {
+        return Err(refused(format!(
+            "its class names are longer than the limit of {MAX_NAMES} bytes"
+        )));
+    }
+    let wrong = || refused("it holds no list of class names");
+    match form {
+        Form::Binary => {
+            let text = std::str::from_utf8(bytes).map_err(|_| wrong())?;
             let lines = text.lines().map(str::trim);
-            lines
+            Ok(lines
                 .filter(|line| !line.is_empty())
                 .map(str::to_owned)
-                .collect()
-        }),
-        Form::Python => parse_pickle(bytes)?
-            .root()
-            .get("label_names")
-            .and_then(|names| names.items())
-            .and_then(|names| names.map(|name| name.as_str().map(str::to_owned)).collect()),
-    };
-    names.ok_or_else(|| refused("it holds no list of class names"))
+                .collect())
+        }
+        Form::Python => {
+            let pickle = parse_pickle(bytes, budget)?;
+            let names = pickle.root().get("label_names");
+            let mut found = Vec::new();
+            for name in names.and_then(|names| names.items()).ok_or_else(wrong)? {
+                let name = name.as_str().ok_or_else(wrong)?;
+                // The memo may repeat a long one.
+                budget.take((size_of::<String>() + name.len()) as u64)?;
+                found.push(name.to_owned());
+            }
+            Ok(found)
+        }
+    }
 }

@@ -11,7 +11,7 @@
 //!
 //! CIFAR-10 and `sample` have two splits: `#train` or `#test` after the location picks one, `#train` is the default.
 //! Each kind has a module of its own that yields rows as they are stored; decoding, resizing and batching happen in
-//! one place, in parallel, for all of them. An [`Album`] leads from the url of a row back to its image.
+//! one place, in parallel, for all of them, in memory that is reserved before it is used. An [`Album`] leads from the url of a row back to its image.
 //!
 //! ```no_run
 //! use driftline_core::{ImageShape, Resize};
@@ -31,6 +31,7 @@ mod cifar;
 mod decode;
 mod fingerprint;
 mod folder;
+mod memory;
 mod npz;
 mod open;
 mod parquet;

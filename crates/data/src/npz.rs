@@ -2,11 +2,11 @@
 //!
 //! Images are streamed from the archive; labels, eight bytes each, are held.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use driftline_core::{Error, ErrorKind, ImageShape, Label, Result, SourceInfo};
+use driftline_core::{Budget, Error, ErrorKind, ImageShape, Label, Result, SourceInfo};
 use flate2::bufread::DeflateDecoder;
 use npyz::{DType, NpyFile, NpyHeader, Order, TypeChar};
 use zip::{CompressionMethod, ZipArchive};
@@ -19,6 +19,9 @@ const IMAGES: &str = "arr_0.npy";
 const LABELS: &str = "arr_1.npy";
 /// Most bytes of one image of an array; NumPy shapes can claim anything.
 const MAX_IMAGE: u64 = 192 << 20;
+/// Longest header of an array, and deepest nesting in it; NumPy reads no longer ones either.
+const MAX_HEADER: usize = 10_000;
+const MAX_NESTING: usize = 16;
 
 /// `arr_0`: u8 `[N, H, W, 3]`, `[N, H, W, 1]` or `[N, H, W]`; `arr_1`, if it is there: integers `[N]` or `[N, 1]`.
 pub(crate) fn open(path: &Path, location: &str, options: &DecodeOptions) -> Result<Rows> {
@@ -167,7 +170,7 @@ impl Npz {
 
     fn archive(&self) -> Result<ZipArchive<BufReader<File>>> {
         let file = File::open(&self.0).map_err(|e| Error::io("read .npz", &self.0, e))?;
-        ZipArchive::new(BufReader::new(file)).map_err(|e| self.damaged(e))
+        driftline_archive::open(BufReader::new(file)).map_err(|e| self.damaged(e))
     }
 
     /// Reads both arrays once, so that a wrong checksum is found before work starts.
@@ -218,8 +221,7 @@ impl Npz {
             at: 0,
             start: 0,
         };
-        let header =
-            NpyHeader::from_reader(&mut member).map_err(|e| self.damaged(e).with("array", name))?;
+        let header = header(&mut member).map_err(|e| self.damaged(e).with("array", name))?;
         Ok(Some((header, member)))
     }
 
@@ -227,12 +229,18 @@ impl Npz {
         let Some((header, data)) = self.array(LABELS)? else {
             return Ok(None);
         };
+        let length = fs::metadata(&self.0).map_err(|e| Error::io("read .npz", &self.0, e))?;
+        let mut budget = Budget::for_file(length.len());
         let DType::Plain(ty) = header.dtype() else {
             return Err(self.wrong_labels(&header, rows));
         };
         if !matches!(*header.shape(), [n] | [n, 1] if n == rows) {
             return Err(self.wrong_labels(&header, rows));
         }
+        // A label becomes eight bytes, twice while the list of them grows.
+        budget
+            .take(rows.saturating_mul(2 * size_of::<i64>() as u64))
+            .map_err(|e| self.error(e.to_string()).with("array", "arr_1"))?;
         let wrong = self.wrong_labels(&header, rows);
         let npy = NpyFile::with_header(header, data);
         let labels = match (ty.type_char(), ty.size_field()) {
@@ -259,6 +267,54 @@ impl Npz {
                 "labels are integers of shape [{rows}], one for each image"
             ))
     }
+}
+
+/// The header of an array, looked at before it is parsed: it may claim any length, nesting and shape.
+fn header(member: &mut Member) -> io::Result<NpyHeader> {
+    let invalid = |message: &str| io::Error::new(io::ErrorKind::InvalidData, message);
+    let mut bytes = vec![0; 8];
+    member.read_exact(&mut bytes)?;
+    // The length has two bytes in version 1, four later.
+    let width = if bytes.get(6) == Some(&1) { 2 } else { 4 };
+    let mut length = [0; 4];
+    for byte in length.iter_mut().take(width) {
+        member.read_exact(std::slice::from_mut(byte))?;
+        bytes.push(*byte);
+    }
+    let length = u32::from_le_bytes(length) as usize;
+    if length > MAX_HEADER {
+        return Err(invalid(&format!(
+            "the header of an array is longer than the limit of {MAX_HEADER} bytes"
+        )));
+    }
+    let start = bytes.len();
+    bytes.resize(start + length, 0);
+    let text = bytes.get_mut(start..).unwrap_or_default();
+    member.read_exact(text)?;
+    let mut depth = 0_usize;
+    for byte in text.iter() {
+        match byte {
+            b'(' | b'[' | b'{' => depth += 1,
+            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MAX_NESTING {
+            return Err(invalid("the header of an array is nested too deeply"));
+        }
+    }
+    let numbers = text.split(|byte| !byte.is_ascii_digit());
+    let product = numbers
+        .filter(|digits| !digits.is_empty())
+        .try_fold(1_u64, |product, digits| {
+            let number: u64 = std::str::from_utf8(digits).ok()?.parse().ok()?;
+            product.checked_mul(number.max(1))
+        });
+    if product.is_none() {
+        return Err(invalid(
+            "an array cannot have as many values as its header says",
+        ));
+    }
+    NpyHeader::from_reader(bytes.as_slice())
 }
 
 fn integers<T: npyz::Deserialize + TryInto<i64>>(npy: NpyFile<Member>) -> io::Result<Vec<i64>> {

@@ -6,8 +6,12 @@
 //! | `label` or `labels`, may be missing | integer or string |
 //!
 //! Integers become names when the file's metadata key `huggingface` lists them.
+//!
+//! A file says how long its footer is and what its pages grow to. Both are looked at first, and so many rows are read at
+//! a time as fit with the largest page.
 
 use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -17,18 +21,27 @@ use arrow_array::types::{
 };
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
-use driftline_core::{Error, ErrorKind, Label, Result, SourceInfo};
+use driftline_core::{Budget, Error, ErrorKind, Label, Result, SourceInfo};
+use driftline_rows::pages::pages;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
 use crate::DecodeOptions;
 use crate::fingerprint::{self, Fingerprint};
-use crate::rows::{RawImage, RawRow, RawRows, Rows};
+use crate::rows::{MAX_NAME, RawImage, RawRow, RawRows, Rows};
 
 const IMAGE_COLUMNS: [&str; 2] = ["img", "image"];
 const LABEL_COLUMNS: [&str; 2] = ["label", "labels"];
-/// Rows that are unpacked at a time; small, because images may be large.
-const ROWS_AT_ONCE: usize = 32;
+/// Most rows that are unpacked at a time; few, because images may be large.
+const ROWS_AT_ONCE: u64 = 32;
+/// Bytes of as many values as there are in a batch, if each were as long as the largest page.
+const BATCH: u64 = 32 << 20;
+/// Shortest footer that is refused, and the part of a longer file that its footer may take.
+const MAX_FOOTER: u64 = 1 << 20;
+const FOOTER_SHARE: u64 = 8;
+/// Bytes of the largest page of every column that is read, together, in a short file; those of a longer one may have twice
+/// its length more.
+const MAX_PAGES: u64 = 96 << 20;
 
 /// The files, sorted, as one source.
 pub(crate) fn open(files: &[PathBuf], location: &str, options: &DecodeOptions) -> Result<Rows> {
@@ -56,8 +69,8 @@ pub(crate) fn open(files: &[PathBuf], location: &str, options: &DecodeOptions) -
     Ok(Rows::new(info, options, Shards::new(shards)))
 }
 
-/// The url of every row of one file, without reading an image.
-pub(crate) fn urls(file: &Path) -> Result<Vec<String>> {
+/// The url that a file says itself of each row, without reading an image; `None` where it says none.
+pub(crate) fn urls(file: &Path) -> Result<Vec<Option<String>>> {
     let shard = Shard::open(file)?;
     let builder = builder(file)?;
     let image = builder.schema().field(shard.image);
@@ -65,10 +78,14 @@ pub(crate) fn urls(file: &Path) -> Result<Vec<String>> {
         DataType::Struct(parts) if parts.iter().any(|part| part.name() == "path") => {
             format!("{}.path", image.name())
         }
-        _ => return Ok((0..shard.rows).map(|row| shard.url(row)).collect()),
+        _ => return Ok(Vec::new()),
     };
     let mask = ProjectionMask::columns(builder.parquet_schema(), [stored.as_str()]);
-    let reader = builder.with_projection(mask);
+    let reader = builder
+        .with_projection(mask)
+        .with_batch_size(shard.rows_at_once);
+    let length = std::fs::metadata(file).map_err(|e| Error::io("read Parquet", file, e))?;
+    let mut budget = Budget::for_file(length.len());
     contained(|| -> Result<_, Cause> {
         let mut urls = Vec::new();
         for batch in reader.build()? {
@@ -78,13 +95,18 @@ pub(crate) fn urls(file: &Path) -> Result<Vec<String>> {
                     .columns()
                     .first()
                     .and_then(|image| path_at(image, row));
-                urls.push(path.unwrap_or_else(|| shard.url(urls.len() as u64)));
+                let length = path.as_ref().map_or(0, String::len);
+                budget.take((URL_COST + length) as u64)?;
+                urls.push(path);
             }
         }
         Ok(urls)
     })
     .map_err(|e| damaged(file, e))
 }
+
+/// What a url takes in a list and in a table, beside its text.
+const URL_COST: usize = 160;
 
 /// The rows of one file from `row` on.
 pub(crate) fn rows_from(file: &Path, row: u64) -> Result<impl RawRows + use<>> {
@@ -100,6 +122,8 @@ struct Shard {
     rows: u64,
     image: usize,
     label: Option<usize>,
+    /// Rows that are unpacked at a time.
+    rows_at_once: usize,
     /// Names of the classes, where the metadata lists them.
     classes: Option<Vec<String>>,
 }
@@ -134,6 +158,8 @@ impl Shard {
         {
             return Err(wrong(format!("`{}` does not hold labels", field.name())));
         }
+        let mask = mask(&builder, image, label.map(|(index, _)| index));
+        let largest = largest_pages(path, &builder, &mask)?;
         let metadata = builder.metadata().file_metadata();
         let rows = u64::try_from(metadata.num_rows())
             .map_err(|_| damaged(path, "the number of rows is negative"))?;
@@ -144,6 +170,7 @@ impl Shard {
             rows,
             image,
             label: label.map(|(index, _)| index),
+            rows_at_once: (BATCH / largest.max(1)).clamp(1, ROWS_AT_ONCE) as usize,
             classes,
             path: path.to_owned(),
         })
@@ -169,14 +196,13 @@ impl Shard {
             start += 1;
         }
         let groups = (start..groups.len()).collect();
-        let columns = std::iter::once(self.image).chain(self.label);
-        let mask = ProjectionMask::roots(builder.parquet_schema(), columns);
+        let mask = mask(&builder, self.image, self.label);
         let offset = usize::try_from(offset).map_err(|e| damaged(&self.path, e))?;
         let builder = builder
             .with_projection(mask)
             .with_row_groups(groups)
             .with_offset(offset)
-            .with_batch_size(ROWS_AT_ONCE);
+            .with_batch_size(self.rows_at_once);
         contained(|| builder.build()).map_err(|e| damaged(&self.path, e))
     }
 
@@ -230,18 +256,13 @@ impl Shard {
                 } else {
                     dictionary.normalized_keys()
                 };
-                let label = |(row, &key): (usize, &usize)| {
-                    let known = !column.is_null(row);
-                    Ok(known
-                        .then(|| text_at(values, key))
-                        .flatten()
-                        .map(Label::Name))
+                let label = |(row, &key): (usize, &usize)| match column.is_null(row) {
+                    true => Ok(None),
+                    false => name_at(values, key),
                 };
                 keys.iter().enumerate().map(label).collect()
             }
-            _ => (0..column.len())
-                .map(|row| Ok(text_at(column, row).map(Label::Name)))
-                .collect(),
+            _ => (0..column.len()).map(|row| name_at(column, row)).collect(),
         }
     }
 
@@ -336,8 +357,78 @@ impl Shards {
 }
 
 fn builder(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>> {
-    let file = File::open(path).map_err(|e| Error::io("read Parquet", path, e))?;
+    let mut file = File::open(path).map_err(|e| Error::io("read Parquet", path, e))?;
+    check_footer(path, &mut file)?;
     contained(|| ParquetRecordBatchReaderBuilder::try_new(file)).map_err(|e| damaged(path, e))
+}
+
+/// The length of the footer is in the last eight bytes, and what the footer lists takes much more than its bytes.
+fn check_footer(path: &Path, file: &mut File) -> Result<()> {
+    let length = file
+        .seek(SeekFrom::End(0))
+        .map_err(|e| Error::io("read Parquet", path, e))?;
+    let mut tail = [0; 8];
+    file.seek(SeekFrom::Start(length.saturating_sub(8)))
+        .and_then(|_| file.read_exact(&mut tail))
+        .map_err(|e| damaged(path, e))?;
+    let [a, b, c, d, ..] = tail;
+    let footer = u64::from(u32::from_le_bytes([a, b, c, d]));
+    let limit = MAX_FOOTER.max(length / FOOTER_SHARE);
+    if footer > limit {
+        let message = format!("its footer of {footer} bytes is longer than the limit of {limit}");
+        return Err(damaged(path, message));
+    }
+    Ok(())
+}
+
+/// The leaves that are read: the bytes and the path of images, and labels.
+fn mask(
+    builder: &ParquetRecordBatchReaderBuilder<File>,
+    image: usize,
+    label: Option<usize>,
+) -> ProjectionMask {
+    let schema = builder.parquet_schema();
+    let leaves = (0..schema.num_columns()).filter(|&leaf| {
+        let root = schema.get_column_root_idx(leaf);
+        let path = schema.column(leaf);
+        let part = match path.path().parts() {
+            [_] => true,
+            [_, part] => part == "bytes" || part == "path",
+            _ => false,
+        };
+        Some(root) == label || (root == image && part)
+    });
+    ProjectionMask::leaves(schema, leaves)
+}
+
+/// Bytes of the largest page of every column of `mask`, together, in the row group where they are most.
+fn largest_pages(
+    path: &Path,
+    builder: &ParquetRecordBatchReaderBuilder<File>,
+    mask: &ProjectionMask,
+) -> Result<u64> {
+    let file = File::open(path).map_err(|e| Error::io("read Parquet", path, e))?;
+    let length = file
+        .metadata()
+        .map_err(|e| Error::io("read Parquet", path, e))?
+        .len();
+    let limit = MAX_PAGES.saturating_add(length.saturating_mul(2));
+    let mut largest = 0;
+    for group in builder.metadata().row_groups() {
+        let mut together = 0_u64;
+        for (leaf, chunk) in group.columns().iter().enumerate() {
+            if mask.leaf_included(leaf) {
+                let found = contained(|| pages(&file, chunk)).map_err(|e| damaged(path, e))?;
+                together = together.saturating_add(found.largest);
+            }
+        }
+        largest = together.max(largest);
+    }
+    if largest > limit {
+        let message = format!("its pages grow to {largest} bytes, more than the limit of {limit}");
+        return Err(damaged(path, message).remedy("write it with smaller pages"));
+    }
+    Ok(largest)
 }
 
 /// Runs a step of the Parquet reader, which panics on some pages whose bytes were changed; that is an error here.
@@ -404,7 +495,10 @@ fn class_names(schema: &Schema, column: &str) -> Option<Vec<String>> {
         .get(column)?
         .get("names")?;
     let names = names.as_array()?.iter();
-    names.map(|name| name.as_str().map(str::to_owned)).collect()
+    let short = |name: &&str| name.len() <= MAX_NAME;
+    names
+        .map(|name| name.as_str().filter(short).map(str::to_owned))
+        .collect()
 }
 
 /// The image of a row, and its path if it has one.
@@ -445,6 +539,15 @@ fn bytes_at(column: &dyn Array, row: usize) -> Option<Vec<u8>> {
     Some(bytes.to_owned())
 }
 
+/// The label of a row that is text.
+fn name_at(column: &dyn Array, row: usize) -> Result<Option<Label>, String> {
+    match text_at(column, row) {
+        None if !column.is_null(row) => Err(format!("the label is longer than {MAX_NAME} bytes")),
+        name => Ok(name.map(Label::Name)),
+    }
+}
+
+/// Text of at most [`MAX_NAME`] bytes.
 fn text_at(column: &dyn Array, row: usize) -> Option<String> {
     if column.is_null(row) {
         return None;
@@ -455,5 +558,6 @@ fn text_at(column: &dyn Array, row: usize) -> Option<String> {
         DataType::Utf8View => column.as_string_view().value(row),
         _ => return None,
     };
-    Some(text.to_owned())
+    // One long value of a dictionary may be that of every row.
+    (text.len() <= MAX_NAME).then(|| text.to_owned())
 }

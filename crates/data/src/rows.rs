@@ -1,6 +1,6 @@
 //! Raw rows to batches, the same way for every kind of source.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +14,12 @@ use crate::DecodeOptions;
 
 /// Most bytes of one encoded image that are read.
 const MAX_ENCODED: u64 = 256 << 20;
+/// Bytes of images, as their container holds them, from which on no more are read before these are decoded.
+const ENOUGH_RAW: u64 = 32 << 20;
+/// Most bytes of the pixels of a batch, but for one image.
+const MAX_BATCH: usize = 64 << 20;
+/// Longest name of a class, and longest url, that a row may carry; a file may repeat one for every row.
+pub(crate) const MAX_NAME: usize = 4096;
 
 /// An image as its container holds it.
 pub(crate) enum RawImage {
@@ -25,6 +31,17 @@ pub(crate) enum RawImage {
     Pixels(ImageShape, Vec<u8>),
     /// There is no usable image, for this reason.
     Defect(String),
+}
+
+impl RawImage {
+    /// Bytes that it holds, or will.
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::Encoded(bytes) | Self::Pixels(_, bytes) => bytes.len() as u64,
+            Self::File(path) => fs::metadata(path).map_or(0, |file| file.len().min(MAX_ENCODED)),
+            Self::Defect(_) => 0,
+        }
+    }
 }
 
 /// One row as its container holds it.
@@ -66,20 +83,13 @@ impl Rows {
     }
 }
 
-impl ImageSource for Rows {
-    fn info(&self) -> &SourceInfo {
-        &self.info
-    }
-
-    fn next_batch(&mut self, rows: usize) -> Result<Option<SourceBatch>> {
-        let left = usize::try_from(self.info.rows - self.next).unwrap_or(usize::MAX);
-        let rows = rows.min(left);
-        if rows == 0 {
-            return Ok(None);
-        }
+impl Rows {
+    /// The rows from the next one on, before `end`, until they are enough to be decoded together; at least one.
+    fn read_some(&mut self, end: u64) -> Result<Vec<RawRow>> {
         let mut raw = Vec::new();
-        for _ in 0..rows {
-            raw.push(self.raw.next_row()?.ok_or_else(|| {
+        let mut held = 0;
+        for _ in self.next..end {
+            let row = self.raw.next_row()?.ok_or_else(|| {
                 Error::new(
                     ErrorKind::InvalidData,
                     "read images",
@@ -87,26 +97,52 @@ impl ImageSource for Rows {
                 )
                 .with("file", &self.info.location)
                 .remedy("the data changed while it was read; run the same command again")
-            })?);
+            })?;
+            held += row.image.bytes();
+            raw.push(row);
+            if held >= ENOUGH_RAW {
+                break;
+            }
+        }
+        Ok(raw)
+    }
+}
+
+impl ImageSource for Rows {
+    fn info(&self) -> &SourceInfo {
+        &self.info
+    }
+
+    fn next_batch(&mut self, rows: usize) -> Result<Option<SourceBatch>> {
+        let left = usize::try_from(self.info.rows - self.next).unwrap_or(usize::MAX);
+        let fitting = MAX_BATCH / self.options.shape.bytes().max(1);
+        let rows = rows.min(left).min(fitting.max(1));
+        if rows == 0 {
+            return Ok(None);
         }
         let options = self.options;
-        let decoded: Vec<_> = raw
-            .into_par_iter()
-            .map(|row| (decode(row.image, &options), row.label, row.url))
-            .collect();
         let mut pixels = Vec::new();
         let mut usable = Vec::new();
         let mut skipped = Vec::new();
-        for (row, (image, label, url)) in (self.next..).zip(decoded) {
-            match image {
-                Ok(image) => {
-                    pixels.extend_from_slice(&image);
-                    usable.push(SourceRow { row, label, url });
+        let end = self.next + rows as u64;
+        while self.next < end {
+            let raw = self.read_some(end)?;
+            let first = self.next;
+            self.next += raw.len() as u64;
+            let decoded: Vec<_> = raw
+                .into_par_iter()
+                .map(|row| (decode(row.image, &options), row.label, row.url))
+                .collect();
+            for (row, (image, label, url)) in (first..).zip(decoded) {
+                match image {
+                    Ok(image) => {
+                        pixels.extend_from_slice(&image);
+                        usable.push(SourceRow { row, label, url });
+                    }
+                    Err(reason) => skipped.push(SkippedImage { row, url, reason }),
                 }
-                Err(reason) => skipped.push(SkippedImage { row, url, reason }),
             }
         }
-        self.next += rows as u64;
         Ok(Some(SourceBatch {
             images: ImageBatch::new(self.options.shape, pixels)?,
             rows: usable,

@@ -12,6 +12,7 @@ use driftline_core::{Error, ErrorKind, Result};
 use etcetera::{BaseStrategy, choose_base_strategy};
 
 use crate::Artifact;
+use crate::artifact::sha256;
 #[cfg(feature = "download")]
 use crate::http::{Attempt, Http, discard};
 
@@ -231,12 +232,11 @@ fn verify(artifact: &Artifact, path: &Path) -> Result<Result<()>> {
     if size != artifact.size {
         return Ok(Err(wrong("size in bytes", artifact.size, size)));
     }
-    let checksum = artifact.checksum;
-    let found = checksum.of_file(path).map_err(failed)?;
-    Ok(if found == checksum.expected() {
+    let found = sha256(path).map_err(failed)?;
+    Ok(if found == artifact.sha256 {
         Ok(())
     } else {
-        Err(wrong(checksum.algorithm(), checksum.expected(), &found))
+        Err(wrong("sha256", artifact.sha256, &found))
     })
 }
 

@@ -19,5 +19,5 @@ pub mod cache;
 #[cfg(feature = "download")]
 mod http;
 
-pub use artifact::{Artifact, CIFAR10_BINARY, Checksum, RESNET18_CIFAR10};
+pub use artifact::{Artifact, CIFAR10_BINARY, RESNET18_CIFAR10};
 pub use cache::{Cache, Patience, Progress};

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use driftline_core::{ErrorKind, Result};
-use driftline_fetch::{Artifact, Cache, Checksum, Patience};
+use driftline_fetch::{Artifact, Cache, Patience};
 
 const SIZE: usize = 300_000;
 
@@ -26,7 +26,7 @@ const ARTIFACT: Artifact = Artifact {
     url: "http://127.0.0.1:9/nothing-listens-here",
     file_name: "bytes.bin",
     size: SIZE as u64,
-    checksum: Checksum::Sha256("136f334d647619879743ff33fde1ac6547f40e314692441f2a125e087cad47c9"),
+    sha256: "136f334d647619879743ff33fde1ac6547f40e314692441f2a125e087cad47c9",
 };
 
 /// A request as far as the tests look at it.
@@ -416,13 +416,4 @@ fn two_at_once_download_once() {
         }
     });
     assert_eq!(seen.lock().unwrap().len(), 1);
-}
-
-#[test]
-fn md5_is_computed_too() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("abc");
-    fs::write(&path, b"abc").unwrap();
-    let checksum = Checksum::Md5("900150983cd24fb0d6963f7d28e17f72");
-    assert_eq!(checksum.of_file(&path).unwrap(), checksum.expected());
 }

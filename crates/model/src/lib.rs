@@ -9,6 +9,7 @@
 //!
 //! No engine is known here: a backend takes a [`ResNet18`] and runs it its own way.
 
+mod external;
 #[cfg(feature = "onnx")]
 pub mod onnx;
 pub mod package;

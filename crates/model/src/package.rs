@@ -7,7 +7,7 @@
 //!
 //! [weights]
 //! file = "weights.safetensors"     # beside this file; .pth or .safetensors
-//! sha256 = "…"                     # optional; checked when given
+//! sha256 = "…"                     # optional; checked when given, see [`ModelPackage::sha256`]
 //!
 //! [input]
 //! height = 32
@@ -41,10 +41,11 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use driftline_core::{Error, ErrorKind, ImageShape, Resize, Result};
+use driftline_core::{Budget, Error, ErrorKind, ImageShape, Resize, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::external;
 #[cfg(feature = "onnx")]
 use crate::onnx;
 use crate::{ResNet18, Weights};
@@ -68,6 +69,9 @@ pub const EMBEDDING_LAYER: &str = "fc.0";
 
 /// Largest height and width of a model's input, in pixels: a mistyped one must not ask for all memory.
 const MAX_SIDE: usize = 4096;
+
+/// Longest `model.toml`; a thousand classes take 20 KB.
+const MAX_MANIFEST: u64 = 1 << 20;
 
 /// How u8 pixels become the model's input: `(pixel / 255 - mean) / std`, per channel.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -150,6 +154,10 @@ pub struct ModelPackage {
     /// The weights file.
     pub weights: PathBuf,
     /// Hex sha256 of the weights file as it is on disk.
+    ///
+    /// Of a graph that keeps tensors in other files ("external data") it is the sha256 of a text: a line with the sha256 of
+    /// the graph, then for each location that the graph names, in the order of their bytes, a line with the sha256 of that
+    /// file, two spaces and the location.
     pub sha256: String,
     /// Input size and normalisation.
     pub preprocessing: Preprocessing,
@@ -261,14 +269,15 @@ impl ModelPackage {
     }
 
     fn from_manifest(path: &Path) -> Result<Self> {
-        let text =
-            std::fs::read_to_string(path).map_err(|e| Error::io("read model.toml", path, e))?;
+        let io = |e| Error::io("read model.toml", path, e);
+        let file = File::open(path).map_err(io)?;
+        let text = Budget::new(MAX_MANIFEST).read_to_end(file).map_err(io)?;
         let refuse = |message: String| {
             Error::new(ErrorKind::InvalidConfig, "read model.toml", message)
                 .with("file", path.display())
         };
         let manifest: Manifest =
-            toml::from_str(&text).map_err(|e| refuse(e.to_string().trim_end().to_owned()))?;
+            toml::from_slice(&text).map_err(|e| refuse(e.to_string().trim_end().to_owned()))?;
         let input = manifest.input;
         let onnx = match manifest.architecture {
             Architecture::ResNet18 => {
@@ -318,7 +327,10 @@ impl ModelPackage {
             return Err(refuse("embedding.dim must be at least 1".to_owned()));
         }
         let weights = path.with_file_name(&manifest.weights.file);
-        let sha256 = hash_file(&weights)?;
+        let sha256 = match &onnx {
+            Some(_) => hash_graph(&weights)?,
+            None => hash_file(&weights)?,
+        };
         if let Some(expected) = manifest.weights.sha256
             && !expected.eq_ignore_ascii_case(&sha256)
         {
@@ -508,6 +520,20 @@ impl ModelPackage {
         };
         Ok((network, classes))
     }
+}
+
+/// See [`ModelPackage::sha256`].
+fn hash_graph(path: &Path) -> Result<String> {
+    let graph = hash_file(path)?;
+    let external = external::files(path)?;
+    if external.is_empty() {
+        return Ok(graph);
+    }
+    let mut text = format!("{graph}\n");
+    for (location, file) in external {
+        text.push_str(&format!("{}  {location}\n", hash_file(&file)?));
+    }
+    Ok(hex(&Sha256::digest(text)))
 }
 
 fn hash_file(path: &Path) -> Result<String> {

@@ -100,22 +100,24 @@ impl Element {
         }
     }
 
-    /// All whole elements of `bytes` as f32.
-    pub(crate) fn decode(self, bytes: &[u8]) -> Vec<f32> {
-        fn each<const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f32) -> Vec<f32> {
-            bytes
-                .as_chunks()
-                .0
-                .iter()
-                .map(|chunk| value(*chunk))
-                .collect()
+    /// Element `i` of `bytes` as f32; 0 past their end.
+    pub(crate) fn at(self, bytes: &[u8], i: usize) -> f32 {
+        fn whole<const N: usize>(bytes: &[u8], i: usize) -> [u8; N] {
+            bytes.as_chunks().0.get(i).copied().unwrap_or([0; N])
         }
         match self {
-            Self::F32 => each(bytes, f32::from_le_bytes),
-            Self::F64 => each(bytes, |b| f64::from_le_bytes(b) as f32),
-            Self::F16 => each(bytes, |b| f16::from_le_bytes(b).to_f32()),
-            Self::BF16 => each(bytes, |b| bf16::from_le_bytes(b).to_f32()),
+            Self::F32 => f32::from_le_bytes(whole(bytes, i)),
+            Self::F64 => f64::from_le_bytes(whole(bytes, i)) as f32,
+            Self::F16 => f16::from_le_bytes(whole(bytes, i)).to_f32(),
+            Self::BF16 => bf16::from_le_bytes(whole(bytes, i)).to_f32(),
         }
+    }
+
+    /// All whole elements of `bytes` as f32.
+    pub(crate) fn decode(self, bytes: &[u8]) -> Vec<f32> {
+        (0..bytes.len() / self.bytes())
+            .map(|i| self.at(bytes, i))
+            .collect()
     }
 }
 

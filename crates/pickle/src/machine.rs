@@ -5,20 +5,37 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use driftline_core::{Error, ErrorKind, Result};
+use driftline_core::{Budget, Error, ErrorKind, Result};
 
 use crate::MAX_DEPTH;
 use crate::value::{CallNode, Id, Node, Pickle};
 
+/// What a value costs beside what it holds: its node, its places on the stack and among the heights, and what is free or
+/// being moved while the lists of those grow.
+const NODE_COST: usize = 3 * (size_of::<Node<'static>>() + size_of::<Id>() + 1);
+/// A reference on the stack or in a list, while that grows.
+const REFERENCE_COST: usize = 3 * size_of::<Id>();
+/// A mark, likewise.
+const MARK_COST: usize = 3 * size_of::<usize>();
+/// An entry of the memo, likewise.
+const MEMO_COST: usize = 64;
+/// Characters of the input that a message shows.
+const SHOWN: usize = 80;
+
 /// Reads the first pickle in `bytes`; what follows it is ignored, as Python does.
 ///
-/// `allowed(module, name)` says whether a class or function may be named; it is not looked up either way.
+/// `allowed(module, name)` says whether a class or function may be named; it is not looked up either way. What the
+/// values take is taken from `budget`: an opcode is one byte, and a value that it makes a hundred.
 ///
 /// # Errors
 /// `InvalidData`, with the position of the opcode: a name that is not allowed, an opcode that is not known or not
 /// needed for arrays and state dicts, an input that ends early, text that is not UTF-8, an integer past 64 bits, a
-/// value that contains itself or is nested deeper than [`MAX_DEPTH`].
-pub fn parse<'a>(bytes: &'a [u8], allowed: &dyn Fn(&str, &str) -> bool) -> Result<Pickle<'a>> {
+/// value that contains itself or is nested deeper than [`MAX_DEPTH`], more values than `budget` has room for.
+pub fn parse<'a>(
+    bytes: &'a [u8],
+    allowed: &dyn Fn(&str, &str) -> bool,
+    budget: &mut Budget,
+) -> Result<Pickle<'a>> {
     let mut machine = Machine {
         input: bytes,
         at: 0,
@@ -27,6 +44,7 @@ pub fn parse<'a>(bytes: &'a [u8], allowed: &dyn Fn(&str, &str) -> bool) -> Resul
         marks: Vec::new(),
         memo: HashMap::new(),
         allowed,
+        budget,
     };
     let mut opcode_at = 0;
     let root = loop {
@@ -58,6 +76,7 @@ struct Machine<'a, 'f> {
     marks: Vec<usize>,
     memo: HashMap<u32, Id>,
     allowed: &'f dyn Fn(&str, &str) -> bool,
+    budget: &'f mut Budget,
 }
 
 impl<'a> Machine<'a, '_> {
@@ -75,13 +94,16 @@ impl<'a> Machine<'a, '_> {
             0x95 => drop(self.array::<8>()?),
             b'.' => return self.pop().map(Some),
 
-            b'(' => self.marks.push(self.stack.len()),
+            b'(' => {
+                self.charge(MARK_COST)?;
+                self.marks.push(self.stack.len());
+            }
             b'0' if self.marks.last() == Some(&self.stack.len()) => drop(self.marks.pop()),
             b'0' => drop(self.pop()?),
             b'1' => drop(self.pop_mark()?),
             b'2' => {
                 let top = self.top()?;
-                self.stack.push(top);
+                self.refer(top)?;
             }
 
             b'N' => self.push(Node::None)?,
@@ -128,7 +150,7 @@ impl<'a> Machine<'a, '_> {
                 let text = self.line()?;
                 let value = text
                     .parse()
-                    .map_err(|_| format!("`{}` is not a number", text.escape_debug()))?;
+                    .map_err(|_| format!("`{}` is not a number", shown(text)))?;
                 self.push(Node::Float(value))?;
             }
 
@@ -137,21 +159,25 @@ impl<'a> Machine<'a, '_> {
             b'U' | b'C' => self.counted_bytes::<1>()?,
             0x8e | 0x96 => self.counted_bytes::<8>()?,
             b'S' => {
-                let bytes = unquoted(self.line()?)?;
-                self.push(Node::Bytes(bytes.into()))?;
+                let line = self.line()?;
+                self.charge(line.len())?;
+                self.push(Node::Bytes(unquoted(line)?.into()))?;
             }
             b'X' => self.counted_text::<4>()?,
             0x8c => self.counted_text::<1>()?,
             0x8d => self.counted_text::<8>()?,
             b'V' => {
-                let text = raw_unicode(self.line_bytes()?)?;
-                self.push(Node::Str(text.into()))?;
+                let line = self.line_bytes()?;
+                // A byte of Latin-1 is up to two of UTF-8, and the text grows by doubling.
+                self.charge(4 * line.len())?;
+                self.push(Node::Str(raw_unicode(line)?.into()))?;
             }
 
             b']' => self.push(Node::List(Vec::new()))?,
             b'}' => self.push(Node::Dict(Vec::new()))?,
             b')' => self.push(Node::Tuple(Vec::new()))?,
             0x85..=0x87 => {
+                self.charge(4 * REFERENCE_COST)?;
                 let mut items = Vec::new();
                 for _ in 0..opcode - 0x84 {
                     items.push(self.pop()?);
@@ -302,14 +328,26 @@ impl<'a> Machine<'a, '_> {
     fn decimal_slot(&mut self) -> Step<u32> {
         let line = self.line()?;
         line.parse()
-            .map_err(|_| format!("`{}` is not a place in the memo", line.escape_debug()))
+            .map_err(|_| format!("`{}` is not a place in the memo", shown(line)))
     }
 
     fn push(&mut self, node: Node<'a>) -> Step<()> {
         let id = Id::try_from(self.nodes.len()).map_err(|_| "the pickle holds too many values")?;
+        self.charge(NODE_COST)?;
         self.nodes.push(node);
         self.stack.push(id);
         Ok(())
+    }
+
+    /// A value once more on the stack.
+    fn refer(&mut self, id: Id) -> Step<()> {
+        self.charge(REFERENCE_COST)?;
+        self.stack.push(id);
+        Ok(())
+    }
+
+    fn charge(&mut self, bytes: usize) -> Step<()> {
+        self.budget.take(bytes as u64).map_err(|e| e.to_string())
     }
 
     fn top(&self) -> Step<Id> {
@@ -328,7 +366,9 @@ impl<'a> Machine<'a, '_> {
 
     fn pop_mark(&mut self) -> Step<Vec<Id>> {
         let mark = self.marks.pop().ok_or("there is no mark on the stack")?;
-        Ok(self.stack.split_off(mark.min(self.stack.len())))
+        let mark = mark.min(self.stack.len());
+        self.charge((self.stack.len() - mark) * REFERENCE_COST)?;
+        Ok(self.stack.split_off(mark))
     }
 
     fn pop_text(&mut self) -> Step<Cow<'a, str>> {
@@ -346,15 +386,16 @@ impl<'a> Machine<'a, '_> {
 
     fn remember(&mut self, slot: u32) -> Step<()> {
         let id = self.top()?;
-        self.memo.insert(slot, id);
+        if self.memo.insert(slot, id).is_none() {
+            self.charge(MEMO_COST)?;
+        }
         Ok(())
     }
 
     fn recall(&mut self, slot: u32) -> Step<()> {
         let id = self.memo.get(&slot);
         let id = *id.ok_or_else(|| format!("place {slot} of the memo is empty"))?;
-        self.stack.push(id);
-        Ok(())
+        self.refer(id)
     }
 
     fn long(&mut self, length: usize) -> Step<()> {
@@ -383,6 +424,7 @@ impl<'a> Machine<'a, '_> {
     }
 
     fn append(&mut self, new: &[Id]) -> Step<()> {
+        self.charge(new.len() * REFERENCE_COST)?;
         let top = self.top()?;
         match self.node_mut(top)? {
             Node::List(items) => items.extend_from_slice(new),
@@ -393,6 +435,7 @@ impl<'a> Machine<'a, '_> {
     }
 
     fn set(&mut self, new: &[Id]) -> Step<()> {
+        self.charge(new.len() * REFERENCE_COST)?;
         let new = pairs(new)?;
         let top = self.top()?;
         match self.node_mut(top)? {
@@ -407,10 +450,11 @@ impl<'a> Machine<'a, '_> {
         if !(self.allowed)(&module, &name) {
             return Err(format!(
                 "the pickle names `{}.{}`, which is not allowed in this file",
-                module.escape_debug(),
-                name.escape_debug()
+                shown(&module),
+                shown(&name)
             ));
         }
+        self.charge(size_of::<(Cow<'_, str>, Cow<'_, str>)>())?;
         self.push(Node::Global(Box::new((module, name))))
     }
 
@@ -421,6 +465,7 @@ impl<'a> Machine<'a, '_> {
         if !matches!(self.node_mut(args)?, Node::Tuple(_)) {
             return Err("the arguments of a call are not a tuple".to_owned());
         }
+        self.charge(size_of::<CallNode>())?;
         self.push(Node::Call(Box::new(CallNode {
             callable,
             args,
@@ -431,13 +476,24 @@ impl<'a> Machine<'a, '_> {
     }
 }
 
+/// The beginning of a text from the pickle, for a message.
+fn shown(text: &str) -> String {
+    let beginning: String = text.chars().take(SHOWN).collect();
+    let cut = if beginning.len() < text.len() {
+        "…"
+    } else {
+        ""
+    };
+    format!("{}{cut}", beginning.escape_debug())
+}
+
 fn text(bytes: &[u8]) -> Step<&str> {
     std::str::from_utf8(bytes).map_err(|_| "a text is not UTF-8".to_owned())
 }
 
 fn decimal(text: &str) -> Step<i64> {
     text.parse()
-        .map_err(|_| format!("`{}` is not an integer of 64 bits", text.escape_debug()))
+        .map_err(|_| format!("`{}` is not an integer of 64 bits", shown(text)))
 }
 
 fn pairs(items: &[Id]) -> Step<Vec<(Id, Id)>> {

@@ -3,6 +3,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
+/// Most arguments of a call that is described; arrays and tensors need seven. A value that the memo repeats is looked at
+/// once for each place, so that many of them would take long.
+pub const MAX_ARGS: usize = 64;
+
 /// Index of a node in [`Pickle::nodes`].
 pub(crate) type Id = u32;
 
@@ -255,16 +259,17 @@ impl<'p, 'a> Value<'p, 'a> {
         }
     }
 
-    /// A call: `REDUCE` or `NEWOBJ`.
+    /// A call: `REDUCE` or `NEWOBJ`, of at most [`MAX_ARGS`] arguments.
     pub fn call(self) -> Option<Call<'p, 'a>> {
         let Node::Call(call) = self.node() else {
             return None;
         };
         let (module, name) = self.at(call.callable).global()?;
+        let args = self.at(call.args).items()?;
         Some(Call {
             module,
             name,
-            args: self.at(call.args).items()?.collect(),
+            args: (args.len() <= MAX_ARGS).then(|| args.collect())?,
             state: call.state.map(|id| self.at(id)),
         })
     }

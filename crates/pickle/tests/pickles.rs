@@ -6,8 +6,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use driftline_core::{Error, ErrorKind};
-use driftline_pickle::{MAX_DEPTH, Pickle, parse};
+use driftline_core::{Budget, Error, ErrorKind};
+use driftline_pickle::{MAX_DEPTH, Pickle};
 use proptest::prelude::*;
 
 // The same dict written by CPython 3.11 with NumPy 2 in three protocols:
@@ -59,6 +59,10 @@ fn numpy(module: &str, name: &str) -> bool {
             )
             | ("numpy", "ndarray" | "dtype")
     )
+}
+
+fn parse<'a>(bytes: &'a [u8], allowed: &dyn Fn(&str, &str) -> bool) -> Result<Pickle<'a>, Error> {
+    driftline_pickle::parse(bytes, allowed, &mut Budget::new(1 << 30))
 }
 
 fn error(bytes: &[u8]) -> Error {
@@ -290,6 +294,55 @@ fn every_cut_of_a_pickle_is_an_error() {
             assert!(parse(&whole[..end], &numpy).is_err(), "{end}");
         }
     }
+}
+
+/// Each line is a program whose every byte, or two, makes a value, a place on the stack or in a list, a mark or text.
+#[test]
+fn programs_that_grow_are_stopped_by_the_budget() {
+    let repeated = |start: &[u8], part: &[u8]| {
+        let mut bytes = start.to_vec();
+        bytes.extend(part.repeat((16 << 20) / part.len()));
+        bytes
+    };
+    let memo: Vec<u8> = (0..2_000_000_u32)
+        .flat_map(|slot| [&b"r"[..], &slot.to_le_bytes()].concat())
+        .collect();
+    let mut latin1 = b"V".to_vec();
+    latin1.extend([0xe9; 20 << 20]);
+    latin1.push(b'\n');
+    for bytes in [
+        repeated(b"", b"]"),
+        repeated(b"", b"N0"),
+        repeated(b"", b"("),
+        repeated(b"N", b"2"),
+        repeated(b"Nq\0", b"h\0"),
+        repeated(b"]Nq\x000", b"(h\0h\0h\0e"),
+        repeated(b"}Nq\x000", b"h\0h\0s"),
+        repeated(b"", b"(lN"),
+        [b"N".to_vec(), memo].concat(),
+        latin1,
+    ] {
+        let mut budget = Budget::new(64 << 20);
+        let error = driftline_pickle::parse(&bytes, &numpy, &mut budget).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.contains("limit of 64 MiB"),
+            "{:?}: {text}",
+            &bytes[..8]
+        );
+    }
+}
+
+#[test]
+fn a_message_shows_the_beginning_of_a_long_text() {
+    let mut bytes = b"F".to_vec();
+    bytes.extend([1; 1 << 20]);
+    bytes.extend(b"\n.");
+    let text = error(&bytes).to_string();
+    assert!(
+        text.contains("is not a number") && text.len() < 1_000,
+        "{text}"
+    );
 }
 
 /// Bytes that are mostly opcodes, so that random programs go deep.

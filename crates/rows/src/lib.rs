@@ -6,6 +6,7 @@
 //! | [`reader`] | [`RowsReader`]: a Parquet file -> checked rows; [`Footer`], [`EventIds`] and [`IdFilter`] read less |
 //! | [`check()`] | what both refuse |
 //! | [`table`] | [`write_table`] and [`read_table`]: tables other than rows |
+//! | [`pages`] | [`pages::pages`]: what the pages of a Parquet file grow to, before they are read |
 //! | [`durable`] | [`write_atomic`] and what the writer stands on: temporary name, sync, rename |
 //!
 //! A file appears at its name whole or not at all, also when the process is killed or the disk is full. It carries a
@@ -20,6 +21,7 @@
 //! | metadata | the Arrow schema, so that readers see vectors of fixed length and UTC times; the checksum |
 
 pub mod durable;
+pub mod pages;
 pub mod reader;
 pub mod table;
 pub mod writer;

@@ -183,6 +183,18 @@ fn archive(dir: &Path, files: &[(String, Vec<u8>)]) -> PathBuf {
     path
 }
 
+/// A batch of the python form, as published.
+pub(crate) fn python_2(rows: usize) -> Vec<u8> {
+    python(1, rows, Writer::Python2, false)
+}
+
+/// An archive of one file.
+pub(crate) fn packed(name: &str, bytes: &[u8]) -> Vec<u8> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = archive(dir.path(), &[(name.to_owned(), bytes.to_vec())]);
+    fs::read(path).unwrap()
+}
+
 fn check_train(path: &Path, suffix: &str) {
     let (seen, skipped) = read(path).unwrap();
     assert_eq!(skipped, []);

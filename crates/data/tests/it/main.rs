@@ -5,6 +5,8 @@
 mod cifar;
 mod common;
 mod folder;
+#[cfg(target_os = "linux")]
+mod hostile;
 mod npz;
 mod parquet;
 mod real;

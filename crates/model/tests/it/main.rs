@@ -4,5 +4,8 @@
 
 mod architecture;
 mod common;
+mod external;
+#[cfg(target_os = "linux")]
+mod hostile;
 mod onnx_checker;
 mod package;

@@ -1,5 +1,7 @@
 //! Images and readings that the tests of every kind share.
 
+pub(crate) mod apart;
+
 use std::path::Path;
 
 use driftline_core::{Error, ImageShape, Label, Resize, Result, SkippedImage};
