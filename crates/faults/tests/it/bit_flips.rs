@@ -12,11 +12,54 @@ use crate::drivers::{command, outbox_command};
 use crate::power_cut::{last_with, progress};
 use driftline_core::MonitorSink;
 use driftline_faults::flip::flip;
-use driftline_faults::record;
-use driftline_faults::replay::{History, State, write_tree};
+use driftline_faults::record::{self, Operation};
+use driftline_faults::replay::{Choice, History, State, write_tree};
 
 /// What fails today; empty this list when it is mended.
-const KNOWN: &[Known] = &[];
+const KNOWN: &[Known] = &[
+    Known {
+        what: "a single damaged part blocks every label update and deletion whose id range touches it",
+        is: |failure| {
+            failure.case.starts_with("part,")
+                && (failure.text.starts_with("labels of all rows")
+                    || failure.text.starts_with("deletion of a row"))
+        },
+    },
+    Known {
+        what: "a damaged segment stops its outbox for ever, and its rows cannot be sent again",
+        is: |failure| {
+            failure.case.starts_with("segment,") && failure.text.starts_with("the rows again")
+        },
+    },
+    Known {
+        what: "rewrite.json has no checksum: a flipped bit in a name leaves old rows beside new ones, or stops every writer with an error that names another file",
+        is: |failure| {
+            failure.case.starts_with("rewrite.json,")
+                && (failure.text.starts_with("prepare does not name")
+                    || failure.text.starts_with("a reader does not name"))
+        },
+    },
+    Known {
+        what: "a flipped bit in outbox.db-wal makes SQLite drop all later commits, and the outbox removes their segments without a word",
+        is: |failure| {
+            failure.case.starts_with("outbox.db-wal,")
+                && failure.text.contains("that were accepted did not arrive")
+        },
+    },
+    Known {
+        what: "report and queries do not compare the end of a part with its name, as readers of the store do",
+        is: |failure| {
+            failure.case.starts_with("report,")
+                && failure.text.starts_with("the damage is not told")
+        },
+    },
+    Known {
+        what: "clusters.json has no checksum: a flipped digit is another number",
+        is: |failure| {
+            failure.case.starts_with("clusters.json,") && failure.text.starts_with("other clusters")
+        },
+    },
+];
 
 type Tree = BTreeMap<PathBuf, Option<Vec<u8>>>;
 
@@ -207,7 +250,18 @@ fn damaged_clusters_are_named() {
 #[test]
 fn a_damaged_journal_is_named_and_doubles_nothing() {
     let history = store_history();
-    let state = last_with(&history, |path| ends_with(path, "rewrite.json")).unwrap();
+    // The last journal, at the moment from which on it counts.
+    let begun = history
+        .operations()
+        .iter()
+        .rposition(|operation| match operation {
+            Operation::Rename { to, .. } => ends_with(to, "rewrite.json"),
+            _ => false,
+        });
+    let state = State {
+        at: begun.unwrap() + 1,
+        choice: Choice::All,
+    };
     let tree = history.tree(state);
     let progress = progress(&history, state);
     let journal = |path: &Path| ends_with(path, "rewrite.json");
@@ -243,10 +297,10 @@ fn outbox_tree() -> Tree {
     let at = history
         .operations()
         .iter()
-        .position(|operation| *operation == record::Operation::Mark("ack 3".to_owned()));
+        .position(|operation| *operation == Operation::Mark("ack 3".to_owned()));
     history.tree(State {
         at: at.unwrap() + 1,
-        choice: driftline_faults::replay::Choice::All,
+        choice: Choice::All,
     })
 }
 
@@ -302,23 +356,29 @@ fn a_damaged_segment_holds_nothing_else_up() {
 
 #[test]
 fn a_damaged_database_of_the_outbox_is_named() {
+    let flips = Extent::chosen().flips;
     let tree = outbox_tree();
-    let database = |path: &Path| ends_with(path, "outbox.db");
-    flipped(
-        "outbox.db",
-        &tree,
-        Extent::chosen().flips,
-        database,
-        |folder, _| deliver(folder),
-    );
     let journal = |path: &Path| ends_with(path, "outbox.db-wal");
-    flipped(
-        "outbox.db-wal",
-        &tree,
-        Extent::chosen().flips,
-        journal,
-        |folder, _| deliver(folder),
-    );
+    flipped("outbox.db-wal", &tree, flips, journal, |folder, _| {
+        deliver(folder)
+    });
+    // Once the last process has closed it, all is in the file itself.
+    let place = folder();
+    write_tree(&tree, place.path()).unwrap();
+    let fake = outbox::server(None);
+    drop(outbox::sink(place.path(), &fake.url).unwrap());
+    let companion = place.path().join(".driftline/outbox/p/m/outbox.db-wal");
+    for _ in 0..500 {
+        if companion.exists() {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    }
+    assert!(!companion.exists(), "somebody has it open");
+    let tree = crate::interposed::tree(place.path());
+    let database = |path: &Path| ends_with(path, "outbox.db");
+    flipped("outbox.db", &tree, flips, database, |folder, _| {
+        deliver(folder)
+    });
 }
 
 /// The server's folder with an accepted job that did not run yet, and what was done.

@@ -10,7 +10,7 @@ use driftline_faults::record;
 use driftline_faults::replay::{Choice, History, State};
 
 /// Every file and folder below `folder`, without the files that are mapped into memory.
-fn tree(folder: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
+pub fn tree(folder: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
     let mut found = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {

@@ -137,7 +137,7 @@ impl Tally {
             println!("{}: known, {times} times: {what}", self.name);
         }
         let mut text = String::new();
-        for failure in self.failures.iter().take(12) {
+        for failure in self.failures.iter().take(30) {
             let _ = writeln!(text, "{}\n    {}", failure.case, failure.text);
         }
         assert!(

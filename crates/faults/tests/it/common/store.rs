@@ -14,7 +14,7 @@ use driftline_sink_local::{Centroids, Deletion, LocalSink, Store, write_clusters
 
 use super::Progress;
 
-pub const DIM: usize = 3;
+pub const DIM: usize = 4;
 pub const PER_DAY: usize = 10;
 const DAY_MS: i64 = 86_400_000;
 /// 2026-11-01T00:00:00Z.
