@@ -11,7 +11,14 @@ use crate::drivers::{REFUSED, command, outbox_command};
 use driftline_faults::inject::{Fault, Kind};
 
 /// What fails today and is mended elsewhere; empty this list then.
-const KNOWN: &[Known] = &[];
+const KNOWN: &[Known] = &[Known {
+    what: "where a database cannot be opened for writing once, SQLite opens it for reading, and the process can write nothing until it ends",
+    is: |failure| {
+        failure.case.contains(" from open ")
+            && failure.case.contains(".db")
+            && (failure.text.starts_with("exit code 3") || failure.text.contains("again: 503"))
+    },
+}];
 
 /// Tries one call after the other, `stride` apart, until no call is left that could fail.
 fn each_fault(
@@ -115,8 +122,8 @@ fn the_outbox_survives_every_fault() {
                 ended.is_orderly(&[0])?;
             }
             outbox::complete(&fake)?;
-            // A batch whose delivery could not be noted is sent once more.
-            outbox::once(&fake, 2)?;
+            // A batch whose delivery could not be noted is sent once more, in the background and by `flush`.
+            outbox::once(&fake, 3)?;
             outbox::empty(&root)
         });
         checked
