@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`mod@test`] | set up what the tests need, and run all of them |
 //! | [`mod@timing`] | how long each step and each test took |
+//! | [`mod@soak`] | a server under load that is killed now and then |
 //! | [`mod@memory`] | the tests of plugins under Valgrind, and with other layouts |
 //! | [`mod@plugin`] | build a plugin of this repository and install it |
 //! | [`mod@dist`] | an archive of the command |
@@ -18,6 +19,7 @@ mod gpu;
 mod memory;
 mod plugin;
 mod python;
+mod soak;
 mod test;
 mod timing;
 
@@ -31,6 +33,8 @@ enum Task {
     Test(test::Arguments),
     /// Run the tests of plugins under Valgrind, and with structs laid out by other seeds.
     Memory,
+    /// Publish millions of rows to a server that is killed now and then, and look whether all are there.
+    Soak(soak::Arguments),
     /// Build a plugin of this repository and put it where driftline finds it.
     Plugin(plugin::Arguments),
     /// Make a stripped archive of the command, with completions, man pages and licences.
@@ -46,6 +50,7 @@ fn main() -> Result<()> {
     match Task::parse() {
         Task::Test(arguments) => test::run(&arguments),
         Task::Memory => memory::run(),
+        Task::Soak(arguments) => soak::run(&arguments),
         Task::Plugin(arguments) => plugin::run(&arguments),
         Task::Dist(arguments) => dist::run(&arguments),
         Task::GpuBundle(arguments) => gpu::run(&arguments),
