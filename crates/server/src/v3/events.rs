@@ -203,10 +203,16 @@ fn from_list(app: &App, model: &Model, body: &Value, update: bool, retry: bool) 
         )
     };
     if fresh {
-        app.change(|documents| {
+        let accepted = app.change(|documents| {
             documents.release_key(JOB, &key)?;
             jobs::submit_as(documents, job, PUBLISH, Some(&key), &work)
-        })?;
+        });
+        if let Err(error) = accepted {
+            for file in work.uploads() {
+                app.uploads.remove(file)?;
+            }
+            return Err(error);
+        }
     }
     let body = json!({"source_type": "EVENTS", "event_ids": ids});
     Ok(normal_with(StatusCode::ACCEPTED, body))

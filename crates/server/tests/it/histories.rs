@@ -106,7 +106,7 @@ fn rows(ids: &[String], url: &str) -> Vec<u8> {
         "embeddings,{},target,image_url,timestamp,event_id\n",
         CLASSES.join(",")
     );
-    let vector = vec!["0.5"; DIM].join(", ");
+    let vector = ["0.5"; DIM].join(", ");
     for (row, id) in (0..).zip(ids) {
         // Rows of one file lie on several days.
         let time = 1_763_942_400_000_i64 + row * 50_000_000;
