@@ -16,7 +16,7 @@ use serde_json::json;
 use tokio::sync::{Mutex, Semaphore};
 
 use crate::App;
-use crate::catalog::Documents;
+use crate::catalog::{Documents, Queued};
 use crate::envelope::{Answer, ApiError, normal, normal_with};
 use crate::jobs::{JOB, Job, Pulse};
 use crate::system;
@@ -173,10 +173,10 @@ async fn probe(app: &App) -> Option<(Option<Timestamp>, Option<u64>)> {
 }
 
 fn oldest(documents: &Documents<'_>) -> Answer<Option<Timestamp>> {
-    let Some((id, IgnoredAny)) = documents.next_work()? else {
+    // What cannot be read is mended by the worker.
+    let Some(Queued::Work(id, IgnoredAny)) = documents.next_work()? else {
         return Ok(None);
     };
     let job: Option<Job> = documents.get(JOB, id)?;
-    let job = job.ok_or_else(|| ApiError::internal("a queued job has no document"))?;
-    Ok(Some(job.created_at))
+    Ok(job.map(|job| job.created_at))
 }
