@@ -8,5 +8,6 @@ mod killed;
 mod legacy;
 mod limits;
 mod numbers;
+mod one_step;
 mod page;
 mod v3;
