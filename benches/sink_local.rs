@@ -1,5 +1,7 @@
 //! Rows/s into the local store, from the first call to the end of `flush`, beside the `parquet` crate alone: one file of
-//! the same rows with the same compression, synced to the disk.
+//! the same rows with the same compression, synced to the disk. And one event with a new id into a store that is empty or
+//! full of ids in no order: the time must not grow with the store. `DRIFTLINE_BENCH_ROWS` is the number of rows of the full
+//! one (default 100,000).
 
 use std::fs::File;
 use std::sync::LazyLock;
@@ -69,7 +71,36 @@ fn sink_local(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, sink_local);
+fn publish(criterion: &mut Criterion) {
+    let sinks = registries::sinks(&plugins()).expect("the registry");
+    let full: u64 = std::env::var("DRIFTLINE_BENCH_ROWS")
+        .map_or(100_000, |rows| rows.parse().expect("a number of rows"));
+    let mut group = criterion.benchmark_group("sink_local/publish one event");
+    for rows in [0, full] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = SinkConfig::new(folder.path().join("store"));
+        let mut sink = sinks.build("local", &config).expect("the sink");
+        sink.prepare(&rows::narrow_monitor())
+            .expect("a prepared sink");
+        for batch in rows::scrambled(rows) {
+            sink.publish_events(&batch).expect("events");
+        }
+        let mut next = rows;
+        group.bench_function(format!("into {rows} rows"), |bencher| {
+            bencher.iter_batched_ref(
+                || {
+                    next += 1;
+                    rows::scrambled_batch(next..next + 1)
+                },
+                |batch| sink.publish_events(batch).expect("an event"),
+                BatchSize::PerIteration,
+            );
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, sink_local, publish);
 
 fn main() {
     with_each(&[all()], benches);

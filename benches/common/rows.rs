@@ -60,3 +60,43 @@ pub fn calls(window: &str, count: u64) -> impl Iterator<Item = RecordBatch> {
         builder.finish().expect("a batch")
     })
 }
+
+/// What a sink is prepared for that takes [`scrambled`] rows.
+pub fn narrow_monitor() -> MonitorSpec {
+    MonitorSpec {
+        schema: narrow_schema(),
+        ..monitor()
+    }
+}
+
+fn narrow_schema() -> RowSchema {
+    RowSchema::new(4, Vec::new()).expect("a schema")
+}
+
+/// `count` small rows with ids in no order, over 30 days, in calls of 100,000.
+pub fn scrambled(count: u64) -> impl Iterator<Item = RecordBatch> {
+    let calls = (0..count).step_by(100_000);
+    calls.map(move |first| scrambled_batch(first..count.min(first + 100_000)))
+}
+
+/// The rows `range` of them.
+pub fn scrambled_batch(range: std::ops::Range<u64>) -> RecordBatch {
+    let mut builder = RowsBuilder::new(narrow_schema());
+    for i in range {
+        let id: u64 = ChaCha8Rng::seed_from_u64(i).random();
+        builder
+            .push(&Row {
+                event_id: &format!("{id:016x}-{i}"),
+                timestamp_ms: (START_MS + i % 30 * DAY_MS + i % 1_000) as i64,
+                embedding: &[0.1, 0.2, 0.3, 0.4],
+                scores: &[],
+                target: None,
+                image_url: "",
+                image_number: i as i64,
+                window: "events",
+                properties: &[],
+            })
+            .expect("a row");
+    }
+    builder.finish().expect("a batch")
+}

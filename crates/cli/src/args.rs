@@ -62,6 +62,8 @@ pub enum Command {
     Labels(LabelsArgs),
     /// Deliver what a sink could not deliver yet
     Sink(SinkArgs),
+    /// Check a store, repair it, or make few files of many small ones
+    Store(StoreArgs),
     /// List plugins, look into one, trust one, make one, test one
     Plugin(PluginArgs),
     /// Run the conformance suite against the backends
@@ -572,6 +574,25 @@ pub struct SinkArgs {
 pub enum SinkCommand {
     /// Deliver everything that runs into this store have left, and wait until it has arrived
     Flush(StoredArgs),
+}
+
+#[derive(Args)]
+pub struct StoreArgs {
+    #[command(subcommand)]
+    pub command: StoreCommand,
+    /// Folder of the store [default: driftline-store]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub store: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+pub enum StoreCommand {
+    /// Look at every file, whole, and change nothing; exit code 1 if something is damaged
+    Check,
+    /// Set aside what is damaged, so that the rest can be used; exit code 1 if something is left
+    Repair,
+    /// Make few files of the many that small calls leave
+    Compact,
 }
 
 #[derive(Args)]

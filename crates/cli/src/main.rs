@@ -15,6 +15,7 @@ mod progress;
 mod run;
 mod runtime;
 mod serve;
+mod store;
 mod stored;
 
 use std::io;
@@ -33,6 +34,8 @@ enum Outcome {
     Done,
     /// It is done, and a statistic is above a limit that the user set.
     AboveLimit,
+    /// It is done, and something is damaged.
+    Damaged,
 }
 
 fn main() -> ExitCode {
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
     match dispatch(cli) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::AboveLimit) => ExitCode::from(3),
+        Ok(Outcome::Damaged) => ExitCode::FAILURE,
         Err(error) => {
             let error: Error = match error.downcast() {
                 Ok(error) => error,
@@ -108,6 +112,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Runtime(args) => runtime::runtime(&args, &find()?, output),
         Command::Labels(args) => stored::labels(&args, &plugins, output),
         Command::Sink(args) => stored::sink(&args, &plugins, output),
+        Command::Store(args) => store::store(&args, output),
         Command::Plugin(args) => plugin::plugin(&args, &find()?, output),
         Command::Conformance(args) => conformance::conformance(&args, &find()?, output),
         Command::Backends => list::backends(&find()?, output),

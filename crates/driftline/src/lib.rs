@@ -56,6 +56,7 @@ pub use driftline_rows as rows;
 pub use driftline_server as server;
 #[cfg(feature = "fiddler")]
 pub use driftline_sink_fiddler as sink_fiddler;
+pub use driftline_sink_local as sink_local;
 pub use driftline_stats as stats;
 
 pub use plan::{Finished, Plan};

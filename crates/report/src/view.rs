@@ -281,7 +281,11 @@ pub fn bin_views(
 ) -> Result<Vec<BinView>> {
     let times = starts
         .iter()
-        .map(|start| Ok(moment(*start)?..moment(start.saturating_add(size.milliseconds()))?))
+        .map(|start| {
+            let end = start.saturating_add(size.milliseconds());
+            // The last bin of the calendar ends with it.
+            Ok(moment(*start)?..Timestamp::from_millisecond(end).unwrap_or(Timestamp::MAX))
+        })
         .collect::<Result<Vec<_>>>()?;
     let found = monitored.exemplars(baseline, &times, detail.images, 1)?;
     let map = monitored.map(baseline, &times).ok();

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, Int64Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
 use driftline_core::{ErrorKind, Row, RowSchema, Rows, RowsBuilder};
-use driftline_rows::{EventIds, Footer, RowsReader, RowsWriter, write, write_named};
+use driftline_rows::{EventIds, Footer, IdFilter, RowsReader, RowsWriter, write, write_named};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use rand::{RngExt, SeedableRng};
@@ -227,6 +227,33 @@ fn a_name_can_be_made_from_the_digest_which_changes_with_any_byte() {
         };
         assert!(seen, "byte {at} of {} went unseen", whole.len());
     }
+}
+
+#[test]
+fn a_filter_knows_every_id_of_its_file_and_hardly_any_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write_named(folder.path(), &rows(3_000), |_| "a.parquet".to_owned()).unwrap();
+    let digest = Footer::read(&path).unwrap().digest;
+    let filter = IdFilter::read(&path, digest.as_deref()).unwrap().unwrap();
+    assert!(filter.bytes() <= 8 * 3_000, "{} bytes", filter.bytes());
+    for batch in EventIds::peek(&path).unwrap() {
+        assert!(
+            batch
+                .unwrap()
+                .iter()
+                .flatten()
+                .all(|id| filter.may_contain(id))
+        );
+    }
+    let others = (0..100_000).filter(|i| filter.may_contain(&format!("other-{i}")));
+    assert!(others.count() < 20);
+    assert!(IdFilter::read(&path, Some("another")).is_err());
+
+    // Files that are no part of a store have none.
+    let path = folder.path().join("b.parquet");
+    write(&path, &rows(50)).unwrap();
+    let digest = Footer::read(&path).unwrap().digest;
+    assert!(IdFilter::read(&path, digest.as_deref()).unwrap().is_none());
 }
 
 #[test]

@@ -19,4 +19,5 @@ mod plugins;
 mod quickstart;
 mod read_back;
 mod reproducible;
+mod store;
 mod streams;

@@ -122,6 +122,21 @@ fn a_year_of_days_is_less_than_a_megabyte() {
 }
 
 #[test]
+fn the_last_hours_of_the_calendar_are_a_day_like_others() {
+    let store = tempdir().unwrap();
+    let mut writer = Writer::new(store.path(), "model");
+    // 9999-12-30T22:00:00Z, and the day of it ends after the calendar does.
+    let last = 253_402_207_200_000;
+    writer.publish("reference", START_MS, 100, 0.0);
+    writer.publish("late", last - 40 * DAY_MS, 50, 0.9);
+    writer.publish("last", last, 50, 0.9);
+    let page = store_page(store.path(), &[], &Pictures::default()).unwrap();
+    let bins = &carried(&page)["models"][0]["bins"];
+    let bins = bins.as_array().unwrap();
+    assert_eq!(bins.last().unwrap()["rows"], 50, "{bins:?}");
+}
+
+#[test]
 fn what_clients_name_things_stays_text() {
     let store = tempdir().unwrap();
     let mut writer = Writer::new(store.path(), "model");

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use driftline_core::{Ack, MonitorSink};
+use driftline_core::Ack;
 use driftline_metrics::Monitored;
 use driftline_sink_local::{Centroids, Deletion, EventUpdate, remove_model, write_clusters};
 use serde::{Deserialize, Serialize};
@@ -16,8 +16,9 @@ use crate::envelope::{Answer, ApiError};
 use crate::jobs::Job;
 use crate::objects::{self, MODEL, Model, Origin, PROJECT};
 
-/// Updates that are applied at a time.
-const UPDATES: usize = 50_000;
+/// Updates that are applied at a time, all or none. A file with more of them is applied in several steps, of which each may
+/// be done again.
+const UPDATES: usize = 500_000;
 
 /// What a job does.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -232,22 +233,25 @@ fn publish(app: &App, job: &Job, files: &Files) -> Answer<()> {
         Unnamed::Numbered(job.id),
         job.created_at.as_millisecond(),
     )?;
-    // All rows are looked at before the first is kept, so that a job that fails has kept nothing.
+    // All rows are looked at before the store is touched.
     each_rows(app, &mapping, files, |_| Ok(()))?;
     let dataset = files
         .environment
         .as_deref()
         .unwrap_or(objects::UNNAMED_BASELINE);
     let baseline = files.environment.is_some();
+    // The rows of all files become visible together, so that a job that fails has kept nothing.
     app.sinks.with(app, &model, dataset, |sink| {
+        let mut rows_of_job = match baseline {
+            true => sink.begin_baseline()?,
+            false => sink.begin_events()?,
+        };
         each_rows(app, &mapping, files, |rows| {
-            let ack = match baseline {
-                true => sink.publish_baseline(rows)?,
-                false => sink.publish_events(rows)?,
-            };
-            count(app, ack);
+            rows_of_job.add(rows)?;
             Ok(())
-        })
+        })?;
+        count(app, rows_of_job.commit()?);
+        Ok(())
     })?;
     if baseline && model.origin == Origin::Legacy {
         find_clusters(app, &model)?;
@@ -293,9 +297,11 @@ fn append(app: &App, model: Uuid, file: Uuid) -> Answer<()> {
     let model = known(app, model)?;
     app.sinks
         .with(app, &model, objects::UNNAMED_BASELINE, |sink| {
+            let mut rows_of_job = sink.begin_events()?;
             for rows in driftline_rows::RowsReader::open(&app.uploads.path(file))? {
-                count(app, sink.publish_events(rows?.batch())?);
+                rows_of_job.add(rows?.batch())?;
             }
+            count(app, rows_of_job.commit()?);
             Ok(())
         })
 }

@@ -10,6 +10,7 @@ mod killed;
 mod legacy;
 mod limits;
 mod numbers;
+mod one_step;
 mod page;
 mod repair;
 mod seats;

@@ -4,12 +4,13 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use crate::common::{
     assert_events, assert_same_files, copy, files, id, parts, rows, rows_with, sink,
 };
 use driftline_core::{EventLabel, MonitorSink};
-use driftline_sink_local::{Store, compact};
+use driftline_sink_local::{LocalSink, Store, compact};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -65,6 +66,42 @@ fn ids_in_no_order_are_known_again() {
         100
     );
     assert_eq!(first.publish_events(&all).unwrap().accepted, 0);
+}
+
+/// The median time of publishing one row with a new id, of 21.
+fn one_event(sink: &mut LocalSink, first: usize) -> Duration {
+    let mut times: Vec<Duration> = (first..first + 21)
+        .map(|i| {
+            let row = rows_with([i], scrambled);
+            let start = Instant::now();
+            assert_eq!(sink.publish_events(&row).unwrap().accepted, 1);
+            start.elapsed()
+        })
+        .collect();
+    times.sort_unstable();
+    times[10]
+}
+
+/// With `DRIFTLINE_TEST_FULL` the store has 10,000,000 rows, and the times are compared.
+#[test]
+fn one_event_takes_as_long_into_a_full_store_as_into_an_empty_one() {
+    let full = std::env::var_os("DRIFTLINE_TEST_FULL").is_some();
+    let (calls, call) = if full { (100, 100_000) } else { (5, 2_000) };
+    let folder = tempfile::tempdir().unwrap();
+    let empty = one_event(&mut sink(&folder.path().join("empty")), 0);
+    let mut filled = sink(&folder.path().join("full"));
+    for first in (0..calls * call).step_by(call) {
+        let batch = rows_with(first..first + call, scrambled);
+        assert_eq!(filled.publish_events(&batch).unwrap().accepted, call as u64);
+    }
+    let after = one_event(&mut filled, calls * call);
+    println!(
+        "{empty:?} into an empty store, {after:?} into {} rows",
+        calls * call
+    );
+    if full {
+        assert!(after < 2 * empty, "{after:?} and {empty:?}");
+    }
 }
 
 #[test]
