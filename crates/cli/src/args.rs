@@ -530,7 +530,7 @@ pub struct StoredArgs {
     /// A settings file, for its `[sink]`, `[monitor]` and `[plugins]`
     #[arg(long, short, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Sink that the run published to [default: local for labels, fiddler for flush]
+    /// Sink that the run published to [default: local for labels, fiddler for sink]
     #[arg(long)]
     pub sink: Option<String>,
     /// Folder of the store that the run was given [default: driftline-store]
@@ -574,6 +574,26 @@ pub struct SinkArgs {
 pub enum SinkCommand {
     /// Deliver everything that runs into this store have left, and wait until it has arrived
     Flush(StoredArgs),
+    /// Show what waits for Fiddler, what is damaged and what it did not take, batch by batch
+    List(StoredArgs),
+    /// Make a batch due now; damaged ones and dead letters too, where they can be read
+    Retry {
+        /// The batch's id, as `driftline sink list` shows it
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        id: Option<String>,
+        /// Everything that is listed
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        stored: StoredArgs,
+    },
+    /// Give a batch up: move it to the dead letters, and say what is lost
+    Skip {
+        /// The batch's id, as `driftline sink list` shows it
+        id: String,
+        #[command(flatten)]
+        stored: StoredArgs,
+    },
 }
 
 #[derive(Args)]

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use driftline::core::{Ack, Error, MonitorSink, MonitorSpec, SinkConfig};
-use driftline::sink_fiddler::outboxes;
+use driftline::core::{Ack, Error, ErrorKind, MonitorSink, MonitorSpec, SinkConfig};
+use driftline::sink_fiddler::{self, Entry, outbox_folders};
 use driftline::{Plugins, Settings, labels, monitors, registries};
 use serde::Serialize;
 
@@ -47,13 +47,20 @@ impl Stored {
         &self.settings.sink.store
     }
 
-    /// What may have rows left to deliver.
-    fn waiting(&self) -> Result<Vec<MonitorSpec>, Error> {
-        if self.settings.sink.name == FIDDLER {
-            let outboxes = outboxes(self.store())?;
-            return Ok(outboxes.into_iter().map(|outbox| outbox.monitor).collect());
+    /// What may have rows left to deliver, and why that cannot be told of one outbox, if so.
+    fn waiting(&self) -> Result<(Vec<MonitorSpec>, Option<Error>), Error> {
+        if self.settings.sink.name != FIDDLER {
+            return Ok((monitors::all(self.store())?, None));
         }
-        monitors::all(self.store())
+        let mut waiting = Vec::new();
+        let mut unreadable = None;
+        for folder in outbox_folders(self.store())? {
+            match sink_fiddler::outbox_status(&folder) {
+                Ok(outbox) => waiting.extend(outbox.map(|outbox| outbox.monitor)),
+                Err(error) => unreadable = unreadable.or(Some(error)),
+            }
+        }
+        Ok((waiting, unreadable))
     }
 
     /// The sink, ready for the rows of `monitor`.
@@ -130,18 +137,46 @@ struct Flushed {
     queued: u64,
     /// Rows and labels that the server did not take, in the folder of dead letters.
     dead: u64,
+    /// Rows and labels that are damaged, in files that were moved aside.
+    damaged: u64,
+    damaged_files: Vec<PathBuf>,
     /// Why something waits.
     error: Option<String>,
 }
 
-/// Delivers what is left. One model that cannot be delivered does not keep the others from it.
+/// What waits for a sink, and what becomes of it.
 pub fn sink(args: &SinkArgs, plugins: &[PathBuf], output: Output) -> anyhow::Result<Outcome> {
-    let SinkCommand::Flush(stored) = &args.command;
-    let stored = Stored::new(stored, FIDDLER, plugins)?;
+    match &args.command {
+        SinkCommand::Flush(stored) => flush(&Stored::new(stored, FIDDLER, plugins)?, output),
+        SinkCommand::List(stored) => list(&outbox_store(stored, plugins)?, output),
+        SinkCommand::Retry { id, stored, .. } => {
+            retry(&outbox_store(stored, plugins)?, id.as_deref(), output)
+        }
+        SinkCommand::Skip { id, stored } => skip(&outbox_store(stored, plugins)?, id, output),
+    }
+}
+
+/// The store whose outboxes are meant; other sinks have none.
+fn outbox_store(args: &StoredArgs, plugins: &[PathBuf]) -> Result<PathBuf, Error> {
+    let stored = Stored::new(args, FIDDLER, plugins)?;
+    let name = &stored.settings.sink.name;
+    if name != FIDDLER {
+        let message = format!("the sink `{name}` keeps no batches on this machine");
+        return Err(
+            Error::new(ErrorKind::InvalidConfig, "list batches", message)
+                .remedy("batches wait for the sink `fiddler` alone"),
+        );
+    }
+    Ok(stored.settings.sink.store)
+}
+
+/// Delivers what is left. One model that cannot be delivered does not keep the others from it.
+fn flush(stored: &Stored, output: Output) -> anyhow::Result<Outcome> {
     let name = &stored.settings.sink.name;
     let mut flushed = Vec::new();
     let mut failed = None;
-    for monitor in stored.waiting()? {
+    let (waiting, unreadable) = stored.waiting()?;
+    for monitor in waiting {
         let done = stored.sink(&monitor).and_then(|mut sink| sink.flush());
         flushed.push(Flushed {
             project: monitor.project,
@@ -149,15 +184,27 @@ pub fn sink(args: &SinkArgs, plugins: &[PathBuf], output: Output) -> anyhow::Res
             sink: name.clone(),
             queued: 0,
             dead: 0,
+            damaged: 0,
+            damaged_files: Vec::new(),
             error: done.as_ref().err().map(Error::to_string),
         });
         failed = failed.or(done.err());
     }
     if name == FIDDLER {
-        for (done, outbox) in flushed.iter_mut().zip(outboxes(stored.store())?) {
-            (done.queued, done.dead) = (outbox.queued, outbox.dead);
+        for folder in outbox_folders(stored.store())? {
+            let Ok(Some(outbox)) = sink_fiddler::outbox_status(&folder) else {
+                continue;
+            };
+            let is_it = |done: &&mut Flushed| {
+                done.project == outbox.monitor.project && done.model == outbox.monitor.model
+            };
+            if let Some(done) = flushed.iter_mut().find(is_it) {
+                (done.queued, done.dead) = (outbox.queued, outbox.dead);
+                (done.damaged, done.damaged_files) = (outbox.damaged, outbox.damaged_files);
+            }
         }
     }
+    failed = failed.or(unreadable);
     if output.json {
         output::json(&flushed)?;
     } else {
@@ -173,10 +220,118 @@ fn show(flushed: &[Flushed], store: &Path) -> anyhow::Result<()> {
     if flushed.is_empty() {
         return output::text(&format!("nothing waits in {}", store.display()));
     }
-    let mut table = output::table(["project", "model", "sink", "waiting", "dead letters"]);
+    let mut table = output::table([
+        "project",
+        "model",
+        "sink",
+        "waiting",
+        "damaged",
+        "dead letters",
+    ]);
     for done in flushed {
-        let (queued, dead) = (done.queued.to_string(), done.dead.to_string());
-        table.add_row([&done.project, &done.model, &done.sink, &queued, &dead]);
+        let [queued, damaged, dead] =
+            [done.queued, done.damaged, done.dead].map(|rows| rows.to_string());
+        table.add_row([
+            &done.project,
+            &done.model,
+            &done.sink,
+            &queued,
+            &damaged,
+            &dead,
+        ]);
     }
-    output::text(&table.to_string())
+    output::text(&table.to_string())?;
+    for file in flushed.iter().flat_map(|done| &done.damaged_files) {
+        output::text(&format!("damaged: {}", file.display()))?;
+    }
+    Ok(())
+}
+
+/// Shows every batch.
+fn list(store: &Path, output: Output) -> anyhow::Result<Outcome> {
+    let entries = sink_fiddler::entries(store)?;
+    if output.json {
+        output::json(&entries)?;
+    } else if entries.is_empty() {
+        output::text(&format!("nothing waits in {}", store.display()))?;
+    } else {
+        output::text(&table_of(&entries))?;
+    }
+    Ok(Outcome::Done)
+}
+
+fn table_of<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> String {
+    let mut table = output::table([
+        "project",
+        "model",
+        "id",
+        "kind",
+        "state",
+        "rows",
+        "tries",
+        "next try",
+        "last error",
+    ]);
+    for entry in entries {
+        let next = entry
+            .next_try
+            .map_or_else(String::new, |next| next.to_string());
+        table.add_row([
+            entry.project.clone(),
+            entry.model.clone(),
+            entry.id.clone(),
+            entry.kind.clone(),
+            entry.state.name().to_owned(),
+            entry.rows.to_string(),
+            entry.tries.to_string(),
+            next,
+            entry.error.clone().unwrap_or_default(),
+        ]);
+    }
+    table.to_string()
+}
+
+/// Makes batches due now. What cannot be sent again is told, and does not keep the others from it.
+fn retry(store: &Path, id: Option<&str>, output: Output) -> anyhow::Result<Outcome> {
+    let retried = sink_fiddler::retry(store, id)?;
+    let mut problems = retried.iter().filter_map(|one| {
+        let problem = one.problem.as_deref()?;
+        Some(format!("{} cannot be sent again: {problem}", one.entry.id))
+    });
+    if output.json {
+        output::json(&retried)?;
+    } else {
+        let due = retried.iter().filter(|one| one.problem.is_none()).count();
+        output::text(&format!(
+            "{due} of {} batches are due now; `driftline sink flush` sends them",
+            retried.len()
+        ))?;
+    }
+    match problems.next() {
+        Some(first) => {
+            let others = match problems.count() {
+                0 => String::new(),
+                others => format!("; and {others} more"),
+            };
+            let message = format!("{first}{others}");
+            Err(Error::new(ErrorKind::InvalidData, "send rows again", message).into())
+        }
+        None => Ok(Outcome::Done),
+    }
+}
+
+/// Gives a batch up.
+fn skip(store: &Path, id: &str, output: Output) -> anyhow::Result<Outcome> {
+    let skipped = sink_fiddler::skip(store, id)?;
+    if output.json {
+        output::json(&skipped)?;
+    } else {
+        output::text(&format!(
+            "{}: {}; the dead letter is {}",
+            skipped.entry.id,
+            skipped.lost,
+            skipped.note.display()
+        ))?;
+    }
+    Ok(Outcome::Done)
 }

@@ -191,7 +191,7 @@ struct Listed {
 enum What {
     Batch(i64),
     Calls(Kind, Vec<i64>),
-    Aside(Noted),
+    Aside(Box<Noted>),
 }
 
 impl Listed {
@@ -256,7 +256,7 @@ impl Listed {
                     next_try: None,
                     error: Some(reason.to_owned()),
                 };
-                let what = What::Aside(noted);
+                let what = What::Aside(Box::new(noted));
                 all.push(Self { entry, what });
             }
         }

@@ -74,6 +74,64 @@ fn a_run_published_again_and_labels_change_what_they_name_alone() {
 }
 
 #[test]
+fn what_waits_is_listed_skipped_and_retried() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let workspace = Workspace::new();
+    workspace.small_run();
+    workspace.json(&["run"]);
+    workspace.label_file(workspace.rows("driftline-store", MODEL));
+    let server = Served::start(&workspace, "served");
+    let run = |arguments: &[&str]| {
+        workspace
+            .command(arguments.iter().chain(&["--quiet"]))
+            .env("FIDDLER_URL", server.url())
+            .env("FIDDLER_TOKEN", TOKEN)
+            .output()
+            .unwrap()
+    };
+    // The server has no model, so labels wait.
+    let labels = ["labels", "publish", "labels.csv", "--sink", "fiddler"];
+    let output = run(&labels);
+    assert!(!output.status.success());
+    assert!(
+        stderr(&output).contains("publish a baseline first"),
+        "{output:?}"
+    );
+
+    let listed = json(&workspace, &server, &["sink", "list"]);
+    let entry = &listed[0];
+    assert_eq!(
+        (&entry["kind"], &entry["rows"]),
+        (&"labels".into(), &2.into())
+    );
+    assert_eq!(entry["state"], "waiting");
+    let id = entry["id"].as_str().unwrap();
+    let table = String::from_utf8(run(&["sink", "list"]).stdout).unwrap();
+    assert!(table.contains(id) && table.contains("next try"), "{table}");
+
+    let skipped = json(&workspace, &server, &["sink", "skip", id]);
+    assert!(
+        skipped["lost"].as_str().unwrap().contains("2 labels"),
+        "{skipped}"
+    );
+    let dead = json(&workspace, &server, &["sink", "list"]);
+    assert_eq!(
+        (&dead[0]["state"], &dead[0]["error"]),
+        (&"dead".into(), &"skipped by the user".into())
+    );
+    assert!(!run(&["sink", "skip", "batch-99"]).status.success());
+    assert!(!run(&["sink", "retry"]).status.success());
+
+    let retried = json(&workspace, &server, &["sink", "retry", "--all"]);
+    assert_eq!(retried[0]["problem"], Value::Null);
+    json(&workspace, &server, &["run", "--sink", "fiddler"]);
+    assert_eq!(
+        json(&workspace, &server, &["sink", "list"]),
+        Value::Array(vec![])
+    );
+}
+
+#[test]
 fn a_file_of_more_than_100_mib_arrives_in_parts() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let workspace = Workspace::new();
