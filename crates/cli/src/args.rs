@@ -389,6 +389,12 @@ pub struct ServeArgs {
     /// Where to listen; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
     pub listen: SocketAddr,
+    /// The server's certificate for TLS, in PEM form, with those that lead to one that clients trust
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// The key of the certificate, in PEM form
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
     /// Folder with images that the page may show, or a file that holds them; may be repeated
     #[arg(long, value_name = "PATH")]
     pub images: Vec<PathBuf>,

@@ -17,6 +17,7 @@ mod runtime;
 mod serve;
 mod stored;
 
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -35,7 +36,10 @@ enum Outcome {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(message) => return explain(&message),
+    };
     // A server writes its own log.
     if !matches!(cli.command, Command::Serve(_)) {
         progress::log_to_stderr();
@@ -47,17 +51,28 @@ fn main() -> ExitCode {
             let error: Error = match error.downcast() {
                 Ok(error) => error,
                 Err(other) => {
-                    eprintln!("error: {other:#}");
+                    output::notice(&format!("error: {other:#}"));
                     return ExitCode::FAILURE;
                 }
             };
-            eprintln!("error: {error}");
+            output::notice(&format!("error: {error}"));
             if error.kind() == ErrorKind::InvalidConfig {
                 ExitCode::from(2)
             } else {
                 ExitCode::FAILURE
             }
         }
+    }
+}
+
+/// Shows help or the version on stdout, or on stderr what is wrong with the arguments.
+fn explain(message: &clap::Error) -> ExitCode {
+    match message.print() {
+        Err(cause) if !message.use_stderr() && cause.kind() != io::ErrorKind::BrokenPipe => {
+            output::notice(&format!("error: {cause}"));
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::from(u8::try_from(message.exit_code()).unwrap_or(1)),
     }
 }
 
@@ -101,12 +116,9 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Statistics => list::statistics(output),
         Command::Doctor(args) => doctor::doctor(&args, &find()?, output),
         Command::Completions { shell } => {
-            clap_complete::generate(
-                shell,
-                &mut Cli::command(),
-                "driftline",
-                &mut std::io::stdout(),
-            );
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "driftline", &mut script);
+            output::result(&script)?;
             Ok(Outcome::Done)
         }
         Command::Man { folder: None } => {

@@ -1,6 +1,10 @@
-//! Tables and JSON on stdout.
+//! What the command says: results on stdout, the rest on stderr.
+//!
+//! Names of files and messages of others are in both. A control character in them never reaches a terminal, which would
+//! obey it.
 
-use std::io::Write;
+use std::borrow::Cow;
+use std::io::{self, ErrorKind, Write};
 
 use comfy_table::{Cell, ContentArrangement, Table, presets};
 use driftline::core::Error;
@@ -8,16 +12,59 @@ use serde::Serialize;
 
 /// Writes `value` as one JSON document.
 pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
-    text(&serde_json::to_string_pretty(value)?)
+    let document = serde_json::to_string_pretty(value)?;
+    let mut safe = String::with_capacity(document.len() + 1);
+    for letter in document.chars() {
+        // JSON itself has escapes for those below a space only.
+        if obeyed(letter) {
+            safe.push_str(&format!("\\u{:04x}", u32::from(letter)));
+        } else {
+            safe.push(letter);
+        }
+    }
+    safe.push('\n');
+    result(safe.as_bytes())
 }
 
-/// Writes a line; a closed pipe is the reader's choice, not an error.
+/// Writes a line of the result.
 pub fn text(line: &str) -> anyhow::Result<()> {
-    match writeln!(std::io::stdout(), "{line}") {
-        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+    result(format!("{}\n", printable(line)).as_bytes())
+}
+
+/// Writes a part of the result as it is. A closed pipe is the reader's choice, not an error.
+pub fn result(bytes: &[u8]) -> anyhow::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(()),
         Err(e) => Err(Error::io("write the result", "stdout".as_ref(), e).into()),
         Ok(()) => Ok(()),
     }
+}
+
+/// Writes a line on stderr. One that cannot be written is lost: the work matters more than what is told about it.
+pub fn notice(line: &str) {
+    let _lost = io::stderr().write_all(format!("{}\n", printable(line)).as_bytes());
+}
+
+/// `text` with escapes in place of control characters, other than ends of lines and tabs.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    if !text.contains(obeyed) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 16);
+    for letter in text.chars() {
+        if obeyed(letter) {
+            safe.extend(letter.escape_default());
+        } else {
+            safe.push(letter);
+        }
+    }
+    Cow::Owned(safe)
+}
+
+/// Whether a terminal does something else with a character than to show it.
+fn obeyed(letter: char) -> bool {
+    letter.is_control() && letter != '\n' && letter != '\t'
 }
 
 /// An empty table with the given columns.

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use driftline::pipeline::{Cancel, Progress};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::output::{notice, printable};
+
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
 /// Shows progress in the way that fits where stderr goes.
@@ -61,7 +63,7 @@ impl Progress for Reporter {
                         .unwrap_or_else(|_| ProgressStyle::default_bar());
                     ProgressBar::new(rows).with_style(style)
                 };
-                bar.set_message(name.to_owned());
+                bar.set_message(printable(name).into_owned());
                 *current.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar);
             }
             Self::Lines(stage) => {
@@ -91,10 +93,10 @@ impl Progress for Reporter {
                 if stage.written.elapsed() >= LINE_EVERY {
                     stage.written = Instant::now();
                     let rate = stage.done as f64 / stage.begun.elapsed().as_secs_f64();
-                    eprintln!(
+                    notice(&format!(
                         "{}: {} of {} ({rate:.0}/s)",
                         stage.name, stage.done, stage.rows
-                    );
+                    ));
                 }
             }
             Self::Quiet => {}
@@ -115,7 +117,7 @@ impl Progress for Reporter {
             Self::Lines(stage) => {
                 let stage = stage.lock().unwrap_or_else(PoisonError::into_inner);
                 let seconds = stage.begun.elapsed().as_secs_f64();
-                eprintln!("{}: done in {seconds:.1} s", stage.name);
+                notice(&format!("{}: done in {seconds:.1} s", stage.name));
             }
             Self::Quiet => {}
         }
@@ -124,10 +126,10 @@ impl Progress for Reporter {
     fn note(&self, line: &str) {
         match self {
             Self::Bar(current) => match &*current.lock().unwrap_or_else(PoisonError::into_inner) {
-                Some(bar) => bar.println(line),
-                None => eprintln!("{line}"),
+                Some(bar) => bar.println(printable(line)),
+                None => notice(line),
             },
-            Self::Lines(_) => eprintln!("{line}"),
+            Self::Lines(_) => notice(line),
             Self::Quiet => {}
         }
     }
@@ -143,7 +145,7 @@ pub fn stop_on_ctrl_c() -> anyhow::Result<Cancel> {
             std::process::exit(1);
         }
         asked = true;
-        eprintln!("stopping after the current batch; press Ctrl-C again to end at once");
+        notice("stopping after the current batch; press Ctrl-C again to end at once");
         request.request();
     })?;
     Ok(cancel)
@@ -159,7 +161,7 @@ pub fn log_to_stderr() {
                 log::Level::Warn => "warning".to_owned(),
                 other => other.to_string().to_lowercase(),
             };
-            writeln!(out, "{level}: {}", record.args())
+            writeln!(out, "{level}: {}", printable(&record.args().to_string()))
         })
         .init();
 }

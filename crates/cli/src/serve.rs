@@ -4,7 +4,8 @@ use std::io::IsTerminal;
 
 use driftline::core::{Error, ErrorKind};
 use driftline::report::{Pictures, store_page};
-use driftline::server::{ServeConfig, Server, Shutdown, observe};
+use driftline::server::tls::TlsFiles;
+use driftline::server::{ServeConfig, Server, Shutdown, logs, system};
 use serde::Serialize;
 
 use crate::args::{Output, ReportArgs, ServeArgs};
@@ -23,9 +24,8 @@ struct Listening {
 
 /// Serves until Ctrl-C or SIGTERM.
 pub fn serve(args: &ServeArgs, output: Output) -> anyhow::Result<Outcome> {
-    if !output.quiet {
-        observe::json_logs();
-    }
+    let _log = (!output.quiet).then(logs::json_logs);
+    system::raise_open_files();
     let token = match std::env::var(TOKEN) {
         Ok(token) if token.trim().is_empty() => {
             return Err(Error::new(
@@ -38,9 +38,12 @@ pub fn serve(args: &ServeArgs, output: Output) -> anyhow::Result<Outcome> {
         }
         token => token.ok(),
     };
+    let tls = args.tls_cert.clone().zip(args.tls_key.clone());
+    let scheme = if tls.is_some() { "https" } else { "http" };
     let server = Server::bind(ServeConfig {
         listen: args.listen,
         token,
+        tls: tls.map(|(certificate, key)| TlsFiles { certificate, key }),
         images: args.images.clone(),
         ..ServeConfig::new(args.store.clone())
     })?;
@@ -55,7 +58,7 @@ pub fn serve(args: &ServeArgs, output: Output) -> anyhow::Result<Outcome> {
         stop.now();
     })?;
     let listening = Listening {
-        address: format!("http://{}", server.local_addr()),
+        address: format!("{scheme}://{}", server.local_addr()),
         store: args.store.display().to_string(),
         token: server.new_token().map(str::to_owned),
     };

@@ -16,6 +16,7 @@ use uuid::Uuid;
 use crate::auth::{self, Token};
 use crate::catalog::{Catalog, Documents};
 use crate::envelope::{self, Answer, ApiError};
+use crate::health::{self, Health};
 use crate::ingest::Sinks;
 use crate::jobs::Jobs;
 use crate::limits::{self, Limits};
@@ -51,6 +52,8 @@ pub struct Shared {
     pub counts: Counts,
     /// Counters.
     pub observed: Observed,
+    /// Whether the server can do its work.
+    pub health: Health,
     /// Pictures that may be shown.
     pub pictures: Pictures,
 }
@@ -107,7 +110,7 @@ impl App {
             .layer(from_fn_with_state(self.clone(), auth::required));
         Router::new()
             .merge(page::shell_routes())
-            .merge(observe::health_routes())
+            .merge(health::routes())
             .route_layer(from_fn(observe::route))
             .fallback_service(guarded.with_state(self.clone()))
             .layer(CatchPanicLayer::custom(|_| {

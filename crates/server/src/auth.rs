@@ -12,6 +12,7 @@ use subtle::ConstantTimeEq;
 use crate::App;
 use crate::catalog::Catalog;
 use crate::envelope::{Answer, ApiError};
+use crate::seats::Seat;
 
 const SETTING: &str = "token_sha256";
 const TOKEN_BYTES: usize = 32;
@@ -74,6 +75,9 @@ impl Token {
 pub async fn required(State(app): State<App>, request: Request, next: Next) -> Response {
     let header = request.headers().get(AUTHORIZATION);
     if app.token.opens(header.map(|value| value.as_bytes())) {
+        if let Some(seat) = request.extensions().get::<Seat>() {
+            seat.keep();
+        }
         next.run(request).await
     } else {
         ApiError::unauthorized().into_response()

@@ -27,6 +27,12 @@ pub const JOB: Kind = Kind("job");
 
 /// How often work is tried whose failure may pass, such as a full disk, before its job fails.
 const TRIES: u32 = 8;
+/// How often a job may end the worker before it fails.
+const PANICS: u32 = 3;
+/// How often a worker without work shows that it is alive, at least.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+/// The pause before a worker that failed goes on.
+const RESTART: Duration = Duration::from_secs(1);
 
 /// Where a job is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,17 +133,48 @@ pub(crate) fn submit_as(
     Ok(job)
 }
 
-/// Wakes and stops the worker.
+/// Wakes and stops the worker, and knows how it is.
 #[derive(Debug, Default)]
 pub struct Jobs {
     state: Mutex<State>,
     changed: Condvar,
+    pulse: Mutex<Pulse>,
+    /// How often the worker panics between two jobs.
+    #[cfg(test)]
+    pub(crate) faults: std::sync::atomic::AtomicU32,
 }
 
 #[derive(Debug, Default)]
 struct State {
     news: bool,
     stop: bool,
+}
+
+/// What the worker last showed of itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pulse {
+    /// Whether its thread runs.
+    pub(crate) alive: bool,
+    /// Whether its last turn, a job or a look at the queue, went as it should.
+    pub(crate) sound: bool,
+    /// The last sign of life.
+    pub(crate) last: Instant,
+    /// Since when it has been at the job in hand.
+    pub(crate) job_since: Option<Instant>,
+    /// How often it panicked and was started again.
+    pub(crate) restarts: u64,
+}
+
+impl Default for Pulse {
+    fn default() -> Self {
+        Self {
+            alive: false,
+            sound: false,
+            last: Instant::now(),
+            job_since: None,
+            restarts: 0,
+        }
+    }
 }
 
 impl Jobs {
@@ -151,13 +188,18 @@ impl Jobs {
         self.signal(|state| state.stop = true);
     }
 
+    /// How the worker is.
+    pub(crate) fn pulse(&self) -> Pulse {
+        *self.pulse.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn signal(&self, change: impl FnOnce(&mut State)) {
         change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
         self.changed.notify_all();
     }
 
-    /// Waits for `wake`, at most `longest`, and says whether to go on.
-    fn rest(&self, longest: Duration) -> bool {
+    /// Waits for `wake`, at most `longest`.
+    fn rest(&self, longest: Duration) {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let idle = |state: &mut State| !state.news && !state.stop;
         let (mut state, _) = self
@@ -165,12 +207,24 @@ impl Jobs {
             .wait_timeout_while(state, longest, idle)
             .unwrap_or_else(PoisonError::into_inner);
         state.news = false;
-        !state.stop
+    }
+
+    /// Waits for `pause`, or for `stop`.
+    fn pause(&self, pause: Duration) {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let going_on = |state: &mut State| !state.stop;
+        let _either = self.changed.wait_timeout_while(state, pause, going_on);
     }
 
     fn stopped(&self) -> bool {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.stop
+    }
+
+    fn show(&self, change: impl FnOnce(&mut Pulse)) {
+        let mut pulse = self.pulse.lock().unwrap_or_else(PoisonError::into_inner);
+        pulse.last = Instant::now();
+        change(&mut pulse);
     }
 }
 
@@ -188,38 +242,107 @@ impl Worker {
     }
 }
 
-/// Starts the worker.
+/// Shows that the worker's thread has ended, however it did.
+struct Alive<'a>(&'a Jobs);
+
+impl Drop for Alive<'_> {
+    fn drop(&mut self) {
+        self.0.show(|pulse| pulse.alive = false);
+    }
+}
+
+/// The job in hand, so that one that ends the worker each time is not taken for ever.
+#[derive(Debug, Default)]
+struct Hand {
+    job: Option<Uuid>,
+    panics: u32,
+}
+
+/// Starts the worker. One that panics is started again after a pause.
 pub(crate) fn start(app: App) -> io::Result<Worker> {
     let thread = std::thread::Builder::new().name("jobs".to_owned());
     thread
         .spawn(move || {
-            if let Err(error) = objects::complete(&app) {
-                tracing::error!(
-                    message = error.message,
-                    "the store does not have every model"
-                );
-            }
-            while !app.jobs.stopped() {
-                match app.catalog.read(|documents| documents.next_work()) {
-                    Ok(Some((id, work))) => run(&app, id, &work),
-                    Ok(None) => {
-                        app.jobs.rest(Duration::from_secs(60));
-                    }
-                    Err(error) => {
-                        tracing::error!(message = error.message, "the queue cannot be read");
-                        std::thread::sleep(Duration::from_secs(1));
-                    }
+            let _until_the_end = Alive(&app.jobs);
+            app.jobs.show(|pulse| pulse.alive = true);
+            match catch_unwind(AssertUnwindSafe(|| objects::complete(&app))) {
+                Ok(Ok(())) => {}
+                Ok(Err(ApiError { message, .. })) => {
+                    tracing::error!(message, "the store does not have every model");
                 }
+                Err(_) => tracing::error!("the store may not have every model"),
+            }
+            let mut hand = Hand::default();
+            while catch_unwind(AssertUnwindSafe(|| turns(&app, &mut hand))).is_err() {
+                hand.panics += 1;
+                app.jobs.show(|pulse| {
+                    pulse.sound = false;
+                    pulse.job_since = None;
+                    pulse.restarts += 1;
+                });
+                app.observed.worker_restarts.inc();
+                tracing::error!(job = ?hand.job, "the worker panicked and is started again");
+                app.jobs.pause(RESTART);
             }
         })
         .map(Worker)
 }
 
-fn run(app: &App, id: Uuid, work: &Work) {
+/// Does the queue's work until the worker is told to stop.
+fn turns(app: &App, hand: &mut Hand) {
+    while !app.jobs.stopped() {
+        #[cfg(test)]
+        fault(&app.jobs);
+        match app.catalog.read(|documents| documents.next_work()) {
+            Ok(Some((id, work))) => {
+                if hand.job != Some(id) {
+                    *hand = Hand {
+                        job: Some(id),
+                        panics: 0,
+                    };
+                }
+                app.jobs
+                    .show(|pulse| pulse.job_since = Some(Instant::now()));
+                run(app, id, &work, hand.panics);
+                *hand = Hand::default();
+                app.jobs.show(|pulse| {
+                    pulse.sound = true;
+                    pulse.job_since = None;
+                });
+            }
+            Ok(None) => {
+                app.jobs.show(|pulse| pulse.sound = true);
+                app.jobs.rest(HEARTBEAT);
+            }
+            Err(error) => {
+                tracing::error!(message = error.message, "the queue cannot be read");
+                app.jobs.show(|pulse| pulse.sound = false);
+                app.jobs.pause(RESTART);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+fn fault(jobs: &Jobs) {
+    use std::sync::atomic::Ordering;
+    let left = jobs
+        .faults
+        .fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| {
+            left.checked_sub(1)
+        });
+    assert!(left.is_err(), "a fault of the test");
+}
+
+fn run(app: &App, id: Uuid, work: &Work, panics: u32) {
     let mut tries = 0;
     loop {
         tries += 1;
-        let outcome = attempt(app, id, work);
+        let outcome = if panics < PANICS {
+            attempt(app, id, work)
+        } else {
+            Err(ApiError::internal("a job ends the worker each time"))
+        };
         let passing = |error: &ApiError| error.status.as_u16() == 503;
         let outcome: Answer<()> = match outcome {
             Err(error) if passing(&error) && tries < TRIES => Err(error),
@@ -232,13 +355,10 @@ fn run(app: &App, id: Uuid, work: &Work) {
         if let Err(error) = outcome {
             tracing::warn!(job = %id, message = error.message, "a job is tried again");
         }
-        let pause = Duration::from_millis(250) * 2_u32.pow(tries.min(7));
-        let until = Instant::now() + pause;
-        while Instant::now() < until {
-            if app.jobs.stopped() {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(20));
+        app.jobs
+            .pause(Duration::from_millis(250) * 2_u32.pow(tries.min(7)));
+        if app.jobs.stopped() {
+            return;
         }
     }
 }

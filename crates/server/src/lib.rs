@@ -14,8 +14,13 @@
 //! | [`app`] | the router, and what every handler is given: [`App`] |
 //! | [`auth`] | the token |
 //! | [`limits`] | how much a client may send, and how slowly |
+//! | `seats` | who may be connected |
 //! | `connection` | a connection that lets go of a client that does not read |
-//! | [`observe`] | logs, `/metrics`, `/healthz` |
+//! | [`tls`] | certificate and key |
+//! | [`system`] | open files and space on the disk |
+//! | [`logs`] | the log |
+//! | [`observe`] | a log line for each request, `/metrics` |
+//! | [`health`] | `/healthz`, `/readyz` |
 //! | [`envelope`] | answers and errors in Fiddler's form |
 //! | [`catalog`] | documents in `server.db` |
 //! | [`uploads`] | files on their way in |
@@ -35,16 +40,21 @@ pub mod auth;
 pub mod catalog;
 mod connection;
 pub mod envelope;
+pub mod health;
 pub mod ingest;
 pub mod jobs;
 pub mod legacy;
 pub mod limits;
+pub mod logs;
 pub mod model;
 pub mod objects;
 pub mod observe;
 pub mod page;
 pub mod queries;
+mod seats;
 pub mod serve;
+pub mod system;
+pub mod tls;
 pub mod uploads;
 pub mod v3;
 

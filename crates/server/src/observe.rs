@@ -1,4 +1,4 @@
-//! What the server tells about itself: a log line for each request, `/metrics`, `/healthz`.
+//! What the server tells about its work: a log line for each request, and `/metrics`.
 
 use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::time::Instant;
@@ -20,7 +20,8 @@ use prometheus_client::registry::{Registry, Unit};
 use uuid::Uuid;
 
 use crate::App;
-use crate::envelope::{Answer, ApiError, normal};
+use crate::envelope::{Answer, ApiError};
+use crate::logs;
 
 const KNOWN_METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -51,6 +52,7 @@ pub struct Observed {
     pub(crate) duplicate_rows: Counter,
     pub(crate) jobs: Family<Outcome, Counter>,
     pub(crate) connections: Gauge<i64, AtomicI64>,
+    pub(crate) worker_restarts: Counter,
     queue: Gauge<u64, AtomicU64>,
 }
 
@@ -89,6 +91,17 @@ impl Default for Observed {
         registry.register("jobs", "Finished jobs", jobs.clone());
         let connections = Gauge::default();
         registry.register("connections", "Open connections", connections.clone());
+        let worker_restarts = Counter::default();
+        registry.register(
+            "worker_restarts",
+            "Failures of the worker, after which it was started again",
+            worker_restarts.clone(),
+        );
+        registry.register(
+            "log_lines_lost",
+            "Lines of the log that could not be written",
+            logs::lost(),
+        );
         let queue = Gauge::default();
         registry.register("queued_jobs", "Jobs that wait or run", queue.clone());
         Self {
@@ -100,17 +113,10 @@ impl Default for Observed {
             duplicate_rows,
             jobs,
             connections,
+            worker_restarts,
             queue,
         }
     }
-}
-
-/// `/healthz`, which needs no token.
-pub fn health_routes() -> Router<App> {
-    Router::new().route(
-        "/healthz",
-        get(async || normal(serde_json::json!({"status": "ok"}))),
-    )
 }
 
 /// `/metrics`, in the text form of Prometheus.
@@ -171,17 +177,4 @@ pub async fn access(State(app): State<App>, request: Request, next: Next) -> Res
         response.headers_mut().insert(REQUEST_ID, value);
     }
     response
-}
-
-/// Sends logs to standard error, one JSON object a line; `RUST_LOG` chooses what is logged (default `info`). A second
-/// call, or one after another subscriber was installed, changes nothing.
-pub fn json_logs() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let _installed_earlier = tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .try_init();
 }

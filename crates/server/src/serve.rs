@@ -8,16 +8,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use driftline_core::{Error, ErrorKind, Result};
 use driftline_report::Pictures;
 use driftline_rows::create_folder;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
 use uuid::Uuid;
 
 use crate::App;
@@ -26,6 +31,7 @@ use crate::auth::Token;
 use crate::catalog::{Catalog, Documents};
 use crate::connection::Impatient;
 use crate::envelope::{Answer, ApiError};
+use crate::health::Health;
 use crate::ingest::Sinks;
 use crate::ingest::Work;
 use crate::jobs::{self, Jobs};
@@ -33,12 +39,17 @@ use crate::legacy::datasets;
 use crate::limits::Limits;
 use crate::observe::Observed;
 use crate::queries::Counts;
+use crate::seats::{self, Seat, Seats};
+use crate::system;
+use crate::tls::TlsFiles;
 use crate::uploads::Uploads;
 
 /// Folder of the server inside the store.
 const FOLDER: &str = ".driftline";
 /// The setting that has the organisation's id.
 const ORGANIZATION: &str = "organization_id";
+/// Refusals that are on their way at the same time; a connection beyond them is closed without a word.
+const REFUSALS: usize = 16;
 
 /// What a server is made from.
 #[derive(Debug)]
@@ -49,6 +60,8 @@ pub struct ServeConfig {
     pub listen: SocketAddr,
     /// The token that clients must send; without one it is made at the first start and kept as a digest.
     pub token: Option<String>,
+    /// Certificate and key for TLS; without them everything, the token too, travels in clear.
+    pub tls: Option<TlsFiles>,
     /// Folders whose pictures the page may show, see [`Pictures::new`].
     pub images: Vec<PathBuf>,
     /// How much and how slowly clients may send.
@@ -62,6 +75,7 @@ impl ServeConfig {
             store,
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             token: None,
+            tls: None,
             images: Vec::new(),
             limits: Limits::default(),
         }
@@ -98,6 +112,7 @@ pub struct Server {
     app: App,
     listener: TcpListener,
     address: SocketAddr,
+    tls: Option<Arc<rustls::ServerConfig>>,
     /// One server has a store: two workers would take the same jobs. The lock ends with the process.
     lock: File,
     new_token: Option<String>,
@@ -107,10 +122,11 @@ impl Server {
     /// Opens the store and the address.
     ///
     /// # Errors
-    /// `Resource` if the address is taken, the folder cannot be written, or another server has the store; `InvalidData`
+    /// `InvalidData`, `NotFound` or `Resource` if certificate and key cannot be used; `Resource` if the address is taken, the folder cannot be written, or another server has the store; `InvalidData`
     /// or `Unsupported` if `server.db` cannot be used.
     pub fn bind(config: ServeConfig) -> Result<Self> {
         let pictures = Pictures::new(&config.images)?;
+        let tls = config.tls.as_ref().map(TlsFiles::load).transpose()?;
         let folder = config.store.join(FOLDER);
         create_folder(&folder)?;
         let lock = lock(&folder.join("server.lock"))?;
@@ -137,6 +153,13 @@ impl Server {
         let listener = TcpListener::bind(config.listen).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
+        if tls.is_none() && !address.ip().is_loopback() {
+            tracing::warn!(
+                %address,
+                "other machines can connect, and the token travels in clear: give --tls-cert and --tls-key, or \
+                 have a proxy speak TLS in front of it"
+            );
+        }
         let app = App::new(Shared {
             store: config.store,
             catalog,
@@ -148,12 +171,14 @@ impl Server {
             limits: config.limits,
             counts: Counts::default(),
             observed: Observed::default(),
+            health: Health::default(),
             pictures,
         });
         Ok(Self {
             app,
             listener,
             address,
+            tls,
             lock,
             new_token,
         })
@@ -187,7 +212,7 @@ impl Server {
             let _inside = runtime.enter();
             tokio::net::TcpListener::from_std(self.listener).map_err(failed)?
         };
-        runtime.block_on(accept(&self.app, &listener, shutdown));
+        runtime.block_on(accept(&self.app, &listener, self.tls, shutdown));
         self.app.jobs.stop();
         // What is left of the running job is done again at the next start.
         worker.join_within(stop);
@@ -230,13 +255,33 @@ fn organization(documents: &Documents<'_>) -> Answer<Uuid> {
     Ok(made)
 }
 
-async fn accept(app: &App, listener: &tokio::net::TcpListener, shutdown: &Shutdown) {
-    let service = TowerToHyperService::new(app.router());
+/// Takes connections until `shutdown`, and lets those that are there finish.
+async fn accept(
+    app: &App,
+    listener: &tokio::net::TcpListener,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    shutdown: &Shutdown,
+) {
+    let seats = seats::number(app.limits.connections, system::open_files());
+    if seats < app.limits.connections {
+        tracing::warn!(
+            seats,
+            "fewer connections than usual: raise the limit of open files (`ulimit -n`)"
+        );
+    }
+    let seats = Seats::new(seats, app.observed.connections.clone());
+    let refusals = Arc::new(Semaphore::new(REFUSALS));
     let graceful = GracefulShutdown::new();
-    let room = Arc::new(Semaphore::new(app.limits.connections));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(app.limits.head);
+    let host = Arc::new(Host {
+        service: TowerToHyperService::new(app.router()),
+        http,
+        tls: tls.map(TlsAcceptor::from),
+        head: app.limits.head,
+        patience: app.limits.answer,
+    });
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -251,22 +296,22 @@ async fn accept(app: &App, listener: &tokio::net::TcpListener, shutdown: &Shutdo
                 continue;
             }
         };
-        let Ok(place) = Arc::clone(&room).try_acquire_owned() else {
-            refuse(stream);
+        let Some(seat) = seats.take().await else {
+            // In clear, it would mean nothing to a client that speaks TLS.
+            if let (None, Ok(permit)) = (&host.tls, Arc::clone(&refusals).try_acquire_owned()) {
+                tokio::spawn(async move {
+                    let _until_it_is_sent = permit;
+                    refuse(stream).await;
+                });
+            }
             continue;
         };
-        let _best_effort = stream.set_nodelay(true);
-        let stream = TokioIo::new(Impatient::new(stream, app.limits.answer));
-        let connection = http.serve_connection(stream, service.clone());
-        let connection = graceful.watch(connection);
-        let open = app.observed.connections.clone();
-        open.inc();
+        let (host, watcher, shutdown) = (Arc::clone(&host), graceful.watcher(), shutdown.clone());
         tokio::spawn(async move {
-            if let Err(cause) = connection.await {
-                tracing::debug!(%cause, "a connection ended early");
+            tokio::select! {
+                () = host.serve(stream, seat.clone(), watcher, &shutdown) => {}
+                () = seat.lost() => tracing::debug!("a connection without the token made room"),
             }
-            open.dec();
-            drop(place);
         });
     }
     let deadline = tokio::time::timeout(app.limits.stop, graceful.shutdown());
@@ -275,8 +320,51 @@ async fn accept(app: &App, listener: &tokio::net::TcpListener, shutdown: &Shutdo
     }
 }
 
+/// What a connection needs to be answered.
+struct Host {
+    service: TowerToHyperService<Router>,
+    http: http1::Builder,
+    tls: Option<TlsAcceptor>,
+    head: Duration,
+    patience: Duration,
+}
+
+impl Host {
+    async fn serve(&self, stream: TcpStream, seat: Seat, watcher: Watcher, shutdown: &Shutdown) {
+        let _best_effort = stream.set_nodelay(true);
+        let stream = Impatient::new(stream, self.patience);
+        let Some(tls) = &self.tls else {
+            return self.answer(stream, seat, watcher).await;
+        };
+        let greeted = tokio::select! {
+            greeted = tokio::time::timeout(self.head, tls.accept(stream)) => greeted,
+            () = shutdown.wanted() => return,
+        };
+        match greeted {
+            Ok(Ok(stream)) => self.answer(stream, seat, watcher).await,
+            Ok(Err(cause)) => tracing::debug!(%cause, "a connection did not begin with TLS"),
+            Err(_) => tracing::debug!("a connection took too long to begin with TLS"),
+        }
+    }
+
+    async fn answer<S>(&self, stream: S, seat: Seat, watcher: Watcher)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let service = self.service.clone();
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(seat.clone());
+            service.call(request)
+        });
+        let connection = self.http.serve_connection(TokioIo::new(stream), service);
+        if let Err(cause) = watcher.watch(connection).await {
+            tracing::debug!(%cause, "a connection ended early");
+        }
+    }
+}
+
 /// Answers a connection that there is no room for. What fits into the socket's buffer is sent without waiting.
-fn refuse(mut stream: TcpStream) {
+async fn refuse(mut stream: TcpStream) {
     let body = ApiError::unavailable("the server has no room for another connection")
         .body()
         .to_string();
@@ -285,11 +373,83 @@ fn refuse(mut stream: TcpStream) {
          connection: close\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
-    tokio::spawn(async move {
-        let sent = async {
-            stream.write_all(answer.as_bytes()).await?;
-            stream.shutdown().await
-        };
-        let _gone = tokio::time::timeout(Duration::from_secs(1), sent).await;
-    });
+    let sent = async {
+        stream.write_all(answer.as_bytes()).await?;
+        stream.shutdown().await
+    };
+    let _gone = tokio::time::timeout(Duration::from_secs(1), sent).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::sync::atomic::Ordering;
+    use std::time::Instant;
+
+    use serde_json::Value;
+
+    use super::*;
+    use crate::jobs::{JOB, Job, Status};
+
+    /// Status and data of `/readyz`.
+    fn ready(address: SocketAddr) -> (u16, Value) {
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        stream
+            .write_all(b"GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+            .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        let body: Value = serde_json::from_str(body).unwrap();
+        (status, body["data"].clone())
+    }
+
+    /// Asks until the status is this one, for at most five seconds.
+    fn ready_within_five_seconds(address: SocketAddr, wanted: u16) -> Value {
+        let begun = Instant::now();
+        loop {
+            let (status, parts) = ready(address);
+            if status == wanted {
+                return parts;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(5), "{status} {parts}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    #[test]
+    fn a_worker_that_fails_shows_and_goes_on_and_one_that_is_gone_shows_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Server::bind(ServeConfig::new(folder.path().to_owned())).unwrap();
+        let (app, address) = (server.app.clone(), server.local_addr());
+        let shutdown = Shutdown::default();
+        let running = std::thread::spawn({
+            let shutdown = shutdown.clone();
+            move || server.run(&shutdown).unwrap()
+        });
+        ready_within_five_seconds(address, 200);
+
+        app.jobs.faults.store(2, Ordering::Release);
+        let work = Work::Inspect { files: Vec::new() };
+        let job = app
+            .change(|documents| jobs::submit(documents, "a test", None, &work))
+            .unwrap();
+        let parts = ready_within_five_seconds(address, 503);
+        assert_eq!(parts["worker"]["ready"], false, "{parts}");
+        assert_eq!(parts["worker"]["alive"], true, "{parts}");
+        let parts = ready_within_five_seconds(address, 200);
+        assert_eq!(parts["worker"]["restarts"], 2, "{parts}");
+        let job: Option<Job> = app
+            .catalog
+            .read(|documents| documents.get(JOB, job.id))
+            .unwrap();
+        assert_eq!(job.unwrap().status, Status::Success);
+
+        app.jobs.stop();
+        let parts = ready_within_five_seconds(address, 503);
+        assert_eq!(parts["worker"]["alive"], false, "{parts}");
+        shutdown.now();
+        running.join().unwrap();
+    }
 }

@@ -94,7 +94,7 @@ fn run(args: &TestArgs, target: &Target) -> anyhow::Result<Report> {
         .because(cause)
         .remedy("write it as in --config '{\"amount\": 0.5}'")
     })?;
-    eprintln!("{CASE}load");
+    output::notice(&format!("{CASE}load"));
     let runtime = prepare_runtime(target.runtime(), None)?;
     let library = Library::inspect(target.library())?;
     if let Target::Manifest(manifest) = target {
@@ -109,7 +109,9 @@ fn run(args: &TestArgs, target: &Target) -> anyhow::Result<Report> {
         let (Some(kind), name) = (component.kind, component.name.as_str()) else {
             continue;
         };
-        let started = |case: &'static str| eprintln!("{CASE}{}::{name}::{case}", kind.name());
+        let started = |case: &'static str| {
+            output::notice(&format!("{CASE}{}::{name}::{case}", kind.name()));
+        };
         let tested: ComponentReport = match kind {
             ComponentKind::Embedding => Suite::new()?.run(
                 name,

@@ -19,3 +19,4 @@ mod plugins;
 mod quickstart;
 mod read_back;
 mod reproducible;
+mod streams;

@@ -109,6 +109,39 @@ fn json_beyond_its_limit_is_refused() {
     assert_eq!(server.api.ok_get("/v3/projects")["total"], 0);
 }
 
+/// Six events of 200,000 numbers each, and as many objects as fit into a body.
+#[test]
+fn json_takes_a_bounded_multiple_of_its_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Process::start(folder.path());
+    server.api.project("warm");
+    let numbers = format!("[{}1]", "0.12345,".repeat(200_000));
+    let lists = format!("{{\"x\":[{}1]}}", format!("{numbers},").repeat(6));
+    let objects = format!("[{}1]", "{\"\":1},".repeat(2 << 20));
+    let senders = [
+        (lists.clone(), 400),
+        (lists, 400),
+        (objects.clone(), 413),
+        (objects, 413),
+    ];
+    let senders = senders.map(|(body, status)| {
+        let api = server.api.clone();
+        std::thread::spawn(move || {
+            refused(
+                &answer(api.request("POST", "/v3/projects").body(body)),
+                status,
+            )
+        })
+    });
+    for sender in senders {
+        sender.join().unwrap();
+    }
+    if let Some(peak) = server.peak_mib() {
+        println!("peak memory: {peak} MiB");
+        assert!(peak < 640, "{peak} MiB");
+    }
+}
+
 /// One place, and a client that asks and asks and never reads.
 #[test]
 fn an_answer_that_nobody_reads_holds_its_place_for_a_while_only() {

@@ -4,9 +4,12 @@
 
 mod bad_input;
 mod common;
+mod health;
 mod killed;
 mod legacy;
 mod limits;
 mod numbers;
 mod page;
+mod seats;
+mod tls;
 mod v3;

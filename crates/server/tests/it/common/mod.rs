@@ -256,9 +256,19 @@ pub struct Process {
 
 impl Process {
     pub fn start(store: &Path) -> Self {
-        let mut child = Command::new(example("serve"))
-            .arg(store)
-            .env("RUST_LOG", "warn")
+        Self::of(Self::command(store).env("RUST_LOG", "warn"))
+    }
+
+    /// A server that was not started yet.
+    pub fn command(store: &Path) -> Command {
+        let mut command = Command::new(example("serve"));
+        command.arg(store);
+        command
+    }
+
+    /// The server that `command` starts.
+    pub fn of(command: &mut Command) -> Self {
+        let mut child = command
             .stdout(Stdio::piped())
             .spawn()
             .expect("the example `serve` is built by `cargo build --examples`");
@@ -294,10 +304,24 @@ impl Drop for Process {
 }
 
 /// Cargo builds examples beside the tests.
-fn example(name: &str) -> PathBuf {
+pub fn example(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let profile = test.parent().unwrap().parent().unwrap();
     profile.join("examples").join(name)
+}
+
+/// Whether this process may have so many open files; says so if not.
+pub fn may_open(files: u64) -> bool {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"));
+    let allowed = line.and_then(|line| line.split_whitespace().nth(3)?.parse::<u64>().ok());
+    let enough = allowed.is_some_and(|allowed| allowed >= files);
+    if !enough {
+        println!("skipped: a process may have {allowed:?} open files here");
+    }
+    enough
 }
 
 /// Rows of a data set that follows from a seed.
