@@ -35,6 +35,8 @@ pub mod auth;
 pub mod catalog;
 mod connection;
 pub mod envelope;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod ingest;
 pub mod jobs;
 pub mod legacy;
