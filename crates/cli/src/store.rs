@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use driftline::core::{Error, ErrorKind, Finding};
-use driftline::{Settings, sink_local};
+use driftline::{Settings, server, sink_fiddler, sink_local};
 
 use crate::args::{Output, StoreArgs, StoreCommand};
 use crate::{Outcome, output};
@@ -12,7 +12,11 @@ use crate::{Outcome, output};
 type Look = fn(&Path) -> Result<Vec<Finding>, Error>;
 
 /// Everything below a store that can be checked, with the check and the repair.
-const PLACES: [(Look, Look); 1] = [(sink_local::check, sink_local::repair)];
+const PLACES: [(Look, Look); 3] = [
+    (sink_local::check, sink_local::repair),
+    (sink_fiddler::check, sink_fiddler::repair),
+    (server::check, server::repair),
+];
 
 /// Does what `args` say.
 pub fn store(args: &StoreArgs, output: Output) -> anyhow::Result<Outcome> {

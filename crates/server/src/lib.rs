@@ -42,6 +42,8 @@ pub mod auth;
 pub mod catalog;
 mod connection;
 pub mod envelope;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod health;
 pub mod housekeeping;
 pub mod ingest;

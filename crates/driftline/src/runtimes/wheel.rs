@@ -60,15 +60,25 @@ impl Wheel {
         name.starts_with(&prefix) && name.ends_with(".whl")
     }
 
+    /// Runs pip from `into`, isolated: the folder that the user happens to be in, `PYTHONPATH` and the user's own
+    /// packages could bring a `pip` of anybody, which would run before anything is checked.
     fn pip_download(&self, into: &Path) -> Result<()> {
-        let python = std::env::var("DRIFTLINE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+        let mut python = std::env::var("DRIFTLINE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+        if python.contains('/') {
+            // From another folder a relative path would be that of something else.
+            let absolute = std::path::absolute(&python);
+            let absolute = absolute.map_err(|e| Error::io(OPERATION, Path::new(&python), e))?;
+            python = absolute.to_string_lossy().into_owned();
+        }
         let failed = |message: String| {
             Error::new(ErrorKind::Unavailable, OPERATION, message)
                 .with("python", &python)
                 .remedy("Python 3 with pip is needed, and a package index it can reach")
         };
         let output = Command::new(&python)
+            .current_dir(into)
             .args([
+                "-I",
                 "-m",
                 "pip",
                 "download",
@@ -84,8 +94,7 @@ impl Wheel {
             ])
             .args(["--implementation", "cp", "--abi", "cp311", "--abi", "none"])
             .args(["--platform", self.platform])
-            .arg("--dest")
-            .arg(into)
+            .args(["--dest", "."])
             .arg(format!("{}=={}", self.package, self.version))
             .output()
             .map_err(|cause| failed("Python could not be started".to_owned()).because(cause))?;

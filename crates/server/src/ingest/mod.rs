@@ -3,7 +3,7 @@
 //! | module | what is in it |
 //! | --- | --- |
 //! | `table` | a file as batches of loosely typed columns |
-//! | `parquet`, `pages`, `csv` | the two forms of files, with bounds on what they may grow to |
+//! | `parquet`, `csv` | the two forms of files, with bounds on what they may grow to |
 //! | `events` | JSON objects as such a batch |
 //! | `cells`, `vectors` | columns of any type as what a row needs |
 //! | `rows` | such batches to rows of the store |
@@ -15,7 +15,6 @@ mod cells;
 mod csv;
 mod events;
 pub(crate) mod inference;
-mod pages;
 mod parquet;
 mod rows;
 mod sinks;
@@ -30,4 +29,5 @@ pub use work::{Events, Files, Update, Work};
 pub(crate) use events::batch as event_batch;
 pub(crate) use rows::{Mapping, Unnamed};
 pub(crate) use table::Table;
+pub(crate) use vectors::parse as parse_vector;
 pub(crate) use work::check_files;

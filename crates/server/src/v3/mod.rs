@@ -33,6 +33,7 @@ use uuid::Uuid;
 use crate::App;
 use crate::envelope::{Answer, ApiError};
 
+pub(crate) use filter::Filter;
 pub use list::List;
 
 /// All of them, behind the token.
