@@ -13,6 +13,7 @@ const DRIVER: &str = "DRIFTLINE_TEST_DRIVER";
 const STORE: &str = "DRIFTLINE_TEST_STORE";
 const MARKS: &str = "DRIFTLINE_TEST_MARKS";
 const URL: &str = "DRIFTLINE_TEST_URL";
+const SCRIPT: &str = "DRIFTLINE_TEST_SCRIPT";
 const TRIES: &str = "DRIFTLINE_TEST_TRIES";
 
 /// Exit code of a driver whose calls were refused with an error.
@@ -34,6 +35,13 @@ pub fn command(driver: &str, store: &Path, marks: &Path, tries: u32) -> Command 
 pub fn outbox_command(url: &str, store: &Path, marks: &Path, tries: u32) -> Command {
     let mut command = command("outbox", store, marks, tries);
     command.env(URL, url);
+    command
+}
+
+/// The driver of a store, with a script by lot.
+pub fn store_command(seed: u64, store: &Path, marks: &Path) -> Command {
+    let mut command = command("store", store, marks, 1);
+    command.env(SCRIPT, seed.to_string());
     command
 }
 
@@ -89,7 +97,8 @@ impl Driver {
 
     fn store(&self, folder: &Path) -> Option<()> {
         let mut sink = self.call("prepare", || store::sink(folder))?;
-        let script = store::script();
+        let seed = std::env::var(SCRIPT).map_or(0, |seed| seed.parse().unwrap());
+        let script = store::script_by_lot(seed);
         self.steps(script.len(), |n| script[n].run(folder, &mut sink))
     }
 

@@ -145,14 +145,7 @@ fn served(root: &Path, log: &Path, fault: Fault) -> Result<Ended, String> {
     let mut script = server::Script::new(&process.url, None, &Default::default());
     let steps = server::script();
     for step in &steps {
-        let mut tried = script.run(step);
-        for _ in 0..2 {
-            if tried.is_ok() {
-                break;
-            }
-            tried = script.run(step);
-        }
-        tried.map_err(|text| format!("{step:?} again: {text}"))?;
+        script.run_until_taken(step)?;
     }
     // A job may fail by the fault; the same request again is done.
     script.mend_jobs(&steps)?;

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::common::{
     Ended, Extent, Known, Progress, Tally, folder, outbox, replay, run, server, store,
 };
-use crate::drivers::{command, outbox_command};
+use crate::drivers::{outbox_command, store_command};
 use driftline_faults::record;
 use driftline_faults::replay::{Choice, History, State};
 
@@ -25,24 +25,30 @@ fn history(log: &Path) -> History {
 
 #[test]
 fn a_power_cut_loses_and_doubles_nothing_in_the_store() {
-    let place = folder();
-    let (root, log) = (place.path().join("store"), place.path().join("log"));
-    Ended::run(command("store", &root, &log, 1), &root, &log, None)
-        .is_orderly(&[0])
-        .unwrap();
-    let history = history(&log);
-    let script = store::script();
     let mut tally = Tally::new("power cut, store");
-    let states = history.states(Extent::chosen().store_states, SEED);
-    let journal = Path::new("p/m/rewrite.json");
-    replay(
-        &mut tally,
-        KNOWN,
-        &history,
-        states,
-        Some(journal),
-        |folder, progress| store::check(folder, &script, progress),
-    );
+    let extent = Extent::chosen();
+    for seed in 0..extent.store_scripts {
+        let place = folder();
+        let (root, log) = (place.path().join("store"), place.path().join("log"));
+        Ended::run(store_command(seed, &root, &log), &root, &log, None)
+            .is_orderly(&[0])
+            .unwrap();
+        let history = history(&log);
+        let script = store::script_by_lot(seed);
+        let states = history.states(extent.store_states, SEED + seed);
+        let journal = Path::new("p/m/rewrite.json");
+        replay(
+            &mut tally,
+            KNOWN,
+            &history,
+            states,
+            Some(journal),
+            |folder, progress| {
+                store::check(folder, &script, progress)
+                    .map_err(|text| format!("script {seed}: {text}"))
+            },
+        );
+    }
     tally.finish();
 }
 

@@ -19,7 +19,9 @@ use tempfile::TempDir;
 
 /// How much is tested.
 pub struct Extent {
-    /// States after a power cut.
+    /// What is done to the store: a fixed script, and others by lot.
+    pub store_scripts: u64,
+    /// States after a power cut, of each script.
     pub store_states: usize,
     pub outbox_states: usize,
     pub server_states: usize,
@@ -44,7 +46,8 @@ impl Extent {
     pub fn chosen() -> Self {
         if is_full() {
             return Self {
-                store_states: 7_000,
+                store_scripts: 12,
+                store_states: 700,
                 outbox_states: 3_000,
                 server_states: 500,
                 run_states: 60,
@@ -57,7 +60,8 @@ impl Extent {
             };
         }
         Self {
-            store_states: 600,
+            store_scripts: 2,
+            store_states: 200,
             outbox_states: 80,
             server_states: 24,
             run_states: 3,

@@ -166,6 +166,18 @@ impl<'a> Script<'a> {
         }
     }
 
+    /// Sends it up to three times.
+    pub fn run_until_taken(&mut self, step: &Step) -> Result<(), String> {
+        let mut tried = self.run(step);
+        for _ in 0..2 {
+            if tried.is_ok() {
+                break;
+            }
+            tried = self.run(step);
+        }
+        tried.map_err(|text| format!("{step:?} again: {text}"))
+    }
+
     fn parts(&mut self, name: &str, range: &Range<usize>) -> Result<(), String> {
         let init = json!({"filename": "rows.csv"});
         let upload = self.json("POST", "/v3/files/multipart-init", &init)?;
@@ -250,7 +262,7 @@ impl<'a> Script<'a> {
             if let Some(id) = self.names.get(&format!("job {name}")).cloned()
                 && self.job(&id).is_err()
             {
-                self.run(step)?;
+                self.run_until_taken(step)?;
             }
         }
         Ok(())
@@ -483,7 +495,7 @@ pub fn check(folder: &Path, progress: &Progress) -> Result<(), String> {
 
 /// The queue is in order: once a job accepted now is done, all are.
 pub fn drain(script: &mut Script<'_>) -> Result<(), String> {
-    script.run(&Step::Upload("drain", 50..52))?;
-    script.run(&Step::Publish("drain"))?;
+    script.run_until_taken(&Step::Upload("drain", 50..52))?;
+    script.run_until_taken(&Step::Publish("drain"))?;
     script.jobs()
 }

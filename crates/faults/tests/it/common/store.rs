@@ -11,6 +11,8 @@ use driftline_core::{
     SinkConfig,
 };
 use driftline_sink_local::{Centroids, Deletion, LocalSink, Store, write_clusters};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
 use super::Progress;
 
@@ -47,6 +49,34 @@ pub fn script() -> Vec<Step> {
         Step::DeleteDays(2..3),
         Step::Events(18..40),
     ]
+}
+
+/// A script by lot; 0 is [`script`].
+pub fn script_by_lot(seed: u64) -> Vec<Step> {
+    if seed == 0 {
+        return script();
+    }
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut range = |most: usize| {
+        let start = random.random_range(0..60);
+        start..start + random.random_range(1..=most)
+    };
+    let mut steps = Vec::new();
+    for _ in 0..16 {
+        let chosen = range(30);
+        steps.push(match range(1).start % 8 {
+            0 => Step::Baseline(chosen),
+            1 => Step::Labels(chosen, "cat"),
+            2 => Step::Labels(chosen, "dog"),
+            3 => Step::DeleteIds(range(12)),
+            4 => {
+                let day = (chosen.start / PER_DAY) as i64;
+                Step::DeleteDays(day..day + 1)
+            }
+            _ => Step::Events(chosen),
+        });
+    }
+    steps
 }
 
 pub fn spec() -> MonitorSpec {
