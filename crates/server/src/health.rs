@@ -17,7 +17,7 @@ use tokio::sync::{Mutex, Semaphore};
 
 use crate::App;
 use crate::catalog::{Documents, Queued};
-use crate::envelope::{Answer, ApiError, normal, normal_with};
+use crate::envelope::{Answer, normal, normal_with};
 use crate::jobs::{JOB, Job, Pulse};
 use crate::system;
 

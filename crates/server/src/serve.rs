@@ -383,6 +383,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::ingest::Work;
     use crate::jobs::{JOB, Job, Status};
 
     /// Status and data of `/readyz`.

@@ -1,5 +1,6 @@
 //! Power cuts, faults at the n-th call and flipped bits, over everything that driftline keeps.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

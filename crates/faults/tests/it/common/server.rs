@@ -282,7 +282,7 @@ fn said(request: RequestBuilder) -> Said {
 }
 
 fn label(row: usize) -> &'static str {
-    if row % 5 == 0 { "cat" } else { "dog" }
+    if row.is_multiple_of(5) { "cat" } else { "dog" }
 }
 
 fn event(row: usize) -> Value {
@@ -435,6 +435,8 @@ pub struct Process {
 
 impl Process {
     /// `Err` with how it ended, if it ended before it listened.
+    // It is waited for in `stop`, and where it ended early.
+    #[allow(clippy::zombie_processes)]
     pub fn start(folder: &Path, log: &Path, fault: Option<Fault>) -> Result<Self, super::Ended> {
         std::fs::create_dir_all(folder).unwrap();
         let mut command = crate::drivers::command("server", folder, log, 1);

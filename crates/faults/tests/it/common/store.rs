@@ -100,7 +100,7 @@ pub fn id(row: usize) -> String {
 }
 
 fn first_label(row: usize) -> Option<&'static str> {
-    (row % 5 > 0).then_some("dog")
+    (!row.is_multiple_of(5)).then_some("dog")
 }
 
 pub fn embedding(row: usize) -> Vec<f32> {
