@@ -6,9 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use driftline_core::{Error, ErrorKind, MonitorSpec, Result, Rows};
-use driftline_rows::RowsReader;
-use driftline_sink_local::{Part, Section};
+use driftline_core::{Error, MonitorSpec, Result, Rows};
+use driftline_sink_local::{Part, PartRows, Section};
 use rayon::prelude::*;
 
 use crate::windows::EventWindows;
@@ -46,25 +45,13 @@ pub(crate) fn read_rows(
     monitor: &MonitorSpec,
     mut each: impl FnMut(&Rows) -> Result<()>,
 ) -> Result<Option<String>> {
-    let damaged = |error: Error| match error.kind() {
-        ErrorKind::InvalidData => Ok(Some(error.to_string())),
-        _ => Err(error),
-    };
-    let reader = match RowsReader::open(&part.path) {
-        Ok(reader) => reader,
-        Err(error) => return damaged(error),
-    };
-    if !reader.schema().fits(&monitor.schema) {
-        let place = part.path.display();
-        return Ok(Some(format!("{place} holds rows of another model")));
+    let (path, section) = (part.path.clone(), part.section);
+    let mut reader = PartRows::of(Part { path, section }, monitor.schema.clone());
+    for rows in reader.by_ref() {
+        each(&rows?)?;
     }
-    for rows in reader {
-        match rows {
-            Ok(rows) => each(&rows)?,
-            Err(error) => return damaged(error),
-        }
-    }
-    Ok(None)
+    let damage = reader.damaged().first();
+    Ok(damage.map(|damage| damage.reason.clone()))
 }
 
 /// What was counted of a file.

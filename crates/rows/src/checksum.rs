@@ -71,6 +71,11 @@ fn digest_of(mut file: &File, start: u64, length: u64) -> io::Result<(u64, Strin
     Ok((total, hex(sha)))
 }
 
+/// The sha256 of some bytes, in lower-case hexadecimal digits.
+pub fn sha256(bytes: &[u8]) -> String {
+    hex(Sha256::new_with_prefix(bytes))
+}
+
 /// Lower-case hexadecimal digits of a finished hash.
 pub(crate) fn hex(sha: Sha256) -> String {
     sha.finalize()

@@ -7,6 +7,7 @@
 //! | [`check()`] | what both refuse |
 //! | [`table`] | [`write_table`] and [`read_table`]: tables other than rows |
 //! | [`pages`] | [`pages::pages`]: what the pages of a Parquet file grow to, before they are read |
+//! | [`sha256`] | the digest by which damage is noticed |
 //! | [`durable`] | [`write_atomic`] and what the writer stands on: temporary name, sync, rename |
 //!
 //! A file appears at its name whole or not at all, also when the process is killed or the disk is full. It carries a
@@ -29,6 +30,7 @@ pub mod writer;
 mod checksum;
 mod rows;
 
+pub use checksum::sha256;
 pub use durable::{create_folder, write_atomic};
 pub use reader::{EventIds, Footer, IdFilter, RowsReader};
 pub use rows::check;

@@ -9,7 +9,9 @@ use std::sync::{Mutex, PoisonError};
 use driftline_core::{Error, ErrorKind, Result};
 use jiff::Timestamp;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, TransactionBehavior, params};
+use rusqlite::{
+    Connection, ErrorCode, MAIN_DB, OptionalExtension, Row, TransactionBehavior, params,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -131,6 +133,14 @@ impl Catalog {
             .because(cause)
         };
         let mut connection = Connection::open(path).map_err(failed)?;
+        // Where a file cannot be opened for writing, SQLite opens it for reading, and stays with that.
+        if connection.is_readonly(MAIN_DB).map_err(failed)? {
+            let message = "the database cannot be written to";
+            return Err(
+                Error::new(ErrorKind::Resource, "open the server's database", message)
+                    .with("file", path.display()),
+            );
+        }
         connection
             .pragma_update(None, "journal_mode", "WAL")
             .and_then(|()| connection.pragma_update(None, "synchronous", "FULL"))

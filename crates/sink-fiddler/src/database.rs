@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use driftline_core::{Error, ErrorKind, Result};
 use rusqlite::{
-    Connection, ErrorCode, OpenFlags, OptionalExtension, Params, Row, Transaction,
-    TransactionBehavior, params,
+    Connection, ErrorCode, MAIN_DB, OpenFlags, OptionalExtension, Params, Row, Transaction,
+    TransactionBehavior, ffi, params,
 };
 
 /// How long one process waits for the other's transaction.
@@ -237,6 +237,12 @@ impl Database {
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
+    // Where a file cannot be opened for writing, SQLite opens it for reading, and stays with that.
+    if connection.is_readonly(MAIN_DB)? {
+        let cause = ffi::Error::new(ffi::SQLITE_READONLY);
+        let message = "it cannot be opened for writing".to_owned();
+        return Err(rusqlite::Error::SqliteFailure(cause, Some(message)));
+    }
     connection.busy_timeout(BUSY)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // A commit survives the loss of power.

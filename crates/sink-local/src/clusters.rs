@@ -20,6 +20,22 @@ pub struct Centroids {
     pub values: Vec<f32>,
 }
 
+/// Centroids as they are on disk.
+#[derive(Debug, Serialize, Deserialize)]
+struct Written {
+    #[serde(flatten)]
+    centroids: Centroids,
+    /// Digest of the values, so that a changed digit is no other centroid. Earlier versions wrote none.
+    sha256: Option<String>,
+}
+
+impl Centroids {
+    fn digest(&self) -> String {
+        let bytes: Vec<u8> = self.values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        driftline_rows::sha256(&bytes)
+    }
+}
+
 /// Keeps the clusters of a model that the store has.
 ///
 /// # Errors
@@ -31,7 +47,11 @@ pub fn write_clusters(
     centroids: &Centroids,
 ) -> Result<()> {
     let store = Store::open(store, project, model)?;
-    let text = serde_json::to_vec(centroids).map_err(|cause| {
+    let written = Written {
+        sha256: Some(centroids.digest()),
+        centroids: centroids.clone(),
+    };
+    let text = serde_json::to_vec(&written).map_err(|cause| {
         Error::new(
             ErrorKind::Internal,
             "write clusters.json",
@@ -60,9 +80,10 @@ pub(crate) fn read(layout: &Layout) -> Result<Option<Centroids>> {
         .with("file", path.display())
         .remedy("remove it; the clusters are then found on the baseline")
     };
-    let centroids: Centroids =
+    let Written { centroids, sha256 } =
         serde_json::from_slice(&bytes).map_err(|cause| damaged().because(cause))?;
-    let whole = centroids.dim > 0
+    let whole = sha256.is_none_or(|sha256| sha256 == centroids.digest())
+        && centroids.dim > 0
         && !centroids.values.is_empty()
         && centroids.values.len().is_multiple_of(centroids.dim);
     if whole {

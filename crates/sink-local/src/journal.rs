@@ -26,6 +26,8 @@ use crate::store::{Part, Section};
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Journal {
     replaced: Vec<Replacement>,
+    /// On disk, the digest of the list as JSON, so that a changed bit in a name is no other name. Earlier versions wrote none.
+    sha256: Option<String>,
 }
 
 /// Several files with the same `new` become one. Where `new` is missing altogether, `old` stays.
@@ -59,6 +61,9 @@ impl Journal {
             Err(e) => return Err(Error::io("read the store", &path, e)),
         };
         let journal: Self = serde_json::from_slice(&bytes).map_err(|e| damaged().because(e))?;
+        if journal.sha256.is_some() && journal.sha256 != journal.digest().ok() {
+            return Err(damaged());
+        }
         let parts = |step: &Replacement| {
             let mut places = step.old.iter().chain(&step.new);
             places.all(|place| Layout::section_of(place).is_some())
@@ -68,6 +73,10 @@ impl Journal {
         } else {
             Err(damaged())
         }
+    }
+
+    fn digest(&self) -> serde_json::Result<String> {
+        serde_json::to_vec(&self.replaced).map(|list| driftline_rows::sha256(&list))
     }
 
     /// Makes `parts`, those of the sections that `wanted` selects, what they will be when everything is done.
@@ -284,11 +293,12 @@ impl Change {
         Ok(())
     }
 
-    fn write_journal(&self) -> Result<()> {
+    fn write_journal(&mut self) -> Result<()> {
         let folders: BTreeSet<&Path> = self.written.iter().filter_map(|new| new.parent()).collect();
         for folder in folders {
             sync_folder(folder).map_err(|e| Error::io("write rows", folder, e))?;
         }
+        self.journal.sha256 = Some(self.journal.digest().map_err(defect)?);
         let text = serde_json::to_vec(&self.journal).map_err(defect)?;
         let path = self.layout.journal();
         write_atomic(&path, &text).inspect_err(|_| {

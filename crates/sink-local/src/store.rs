@@ -157,6 +157,16 @@ pub struct PartRows {
 }
 
 impl PartRows {
+    /// The rows of one part file of a model with this schema.
+    pub fn of(part: Part, schema: RowSchema) -> Self {
+        Self {
+            schema,
+            parts: vec![part].into_iter(),
+            current: None,
+            damaged: Vec::new(),
+        }
+    }
+
     /// The files met so far whose rows are missing.
     pub fn damaged(&self) -> &[Damage] {
         &self.damaged

@@ -11,14 +11,7 @@ use crate::drivers::{REFUSED, command, outbox_command};
 use driftline_faults::inject::{Fault, Kind};
 
 /// What fails today and is mended elsewhere; empty this list then.
-const KNOWN: &[Known] = &[Known {
-    what: "where a database cannot be opened for writing once, SQLite opens it for reading, and the process can write nothing until it ends",
-    is: |failure| {
-        failure.case.contains(" from open ")
-            && failure.case.contains(".db")
-            && (failure.text.starts_with("exit code 3") || failure.text.contains("again: 503"))
-    },
-}];
+const KNOWN: &[Known] = &[];
 
 /// Tries one call after the other, `stride` apart, until no call is left that could fail.
 fn each_fault(
