@@ -19,6 +19,9 @@ use crate::plugins::Plugins;
 use crate::settings::Settings;
 use crate::{models, monitors, registries, sources};
 
+/// The report of a run, beside the projects of the store.
+const REPORT: &str = "report.html";
+
 /// A run that is ready to start: everything is opened and checked.
 pub struct Plan {
     run: Run,
@@ -145,7 +148,7 @@ impl Plan {
         let store = &settings.sink.store;
         Ok(Self {
             #[cfg(feature = "report")]
-            report: store.join("report.html"),
+            report: store.join(REPORT),
             run: Run {
                 run_id,
                 now: settings.run.now.unwrap_or_else(Timestamp::now),
@@ -251,6 +254,10 @@ fn checked_run_id(id: &str) -> Result<String> {
 }
 
 fn check_names(settings: &Settings) -> Result<()> {
+    if settings.monitor.project == REPORT {
+        let message = format!("`{REPORT}` cannot name a project: a run writes its report there");
+        return Err(refuse(message).with("setting", "monitor.project"));
+    }
     let windows = &settings.windows;
     for (i, window) in windows.iter().enumerate() {
         if !is_plain(&window.name) || window.name == "baseline" {

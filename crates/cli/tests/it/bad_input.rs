@@ -454,6 +454,11 @@ fn a_wrong_key_names_the_nearest_and_the_file() {
         WRONG_USE,
         &["`sink.folder`", "did you mean `store`?", "from: flags"],
     );
+    workspace.fails(
+        &["run", "--project", "report.html"],
+        WRONG_USE,
+        &["`report.html` cannot name a project", "monitor.project"],
+    );
     let output = workspace
         .command(["run"])
         .env("DRIFTLINE__RUN__SEEDS", "1")

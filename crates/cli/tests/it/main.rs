@@ -10,6 +10,7 @@ mod drift;
 mod fiddler;
 mod fiddler_clients;
 mod fiddler_faults;
+mod guarantees;
 mod killed;
 mod labels;
 mod misbehaving;
