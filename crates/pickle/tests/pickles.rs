@@ -336,7 +336,7 @@ fn programs_that_grow_are_stopped_by_the_budget() {
 #[test]
 fn a_message_shows_the_beginning_of_a_long_text() {
     let mut bytes = b"F".to_vec();
-    bytes.extend([1; 1 << 20]);
+    bytes.resize(1 << 20, 1);
     bytes.extend(b"\n.");
     let text = error(&bytes).to_string();
     assert!(

@@ -56,7 +56,6 @@ fn flipped(
                     file.display()
                 ),
                 text,
-                journal_came_back: false,
             }),
         );
     }

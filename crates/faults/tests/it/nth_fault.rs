@@ -4,14 +4,10 @@
 use std::path::Path;
 
 use crate::common::{
-    Ended, Extent, Failure, Known, Progress, Tally, folder, outbox, run, server, store,
-    without_panic,
+    Ended, Extent, Failure, Progress, Tally, folder, outbox, run, server, store, without_panic,
 };
 use crate::drivers::{REFUSED, command, outbox_command};
 use driftline_faults::inject::{Fault, Kind};
-
-/// What fails today and is mended elsewhere; empty this list then.
-const KNOWN: &[Known] = &[];
 
 /// Tries one call after the other, `stride` apart, until no call is left that could fail.
 fn each_fault(
@@ -35,11 +31,10 @@ fn each_fault(
                 Err((hit, _)) => hit.clone(),
             };
             tally.add(
-                KNOWN,
+                &[],
                 outcome.map(drop).map_err(|(hit, text)| Failure {
                     case: format!("{fault}: {hit:?}"),
                     text,
-                    journal_came_back: false,
                 }),
             );
             if hit.is_none() {

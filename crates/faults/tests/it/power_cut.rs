@@ -2,17 +2,12 @@
 
 use std::path::Path;
 
-use crate::common::{
-    Ended, Extent, Known, Progress, Tally, folder, outbox, replay, run, server, store,
-};
+use crate::common::{Ended, Extent, Progress, Tally, folder, outbox, replay, run, server, store};
 use crate::drivers::{outbox_command, store_command};
 use driftline_faults::record;
 use driftline_faults::replay::{Choice, History, State};
 
 const SEED: u64 = 20_261_127;
-
-/// What fails today and is mended elsewhere; empty this list then.
-const KNOWN: &[Known] = &[];
 
 fn history(log: &Path) -> History {
     let history = History::new(record::read(log).unwrap());
@@ -33,18 +28,9 @@ fn a_power_cut_loses_and_doubles_nothing_in_the_store() {
         let history = history(&log);
         let script = store::script_by_lot(seed);
         let states = history.states(extent.store_states, SEED + seed);
-        let journal = Path::new("p/m/rewrite.json");
-        replay(
-            &mut tally,
-            KNOWN,
-            &history,
-            states,
-            Some(journal),
-            |folder, progress| {
-                store::check(folder, &script, progress)
-                    .map_err(|text| format!("script {seed}: {text}"))
-            },
-        );
+        replay(&mut tally, &history, states, |folder, progress| {
+            store::check(folder, &script, progress).map_err(|text| format!("script {seed}: {text}"))
+        });
     }
     tally.finish();
 }
@@ -61,7 +47,7 @@ fn a_power_cut_loses_and_doubles_nothing_in_the_outbox() {
     let history = history(&log);
     let mut tally = Tally::new("power cut, outbox");
     let states = history.states(Extent::chosen().outbox_states, SEED);
-    replay(&mut tally, KNOWN, &history, states, None, outbox::check);
+    replay(&mut tally, &history, states, outbox::check);
     tally.finish();
 }
 
@@ -84,15 +70,7 @@ fn a_power_cut_loses_and_doubles_nothing_that_the_server_accepted() {
     let history = history(&log);
     let mut tally = Tally::new("power cut, server");
     let states = history.states(Extent::chosen().server_states, SEED);
-    let journal = Path::new("p/m/rewrite.json");
-    replay(
-        &mut tally,
-        KNOWN,
-        &history,
-        states,
-        Some(journal),
-        server::check,
-    );
+    replay(&mut tally, &history, states, server::check);
     tally.finish();
 }
 
@@ -108,7 +86,7 @@ fn a_run_that_lost_power_is_completed_by_the_same_command() {
     let history = history(&log);
     let mut tally = Tally::new("power cut, run");
     let states = history.states(Extent::chosen().run_states, SEED);
-    replay(&mut tally, KNOWN, &history, states, None, |folder, _| {
+    replay(&mut tally, &history, states, |folder, _| {
         run::succeeded(workspace.run(folder))?;
         match run::rows(folder)? == calm {
             true => Ok(()),

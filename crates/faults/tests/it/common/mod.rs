@@ -14,7 +14,7 @@ use std::process::{Command, Output, Stdio};
 
 use driftline_faults::inject::{self, Fault};
 use driftline_faults::record::Operation;
-use driftline_faults::replay::{Choice, History, State, write_tree};
+use driftline_faults::replay::{History, State, write_tree};
 use tempfile::TempDir;
 
 /// How much is tested.
@@ -89,8 +89,6 @@ pub struct Failure {
     pub case: String,
     /// What was found.
     pub text: String,
-    /// Whether a journal that was removed for good had come back.
-    pub journal_came_back: bool,
 }
 
 /// Cases that were tried, and how they ended.
@@ -241,10 +239,8 @@ pub fn hit(log: &Path) -> Option<String> {
 /// Tries `check` on states of a history, each in a folder of its own; states with equal files are tried once.
 pub fn replay(
     tally: &mut Tally,
-    known: &[Known],
     history: &History,
     states: impl IntoIterator<Item = State>,
-    journal: Option<&Path>,
     mut check: impl FnMut(&Path, &Progress) -> Result<(), String>,
 ) {
     let mut seen = HashSet::new();
@@ -258,19 +254,11 @@ pub fn replay(
         write_tree(&tree, folder.path()).unwrap();
         let progress = Progress::of(history.marks(state));
         let outcome = without_panic(|| check(folder.path(), &progress));
-        let journal_came_back = journal.is_some_and(|journal| {
-            let all = history.tree(State {
-                choice: Choice::All,
-                ..state
-            });
-            tree.contains_key(journal) && !all.contains_key(journal)
-        });
         tally.add(
-            known,
+            &[],
             outcome.map_err(|text| Failure {
                 case: format!("{state:?}, {progress:?}"),
                 text,
-                journal_came_back,
             }),
         );
     }
