@@ -308,7 +308,7 @@ fn programs_that_grow_are_stopped_by_the_budget() {
         .flat_map(|slot| [&b"r"[..], &slot.to_le_bytes()].concat())
         .collect();
     let mut latin1 = b"V".to_vec();
-    latin1.extend([0xe9; 20 << 20]);
+    latin1.resize(20 << 20, 0xe9);
     latin1.push(b'\n');
     for bytes in [
         repeated(b"", b"]"),
