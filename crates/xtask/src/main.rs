@@ -5,6 +5,7 @@
 //! | [`mod@test`] | set up what the tests need, and run all of them |
 //! | [`mod@timing`] | how long each step and each test took |
 //! | [`mod@memory`] | the tests of plugins under Valgrind, and with other layouts |
+//! | [`mod@fuzz`] | the fuzz targets, each for a while |
 //! | [`mod@plugin`] | build a plugin of this repository and install it |
 //! | [`mod@dist`] | an archive of the command |
 //! | [`mod@gpu`] | a folder that measures a machine with a GPU |
@@ -14,6 +15,7 @@
 mod browser;
 mod cargo;
 mod dist;
+mod fuzz;
 mod gpu;
 mod memory;
 mod plugin;
@@ -31,6 +33,8 @@ enum Task {
     Test(test::Arguments),
     /// Run the tests of plugins under Valgrind, and with structs laid out by other seeds.
     Memory,
+    /// Run the fuzz targets, one after the other or one of them; needs cargo-fuzz.
+    Fuzz(fuzz::Arguments),
     /// Build a plugin of this repository and put it where driftline finds it.
     Plugin(plugin::Arguments),
     /// Make a stripped archive of the command, with completions, man pages and licences.
@@ -46,6 +50,7 @@ fn main() -> Result<()> {
     match Task::parse() {
         Task::Test(arguments) => test::run(&arguments),
         Task::Memory => memory::run(),
+        Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Plugin(arguments) => plugin::run(&arguments),
         Task::Dist(arguments) => dist::run(&arguments),
         Task::GpuBundle(arguments) => gpu::run(&arguments),
