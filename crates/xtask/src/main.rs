@@ -6,6 +6,7 @@
 //! | [`mod@timing`] | how long each step and each test took |
 //! | [`mod@soak`] | a server under load that is killed now and then |
 //! | [`mod@memory`] | the tests of plugins under Valgrind, and with other layouts |
+//! | [`mod@fuzz`] | the fuzz targets, each for a while |
 //! | [`mod@plugin`] | build a plugin of this repository and install it |
 //! | [`mod@dist`] | an archive of the command |
 //! | [`mod@gpu`] | a folder that measures a machine with a GPU |
@@ -15,6 +16,7 @@
 mod browser;
 mod cargo;
 mod dist;
+mod fuzz;
 mod gpu;
 mod memory;
 mod plugin;
@@ -35,6 +37,8 @@ enum Task {
     Memory,
     /// Publish millions of rows to a server that is killed now and then, and look whether all are there.
     Soak(soak::Arguments),
+    /// Run the fuzz targets, one after the other or one of them; needs cargo-fuzz.
+    Fuzz(fuzz::Arguments),
     /// Build a plugin of this repository and put it where driftline finds it.
     Plugin(plugin::Arguments),
     /// Make a stripped archive of the command, with completions, man pages and licences.
@@ -51,6 +55,7 @@ fn main() -> Result<()> {
         Task::Test(arguments) => test::run(&arguments),
         Task::Memory => memory::run(),
         Task::Soak(arguments) => soak::run(&arguments),
+        Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Plugin(arguments) => plugin::run(&arguments),
         Task::Dist(arguments) => dist::run(&arguments),
         Task::GpuBundle(arguments) => gpu::run(&arguments),

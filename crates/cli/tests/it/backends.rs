@@ -296,3 +296,32 @@ fn what_slows_candle_down_is_said_once() {
         assert!(message.contains(part), "{message}");
     }
 }
+
+#[test]
+fn installing_a_runtime_runs_no_python_of_the_current_folder() {
+    let workspace = Workspace::new();
+    let touched = workspace.path("touched");
+    let code = format!(
+        "open({:?}, 'w')\nraise SystemExit(3)\n",
+        touched.to_str().unwrap()
+    );
+    // `python3 -m pip` takes a folder of that name here, and what pip imports, before its own.
+    for name in [
+        "pip/__main__.py",
+        "pip/__init__.py",
+        "runpy.py",
+        "sitecustomize.py",
+    ] {
+        let path = workspace.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, &code).unwrap();
+    }
+    let nowhere = [
+        ("PIP_INDEX_URL", OsString::from("http://127.0.0.1:9/")),
+        ("PIP_RETRIES", OsString::from("0")),
+        ("PYTHONPATH", workspace.path("").into_os_string()),
+    ];
+    let message = refused(&workspace, &["runtime", "install", "onnx"], &nowhere);
+    assert!(!touched.exists(), "{message}");
+    assert!(message.contains("pip failed"), "{message}");
+}

@@ -1,0 +1,10 @@
+//! Images in Parquet.
+
+#![no_main]
+
+use driftline_fuzz::{file, read_images};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    read_images(&file("images.parquet", bytes));
+});

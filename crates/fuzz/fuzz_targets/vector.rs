@@ -1,0 +1,11 @@
+//! A vector as text.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        driftline_server::fuzzing::vector(text);
+    }
+});
