@@ -62,9 +62,9 @@ pub(crate) fn files(path: &Path) -> Result<Vec<(String, PathBuf)>> {
         }
         let file = folder.join(relative);
         // A link could lead out of the folder.
-        let resolved = |path: &Path| {
-            path.canonicalize()
-                .map_err(|e| Error::io("read weights", path, e))
+        let resolved = |file: &Path| {
+            file.canonicalize()
+                .map_err(|e| Error::io("read weights", file, e).with("graph", path.display()))
         };
         if !resolved(&file)?.starts_with(resolved(folder)?) {
             return Err(outside());

@@ -128,6 +128,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             cargo
         };
         let mut all = test(workspace, &ALL_TESTS);
+        // All failures at once, instead of one a run.
+        all.arg("--no-fail-fast");
         times.of_tests(&mut all)?;
         times.step("tests", || cargo::run(&mut all))?;
         times.step("documentation's examples", || {
