@@ -303,12 +303,10 @@ fn a_damaged_segment_holds_nothing_else_up() {
             if let Err(error) = &flushed {
                 let text = error.to_string();
                 // The file, or the folder where it is now.
-                let segments = file.parent().unwrap_or(folder);
-                let aside = segments.with_file_name("damaged");
-                let moved = folder
-                    .join(&aside)
-                    .join(file.file_name().unwrap_or_default());
-                if !(text.contains(&*aside.to_string_lossy()) && moved.is_file()) {
+                let aside = file.parent().unwrap_or(folder).with_file_name("damaged");
+                let there = std::fs::read_dir(folder.join(&aside));
+                let moved = there.is_ok_and(|mut files| files.next().is_some());
+                if !(moved && text.contains(&*aside.to_string_lossy())) {
                     named("flush", Err(text), file)?;
                 }
             }
