@@ -4,8 +4,10 @@
 //! batch yet, `dead-letter/events-00000012` and `damaged/events-00000007` are notes in the folders of these names. Where
 //! several outboxes of a store have the same id, `<project>/<model>/<id>` names one.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use driftline_core::{Error, ErrorKind, EventLabel, Result};
 use driftline_rows::{RowsReader, create_folder};
@@ -19,6 +21,8 @@ use crate::status::outbox_folders;
 
 /// Why a user's skip is written down.
 const SKIPPED: &str = "skipped by the user";
+/// How long a delivery is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How an entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -141,11 +145,13 @@ pub fn retry(store: &Path, id: Option<&str>) -> Result<Vec<Retried>> {
 /// # Errors
 /// `NotFound` and `InvalidConfig` as for [`retry`]; `Resource` while a process delivers; `InvalidConfig` for a dead letter.
 pub fn skip(store: &Path, id: &str) -> Result<Skipped> {
-    let (folder, listed) = find(store, id)?;
+    let (folder, _) = find(store, id)?;
     let mut outbox = Outbox::open(&folder)?;
-    let Some(_lock) = try_lock(&folder)? else {
+    let Some(_lock) = lock_soon(&folder)? else {
         return Err(busy(&folder));
     };
+    // As it is now that nobody delivers.
+    let (_, listed) = find(store, id)?;
     let note = match &listed.what {
         What::Batch(batch) => bury(&mut outbox, *batch)?,
         What::Calls(kind, segments) => {
@@ -368,4 +374,15 @@ fn bury_damaged(folder: &Path, noted: &Noted) -> Result<PathBuf> {
     let path = note.write(&dead, &name)?;
     remove(None, &noted.path)?;
     Ok(path)
+}
+
+/// The outbox's lock, which whoever delivers has; a delivery that is about to end is waited for.
+fn lock_soon(folder: &Path) -> Result<Option<File>> {
+    let start = Instant::now();
+    loop {
+        match try_lock(folder)? {
+            None if start.elapsed() < PATIENCE => sleep(PATIENCE / 100),
+            found => return Ok(found),
+        }
+    }
 }

@@ -129,6 +129,15 @@ fn a_baseline_goes_before_events_that_came_first() {
     assert_eq!(kinds, ["PRE_PRODUCTION", "PRODUCTION"]);
 }
 
+/// Waits until the thread in the background has nothing in hand: no segment, which no harm could reach, and no lock.
+fn settle(fake: &Fake) {
+    let mut seen = 0;
+    while fake.requests().len() > seen {
+        seen = fake.requests().len();
+        std::thread::sleep(std::time::Duration::from_millis(300));
+    }
+}
+
 /// Flushes three calls of ten events of which the middle one is damaged by `harm`, in batches of `batch_rows`.
 fn assert_quarantined(batch_rows: u64, harm: impl Fn(&Path)) {
     let (fake, place) = (Fake::start(), Place::new());
@@ -139,12 +148,7 @@ fn assert_quarantined(batch_rows: u64, harm: impl Fn(&Path)) {
             .unwrap();
     }
     sink.flush().unwrap_err();
-    // The thread in the background may have a segment in hand, which no harm can reach.
-    let mut seen = 0;
-    while fake.requests().len() > seen {
-        seen = fake.requests().len();
-        std::thread::sleep(std::time::Duration::from_millis(300));
-    }
+    settle(&fake);
     assert_eq!(place.status(), (30, 0));
     let segments = place.segments();
     let middle = segments.iter().find(|file| {
@@ -377,6 +381,7 @@ fn what_is_skipped_becomes_a_dead_letter_and_can_be_published_again() {
     sink.publish_events(&rows(&small(), 0..20)).unwrap();
     sink.publish_labels(&labels(0..2, "cat")).unwrap();
     sink.flush().unwrap_err();
+    settle(&fake);
     let all = entries(&place.store()).unwrap();
     let ids: Vec<_> = all.iter().map(|entry| entry.id.as_str()).collect();
     assert!(ids[0].starts_with("batch-"), "{ids:?}");
@@ -403,6 +408,7 @@ fn what_is_skipped_becomes_a_dead_letter_and_can_be_published_again() {
     // Some are published again, the rest is retried.
     let ack = sink.publish_events(&rows(&small(), 0..5)).unwrap();
     assert_eq!(ack.accepted, 5);
+    settle(&fake);
     let retried = retry(&place.store(), None).unwrap();
     assert!(
         retried.iter().all(|one| one.problem.is_none()),
