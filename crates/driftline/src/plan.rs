@@ -11,6 +11,7 @@ use driftline_core::{
 use driftline_data::DecodeOptions;
 use driftline_model::ModelPackage;
 use driftline_pipeline::{Baseline, Cancel, EmbedOptions, Progress, Run, Summary, Window};
+use driftline_sink_local::REPORT;
 use jiff::Timestamp;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -18,9 +19,6 @@ use sha2::{Digest, Sha256};
 use crate::plugins::Plugins;
 use crate::settings::Settings;
 use crate::{models, monitors, registries, sources};
-
-/// The report of a run, beside the projects of the store.
-const REPORT: &str = "report.html";
 
 /// A run that is ready to start: everything is opened and checked.
 pub struct Plan {

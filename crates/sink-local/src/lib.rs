@@ -54,6 +54,9 @@ pub use transaction::Transaction;
 
 use driftline_core::{MonitorSink, Registration, Registry, Result, SinkConfig};
 
+/// The file at the top of a store that a run writes its report to; no project can have this name.
+pub const REPORT: &str = "report.html";
+
 /// Registers the sink as `local`.
 pub fn register(registry: &mut Registry<SinkConfig, Box<dyn MonitorSink>>) -> Result<()> {
     registry.register(Registration::built_in(

@@ -22,7 +22,7 @@ mod meeting;
 
 use meeting::Meeting;
 
-/// Of three workers that spin there is no end of orders.
+/// With three workers the model does not finish: one that spins can be interrupted any number of times.
 const WORKERS: usize = 2;
 const ROUNDS: usize = 2;
 

@@ -349,21 +349,7 @@ fn a_damaged_database_of_the_outbox_is_named() {
 
 /// The server's folder with an accepted job that did not run yet, and what was done.
 fn server_tree() -> (Tree, Progress) {
-    let place = folder();
-    let (root, log) = (place.path().join("store"), place.path().join("log"));
-    let process = server::Process::start(&root, &log, None)
-        .map_err(|e| e.text)
-        .unwrap();
-    let mut script = server::Script::new(&process.url, Some(&log), &Default::default());
-    for (number, step) in server::script().iter().enumerate() {
-        record::mark(&log, format!("begin {number}")).unwrap();
-        script.run(step).unwrap();
-        record::mark(&log, format!("ack {number}")).unwrap();
-    }
-    script.jobs().unwrap();
-    drop(script);
-    process.stop(&log).is_orderly(&[0]).unwrap();
-    let history = History::new(record::read(&log).unwrap());
+    let history = server::history();
     let upload = |path: &Path| {
         path.parent()
             .is_some_and(|folder| folder.ends_with("uploads"))

@@ -53,21 +53,7 @@ fn a_power_cut_loses_and_doubles_nothing_in_the_outbox() {
 
 #[test]
 fn a_power_cut_loses_and_doubles_nothing_that_the_server_accepted() {
-    let place = folder();
-    let (root, log) = (place.path().join("store"), place.path().join("log"));
-    let process = server::Process::start(&root, &log, None)
-        .map_err(|e| e.text)
-        .unwrap();
-    let mut script = server::Script::new(&process.url, Some(&log), &Default::default());
-    for (number, step) in server::script().iter().enumerate() {
-        record::mark(&log, format!("begin {number}")).unwrap();
-        script.run(step).unwrap();
-        record::mark(&log, format!("ack {number}")).unwrap();
-    }
-    script.jobs().unwrap();
-    drop(script);
-    process.stop(&log).is_orderly(&[0]).unwrap();
-    let history = history(&log);
+    let history = server::history();
     let mut tally = Tally::new("power cut, server");
     let states = history.states(Extent::chosen().server_states, SEED);
     replay(&mut tally, &history, states, server::check);

@@ -34,7 +34,7 @@ pub const FIRST_VERSION: &str = "v1";
 /// What the baseline of a model is called before it has one.
 pub const UNNAMED_BASELINE: &str = "baseline";
 /// What the store has at its top beside projects and names with a dot at the start.
-const STORE_FILES: [&str; 1] = ["report.html"];
+const STORE_FILES: [&str; 1] = [driftline_sink_local::REPORT];
 /// The environment of events.
 pub const PRODUCTION: &str = "production";
 

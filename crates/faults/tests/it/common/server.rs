@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use arrow_array::Array;
 use driftline_faults::inject::{self, Fault};
-use driftline_faults::record::mark;
+use driftline_faults::record::{self, mark};
+use driftline_faults::replay::History;
 use driftline_server::{ServeConfig, Server, Shutdown};
 use driftline_sink_local::Store;
 use reqwest::blocking::{Client, RequestBuilder, multipart};
@@ -471,6 +472,25 @@ impl Process {
         drop(self.child.stdin.take());
         super::Ended::of(&self.child.wait_with_output().unwrap(), log)
     }
+}
+
+/// The trace of a server that was sent the whole script, each step between its marks.
+pub fn history() -> History {
+    let place = super::folder();
+    let (root, log) = (place.path().join("store"), place.path().join("log"));
+    let process = Process::start(&root, &log, None)
+        .map_err(|e| e.text)
+        .unwrap();
+    let mut requests = Script::new(&process.url, Some(&log), &Default::default());
+    for (number, step) in script().iter().enumerate() {
+        mark(&log, format!("begin {number}")).unwrap();
+        requests.run(step).unwrap();
+        mark(&log, format!("ack {number}")).unwrap();
+    }
+    requests.jobs().unwrap();
+    drop(requests);
+    process.stop(&log).is_orderly(&[0]).unwrap();
+    History::new(record::read(&log).unwrap())
 }
 
 /// That a server started on a folder with this history does what was accepted, and takes the rest of the script.
