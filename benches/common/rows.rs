@@ -61,7 +61,7 @@ pub fn calls(window: &str, count: u64) -> impl Iterator<Item = RecordBatch> {
     })
 }
 
-/// What a sink is prepared for that takes [`scrambled`] rows.
+/// The monitor of a sink that takes [`scrambled`] rows.
 pub fn narrow_monitor() -> MonitorSpec {
     MonitorSpec {
         schema: narrow_schema(),

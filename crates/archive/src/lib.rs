@@ -24,7 +24,7 @@ const CHUNK: usize = 1 << 16;
 /// Opens an archive.
 ///
 /// # Errors
-/// Those of [`ZipArchive::new`]; `InvalidArchive` for one that claims more members than fit into it.
+/// The errors of [`ZipArchive::new`]; `InvalidArchive` if the archive claims more members than fit into it.
 pub fn open<R: Read + Seek>(mut reader: R) -> ZipResult<ZipArchive<R>> {
     let length = reader.seek(SeekFrom::End(0))?;
     if most_claimed(&mut reader, length)? > length / MEMBER {

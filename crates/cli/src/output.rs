@@ -41,7 +41,7 @@ pub fn result(bytes: &[u8]) -> anyhow::Result<()> {
     }
 }
 
-/// Writes a line on stderr. One that cannot be written is lost: the work matters more than what is told about it.
+/// Writes a line to stderr. A line that cannot be written is dropped, so that the work goes on.
 pub fn notice(line: &str) {
     let _lost = io::stderr().write_all(format!("{}\n", printable(line)).as_bytes());
 }

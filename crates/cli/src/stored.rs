@@ -47,7 +47,7 @@ impl Stored {
         &self.settings.sink.store
     }
 
-    /// What may have rows left to deliver, and why that cannot be told of one outbox, if so.
+    /// The monitors that may have undelivered rows, and the error of an outbox that cannot be read, if there is one.
     fn waiting(&self) -> Result<(Vec<MonitorSpec>, Option<Error>), Error> {
         if self.settings.sink.name != FIDDLER {
             return Ok((monitors::all(self.store())?, None));
@@ -144,7 +144,7 @@ struct Flushed {
     error: Option<String>,
 }
 
-/// What waits for a sink, and what becomes of it.
+/// List, retry, skip or deliver what waits for a sink.
 pub fn sink(args: &SinkArgs, plugins: &[PathBuf], output: Output) -> anyhow::Result<Outcome> {
     match &args.command {
         SinkCommand::Flush(stored) => flush(&Stored::new(stored, FIDDLER, plugins)?, output),
@@ -291,7 +291,7 @@ fn table_of<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> String {
     table.to_string()
 }
 
-/// Makes batches due now. What cannot be sent again is told, and does not keep the others from it.
+/// Makes batches due now. A batch that cannot be sent again is reported, and the others are still retried.
 fn retry(store: &Path, id: Option<&str>, output: Output) -> anyhow::Result<Outcome> {
     let retried = sink_fiddler::retry(store, id)?;
     let mut problems = retried.iter().filter_map(|one| {

@@ -46,7 +46,7 @@ fn damage_is_found_set_aside_and_run_again() {
     let repaired = workspace.json(&["store", "repair"]);
     assert_eq!(repaired[0]["repaired"], true, "{repaired}");
     assert!(workspace.rows("driftline-store", MODEL).len() < rows.len());
-    // What was set aside is shown, and nothing is left to do about it.
+    // What was set aside needs no repair; it is only listed.
     assert_eq!(workspace.json(&["store", "check"])[0]["repaired"], true);
 
     let compacted = workspace.json(&["store", "compact"]);
