@@ -11,13 +11,13 @@ use crate::{Outcome, output};
 
 /// Where the parts of the SDK are in this repository, and what they are called in a plugin's folder.
 const SDK: [(&str, &str, Dir<'_>); 3] = [
-    ("crates/abi", "sdk/abi", ABI),
+    ("crates/plugin/abi", "sdk/abi", ABI),
     ("crates/core", "sdk/core", CORE),
-    ("crates/plugin-sdk", "sdk/plugin-sdk", PLUGIN_SDK),
+    ("crates/plugin/sdk", "sdk/plugin-sdk", PLUGIN_SDK),
 ];
-const ABI: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../abi");
+const ABI: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../plugin/abi");
 const CORE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../core");
-const PLUGIN_SDK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../plugin-sdk");
+const PLUGIN_SDK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../plugin/sdk");
 const WORKSPACE: &str = include_str!("../../../../Cargo.toml");
 
 macro_rules! template {
@@ -241,8 +241,8 @@ fn sdk_workspace() -> Result<String> {
 
 fn c(name: &Name) -> Vec<File> {
     let of = |path: &str, text: &str| (PathBuf::from(path), name.put_into(text));
-    let makefile = template!("template-c/Makefile").replace("../../crates/abi/include", ".");
-    let header = include_str!("../../../abi/include/driftline_plugin.h");
+    let makefile = template!("template-c/Makefile").replace("../../crates/plugin/abi/include", ".");
+    let header = include_str!("../../../plugin/abi/include/driftline_plugin.h");
     vec![
         of("Makefile", &makefile),
         of("plugin.c", template!("template-c/plugin.c")),

@@ -16,7 +16,7 @@ use super::store::{id, labels, rows, spec};
 
 // The tests of the sink use the rest of it.
 #[allow(dead_code)]
-#[path = "../../../../sink-fiddler/tests/it/common/fake.rs"]
+#[path = "../../../../sinks/fiddler/tests/it/common/fake.rs"]
 pub mod fake;
 
 pub const TOKEN: &str = "tok-9c1f-secret";

@@ -21,7 +21,7 @@ pub fn has_runtime() -> bool {
 }
 
 pub fn sample() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../driftline/models/sample/model.toml")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../driftline/models/sample/model.toml")
 }
 
 pub fn open(model: PathBuf, threads: usize) -> Result<OnnxBackend, Error> {

@@ -12,7 +12,7 @@ const BYTES: usize = 32 * 32 * 3;
 #[test]
 fn embeddings_and_scores_are_those_of_float64_pytorch() {
     let folder = std::env::var_os("DRIFTLINE_TEST_DATA").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../../shared/data"),
         PathBuf::from,
     );
     let Ok(bytes) = std::fs::read(folder.join("golden.safetensors")) else {

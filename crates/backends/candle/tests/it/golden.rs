@@ -18,7 +18,7 @@ const SHAPE: ImageShape = ImageShape {
 fn data_folder() -> Option<PathBuf> {
     let folder = match std::env::var_os("DRIFTLINE_TEST_DATA") {
         Some(folder) => PathBuf::from(folder),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../../shared/data"),
     };
     let there = folder.join("golden.safetensors").is_file();
     if !there {
