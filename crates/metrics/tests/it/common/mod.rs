@@ -81,9 +81,7 @@ pub fn batch(events: &[Event]) -> RecordBatch {
 }
 
 pub fn sink(store: &Path) -> LocalSink {
-    let mut sink = LocalSink::open(&SinkConfig::new(store.to_owned())).unwrap();
-    sink.prepare(&spec()).unwrap();
-    sink
+    LocalSink::open(&SinkConfig::new(store.to_owned(), spec())).unwrap()
 }
 
 /// Centroids at (0, 0), (10, 0), … (40, 0).

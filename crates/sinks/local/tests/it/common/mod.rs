@@ -37,9 +37,7 @@ pub fn spec() -> MonitorSpec {
 }
 
 pub fn sink(store: &Path) -> LocalSink {
-    let mut sink = LocalSink::open(&SinkConfig::new(store.to_owned())).unwrap();
-    sink.prepare(&spec()).unwrap();
-    sink
+    LocalSink::open(&SinkConfig::new(store.to_owned(), spec())).unwrap()
 }
 
 pub fn id(i: usize) -> String {
