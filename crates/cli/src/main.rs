@@ -6,6 +6,7 @@ mod conformance;
 mod doctor;
 mod drift;
 mod embed;
+mod flags;
 mod list;
 mod model;
 mod output;
@@ -59,7 +60,7 @@ fn main() -> ExitCode {
                     return ExitCode::FAILURE;
                 }
             };
-            output::notice(&format!("error: {error}"));
+            output::notice(&format!("error: {}", flags::explain(&error)));
             if error.kind() == ErrorKind::InvalidConfig {
                 ExitCode::from(2)
             } else {
@@ -90,7 +91,7 @@ fn absolute(folders: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
 
 fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
     let output = cli.output;
-    driftline::plugins::probe_with(plugin::inspect::probe);
+    driftline::probe_with(plugin::inspect::probe);
     let plugins = absolute(&cli.plugin_path)?;
     let find = || -> Result<Plugins, Error> {
         // A settings file belongs to a run; the environment and the flag count everywhere.

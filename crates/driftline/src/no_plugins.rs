@@ -7,8 +7,8 @@ use driftline_core::{
     Result, SinkConfig, TransformSpec,
 };
 
+use crate::PluginSettings;
 use crate::registries::Engine;
-use crate::settings::PluginSettings;
 
 const REASON: &str = "this program was built without plugins";
 

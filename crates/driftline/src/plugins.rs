@@ -15,8 +15,7 @@ use driftline_plugin_host::{
 use etcetera::BaseStrategy;
 
 use crate::registries::{Engine, TCH};
-use crate::runtimes;
-use crate::settings::PluginSettings;
+use crate::{PluginSettings, runtimes};
 
 /// See [`probe_with`].
 static PROBE: OnceLock<Probe> = OnceLock::new();

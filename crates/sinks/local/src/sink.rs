@@ -68,7 +68,7 @@ impl LocalSink {
                 "the store is not a folder",
             )
             .with("file", store.display())
-            .remedy("give a folder, or a name that is not taken, as --store"));
+            .remedy("give a folder, or a name that is not taken, as `sink.store`"));
         }
         Ok(Self {
             info: SinkInfo {
