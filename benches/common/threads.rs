@@ -30,5 +30,5 @@ pub fn threads() -> usize {
 
 /// As many threads as the machine runs at once.
 pub fn all() -> usize {
-    driftline::plan::all_threads().get()
+    driftline::all_threads().get()
 }

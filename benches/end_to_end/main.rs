@@ -16,11 +16,10 @@ use std::time::Instant;
 use anyhow::Result;
 use common::arguments::{only_tests, selects};
 use common::header;
-use common::opening::{Silent, backends};
+use common::opening::backends;
 use common::threads::{all, threads, with_each};
 use driftline::pipeline::Cancel;
-use driftline::settings::three_weeks;
-use driftline::{Plan, Plugins, Settings};
+use driftline::{Components, Settings, three_weeks};
 use serde_json::Value;
 
 use crate::images::Images;
@@ -45,8 +44,8 @@ fn main() -> ExitCode {
 /// One run, whose summary is printed as JSON.
 fn run(settings: &str) -> Result<()> {
     let settings: Settings = serde_json::from_str(settings)?;
-    let plugins = Plugins::find(&settings.plugins, None)?;
-    let finished = Plan::new(&settings, &plugins, &Silent)?.execute(&Cancel::default(), &Silent)?;
+    let components = Components::find(&settings.plugins, None)?;
+    let finished = driftline::run(&settings, &components, &Cancel::default(), &())?;
     println!("{}", serde_json::to_string(&finished)?);
     Ok(())
 }

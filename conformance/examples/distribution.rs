@@ -3,8 +3,7 @@
 //! `cargo run --release -p driftline-conformance --example distribution`, for every backend of this machine; with
 //! `DRIFTLINE_TEST_DATA`, real images as well.
 
-use driftline::settings::PluginSettings;
-use driftline::{Plugins, registries};
+use driftline::{PluginSettings, Plugins, registries};
 use driftline_conformance::fault::{Fault, OracleBackend};
 use driftline_conformance::golden::{self, Golden};
 use driftline_conformance::oracle::{self, Answer};

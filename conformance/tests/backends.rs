@@ -1,7 +1,6 @@
 //! Every backend of this machine. Those that `DRIFTLINE_REQUIRE_BACKENDS` names (`candle,onnx,tch`) must be able to run.
 
-use driftline::settings::PluginSettings;
-use driftline::{Plugins, registries};
+use driftline::{PluginSettings, Plugins, registries};
 use driftline_conformance::trials::{Candidate, main as run, ready};
 
 const REQUIRE: &str = "DRIFTLINE_REQUIRE_BACKENDS";

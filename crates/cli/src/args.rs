@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use driftline::core::{Device, Precision};
+use driftline::{Block, Sweep};
 
 /// Watches image data for drift.
 #[derive(Parser)]
@@ -204,7 +205,7 @@ pub struct PowerArgs {
     pub transform: String,
     /// Its parameter and the range that is swept, as in `sigma=0.1..2`
     #[arg(long, value_name = "PARAMETER=LOW..HIGH")]
-    pub sweep: String,
+    pub sweep: Sweep,
     /// Values of the parameter, from the least to the greatest
     #[arg(long, default_value = "5")]
     pub steps: NonZeroUsize,
@@ -295,26 +296,6 @@ pub struct BaselineArgs {
     /// Seed of clusters and draws
     #[arg(long, default_value_t = 42)]
     pub seed: u64,
-}
-
-/// Consecutive rows that depend on each other.
-#[derive(Debug, Clone, Copy)]
-pub enum Block {
-    /// As many as the rows say.
-    Auto,
-    Rows(NonZeroUsize),
-}
-
-impl std::str::FromStr for Block {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text == "auto" {
-            return Ok(Self::Auto);
-        }
-        let rows = text.parse().map(Self::Rows);
-        rows.map_err(|_| "write a number of rows above 0, or `auto`".to_owned())
-    }
 }
 
 #[derive(Args)]

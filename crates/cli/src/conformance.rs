@@ -7,6 +7,7 @@ use driftline::{Plugins, registries};
 use driftline_conformance::{ComponentReport, Report, Suite};
 
 use crate::args::{ConformanceArgs, Output, TestArgs};
+use crate::flags::explain;
 use crate::{Outcome, output};
 
 /// Runs it.
@@ -36,7 +37,7 @@ pub fn conformance(
     for name in names {
         if let Err(error) = registries::engine(name, plugins, args.runtime.as_deref()) {
             let wanted = args.backend.is_some();
-            let absent = ComponentReport::absent(name, &error.to_string(), wanted);
+            let absent = ComponentReport::absent(name, &explain(&error), wanted);
             report.components.push(absent);
             continue;
         }

@@ -4,13 +4,13 @@ use std::path::Path;
 
 use driftline::core::Error;
 use driftline::fetch::Cache;
-use driftline::plan::all_threads;
 use driftline::sink_fiddler::{URL_VARIABLE, outboxes, reachability};
-use driftline::{Plugins, registries};
+use driftline::{Plugins, all_threads, registries};
 use serde::Serialize;
 use serde_json::Map;
 
 use crate::args::{DoctorArgs, Output};
+use crate::flags::explain;
 use crate::{Outcome, output};
 
 #[derive(Serialize)]
@@ -34,7 +34,7 @@ fn fiddler(store: &Path) -> Result<String, Error> {
                 "{} answers, version {} ({}), organization {}",
                 server.url, server.version, server.api, server.organization
             ),
-            Err(error) => error.to_string(),
+            Err(error) => explain(&error),
         }
     } else {
         format!("{URL_VARIABLE} is not set")
@@ -73,10 +73,10 @@ pub fn doctor(args: &DoctorArgs, plugins: &Plugins, output: Output) -> anyhow::R
         sinks: names(sinks.entries().iter().map(|entry| &entry.name).collect()),
         cache: match Cache::open() {
             Ok(cache) => cache.folder().display().to_string(),
-            Err(error) => error.to_string(),
+            Err(error) => explain(&error),
         },
         store: format!("{} ({store})", args.store.display()),
-        fiddler: fiddler(&args.store).unwrap_or_else(|error| error.to_string()),
+        fiddler: fiddler(&args.store).unwrap_or_else(|error| explain(&error)),
     };
     if output.json {
         output::json(&report)?;

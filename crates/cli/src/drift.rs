@@ -2,160 +2,36 @@
 
 use std::collections::BTreeMap;
 
-use driftline::baselines::{self, Loaded};
 use driftline::core::{Error, ErrorKind, Result};
-use driftline::stats::{
-    Answer, BaselineOptions, Calibration, Explanation, Sample, Statistic, TestOptions, Verdict,
-};
-use serde::Serialize;
+use driftline::stats::{Statistic, TestOptions, Verdict};
+use driftline::{DriftOptions, DriftReport};
 
 use crate::args::{DriftArgs, Output, TestArguments};
 use crate::{Outcome, calibrate, output};
 
-#[derive(Serialize)]
-struct Report {
-    baseline: Reference,
-    window: RowCount,
-    /// The level of the verdict.
-    alpha: f64,
-    p_value: Option<f64>,
-    verdict: Verdict,
-    statistics: BTreeMap<Statistic, Told>,
-    explanation: Explanation,
-}
-
-#[derive(Serialize)]
-struct Reference {
-    rows: u64,
-    /// Consecutive rows that depend on each other, and change sides as one.
-    block: usize,
-    /// What its own clean windows gave, in a baseline file.
-    calibration: Option<Calibration>,
-}
-
-#[derive(Serialize)]
-struct RowCount {
-    rows: u64,
-}
-
-/// A statistic, its limit, and whether it is above the limit; without one, whether it drifted.
-#[derive(Serialize)]
-struct Told {
-    value: Option<f64>,
-    expected: Option<f64>,
-    effect: Option<f64>,
-    p_value: Option<f64>,
-    detectable: Option<f64>,
-    verdict: Verdict,
-    threshold: Option<f64>,
-    drifted: Option<bool>,
-    /// Rows that an answer takes, where there are fewer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rows_needed: Option<usize>,
-}
-
 /// Compares the files.
 pub fn drift(args: &DriftArgs, output: Output) -> anyhow::Result<Outcome> {
-    let limits = limits(&args.fail_above)?;
-    let test = args.test.options()?;
-    let mut wanted = args.test.statistics(&[Statistic::Psi])?;
-    wanted.extend(limits.keys());
-    let options = BaselineOptions {
+    let options = DriftOptions {
+        limits: limits(&args.fail_above)?,
+        statistics: args.test.statistics()?,
         clusters: args.clusters.get(),
-        seed: args.test.seed,
-        block: test.block,
-        ..BaselineOptions::default()
+        test: args.test.options(),
     };
-    let baseline = baselines::open(&args.baseline, options)?;
-    let window: Loaded<Sample> = baselines::read_rows(&args.window)?;
-    let named = |error: Error| {
-        error
-            .with("baseline", args.baseline.display())
-            .with("window", args.window.display())
-    };
-    baseline.accept(&window).map_err(named)?;
-    let (baseline, window) = (baseline.rows, window.rows);
-    let check = baseline.check(&window, &wanted, &test).map_err(named)?;
-    if let Some(missing) = limits
-        .keys()
-        .find(|limit| !check.answers.contains_key(limit))
-    {
-        let message = format!("the rows have nothing that `{missing}` looks at");
-        return Err(named(Error::new(
-            ErrorKind::InvalidConfig,
-            "compare rows",
-            message,
-        ))
-        .into());
-    }
-    let report = Report {
-        baseline: Reference {
-            rows: baseline.rows(),
-            block: baseline.options().block,
-            calibration: baseline.calibration().cloned(),
-        },
-        window: RowCount {
-            rows: window.rows() as u64,
-        },
-        alpha: test.alpha,
-        p_value: check.p_value,
-        verdict: check.verdict,
-        statistics: check
-            .answers
-            .iter()
-            .map(|(statistic, answer)| {
-                let threshold = limits.get(statistic).copied();
-                (*statistic, Told::new(answer, threshold, test.alpha))
-            })
-            .collect(),
-        explanation: baseline.explain(&window, &test).map_err(named)?,
-    };
+    let report = driftline::drift(&args.baseline, &args.window, &options)?;
     if output.json {
         output::json(&report)?;
     } else {
         show(&report)?;
     }
-    let above = report
-        .statistics
-        .values()
-        .any(|told| told.threshold.is_some() && told.drifted == Some(true));
-    let failed = above || (args.fail_on_drift && report.verdict == Verdict::Drift);
-    Ok(if failed {
+    let drifted = args.fail_on_drift && report.verdict == Verdict::Drift;
+    Ok(if drifted || report.above_limit() {
         Outcome::AboveLimit
     } else {
         Outcome::Done
     })
 }
 
-impl Told {
-    fn new(answer: &Answer, threshold: Option<f64>, alpha: f64) -> Self {
-        let verdict = answer.verdict(alpha);
-        let finding = answer.finding();
-        let decided = match verdict {
-            Verdict::NotEnoughRows => None,
-            verdict => Some(verdict == Verdict::Drift),
-        };
-        Self {
-            value: finding.map(|f| f.value),
-            expected: finding.map(|f| f.expected),
-            effect: finding.map(|f| f.effect),
-            p_value: finding.map(|f| f.p_value),
-            detectable: finding.map(|f| f.detectable),
-            verdict,
-            threshold,
-            drifted: match (threshold, finding) {
-                (Some(threshold), Some(finding)) => Some(finding.value > threshold),
-                _ => decided,
-            },
-            rows_needed: match answer {
-                Answer::Finding(_) => None,
-                Answer::NotEnoughRows { needed, .. } => Some(*needed),
-            },
-        }
-    }
-}
-
-fn show(report: &Report) -> anyhow::Result<()> {
+fn show(report: &DriftReport) -> anyhow::Result<()> {
     let blocks = match report.baseline.block {
         1 => String::new(),
         rows => format!(" in blocks of {rows}"),
@@ -225,7 +101,7 @@ fn show(report: &Report) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn sentence(report: &Report) -> String {
+fn sentence(report: &DriftReport) -> String {
     let level = format!("at {} % false alarms", 100.0 * report.alpha);
     match (report.verdict, report.p_value) {
         (Verdict::Drift, Some(p)) => format!("drift (p {}, {level})", p_value(p)),
@@ -245,29 +121,19 @@ pub fn p_value(p: f64) -> String {
 
 impl TestArguments {
     /// How windows are tested.
-    pub fn options(&self) -> Result<TestOptions> {
-        if !(self.alpha > 0.0 && self.alpha < 1.0) {
-            let message = format!("`--alpha {}` is no share of false alarms", self.alpha);
-            return Err(Error::new(ErrorKind::InvalidConfig, "read flags", message)
-                .remedy("write a number above 0 and below 1, as in `--alpha 0.05`"));
-        }
-        Ok(TestOptions {
+    pub fn options(&self) -> TestOptions {
+        TestOptions {
             alpha: self.alpha,
             seed: self.seed,
             block: self.block.get(),
             ..TestOptions::default()
-        })
+        }
     }
 
-    /// The statistics that were named, or the default ones and `more`.
-    pub fn statistics(&self, more: &[Statistic]) -> Result<Vec<Statistic>> {
-        if self.statistic.is_empty() {
-            return Ok([&Statistic::DEFAULT, more].concat());
-        }
-        self.statistic
-            .iter()
-            .map(|name| name.trim().parse())
-            .collect()
+    /// The statistics that were named.
+    pub fn statistics(&self) -> Result<Vec<Statistic>> {
+        let named = self.statistic.iter();
+        named.map(|name| name.trim().parse()).collect()
     }
 }
 

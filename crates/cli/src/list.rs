@@ -6,6 +6,7 @@ use driftline::{Plugins, registries};
 use serde::Serialize;
 
 use crate::args::Output;
+use crate::flags::explain;
 use crate::{Outcome, output};
 
 #[derive(Serialize)]
@@ -73,7 +74,7 @@ pub fn backends(plugins: &Plugins, output: Output) -> anyhow::Result<Outcome> {
                 Err(error) => BackendEntry {
                     entry: Entry {
                         available: false,
-                        reason: Some(error.to_string()),
+                        reason: Some(explain(&error)),
                         ..entry
                     },
                     engine: None,

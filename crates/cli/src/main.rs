@@ -6,6 +6,7 @@ mod conformance;
 mod doctor;
 mod drift;
 mod embed;
+mod flags;
 mod list;
 mod model;
 mod output;
@@ -59,7 +60,7 @@ fn main() -> ExitCode {
                     return ExitCode::FAILURE;
                 }
             };
-            output::notice(&format!("error: {error}"));
+            output::notice(&format!("error: {}", flags::explain(&error)));
             if error.kind() == ErrorKind::InvalidConfig {
                 ExitCode::from(2)
             } else {

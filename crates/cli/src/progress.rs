@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use driftline::pipeline::{Cancel, Progress};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::flags::with_flags;
 use crate::output::{notice, printable};
 
 const LINE_EVERY: Duration = Duration::from_secs(5);
@@ -161,7 +162,11 @@ pub fn log_to_stderr() {
                 log::Level::Warn => "warning".to_owned(),
                 other => other.to_string().to_lowercase(),
             };
-            writeln!(out, "{level}: {}", printable(&record.args().to_string()))
+            writeln!(
+                out,
+                "{level}: {}",
+                printable(&with_flags(&record.args().to_string()))
+            )
         })
         .init();
 }

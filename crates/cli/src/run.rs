@@ -3,10 +3,8 @@
 use std::path::PathBuf;
 
 use driftline::core::{Error, ErrorKind};
-use driftline::data::Split;
-use driftline::settings::three_weeks;
 use driftline::stats::Distance;
-use driftline::{Finished, Plan, Settings};
+use driftline::{Components, Finished, QuickstartOptions, Settings};
 
 use crate::args::{Output, QuickstartArgs, RunArgs, SettingsArgs};
 use crate::drift::p_value;
@@ -25,24 +23,14 @@ pub fn quickstart(
     plugins: &[PathBuf],
     output: Output,
 ) -> anyhow::Result<Outcome> {
-    let mut settings = Settings::default();
-    let (baseline, events) = sources(args)?;
-    settings.baseline.source = baseline;
-    settings.monitor.dataset = match args.dataset.as_str() {
-        "sample" | "cifar10" => args.dataset.clone(),
-        _ => "baseline".to_owned(),
-    };
-    settings.windows = three_weeks(&events, args.days, args.per_day);
-    settings.model.path = match (&args.settings.model, args.dataset.as_str()) {
-        (Some(model), _) => model.clone(),
-        (None, name @ ("sample" | "cifar10")) => name.to_owned(),
-        (None, _) => {
-            return Err(refuse("your own images need a model that knows them")
-                .remedy("pass it with `--model`: a model.toml or a weights file")
-                .into());
-        }
-    };
-    let mut settings = Settings::load(&settings, None, &overrides(&args.settings)?)?;
+    let first = Settings::quickstart(&QuickstartOptions {
+        dataset: args.dataset.clone(),
+        events: args.events.clone(),
+        model: args.settings.model.clone(),
+        days: args.days,
+        per_day: args.per_day,
+    })?;
+    let mut settings = Settings::load(&first, None, &overrides(&args.settings)?)?;
     settings.plugins.path.splice(..0, plugins.iter().cloned());
     execute(&settings, output)
 }
@@ -60,28 +48,12 @@ pub fn run(args: &RunArgs, plugins: &[PathBuf], output: Output) -> anyhow::Resul
     execute(&settings, output)
 }
 
-fn refuse(message: &str) -> Error {
-    Error::new(ErrorKind::InvalidConfig, "read flags", message)
-}
-
-/// Baseline and events of a quickstart.
-fn sources(args: &QuickstartArgs) -> Result<(String, String), Error> {
-    let (plain, split) = Split::strip_suffix(&args.dataset);
-    match (&args.events, plain) {
-        (Some(events), _) => Ok((args.dataset.clone(), events.clone())),
-        (None, "sample" | "cifar10") if split.is_none() => {
-            Ok((format!("{plain}#train"), format!("{plain}#test")))
-        }
-        (None, _) => Err(refuse("the images of the three weeks are missing")
-            .remedy("pass them with `--events SRC`")),
-    }
-}
-
 /// The settings of `--set`.
 pub fn pairs(set: &[String]) -> Result<Vec<(String, String)>, Error> {
     let pair = |text: &String| {
         let (key, value) = text.split_once('=').ok_or_else(|| {
-            refuse(&format!("`--set {text}` has no value"))
+            let message = format!("`--set {text}` has no value");
+            Error::new(ErrorKind::InvalidConfig, "read flags", message)
                 .remedy("write it as in `--set backend.name=candle`")
         })?;
         Ok((key.to_owned(), value.to_owned()))
@@ -126,15 +98,15 @@ fn overrides(args: &SettingsArgs) -> Result<Vec<(String, String)>, Error> {
 fn execute(settings: &Settings, output: Output) -> anyhow::Result<Outcome> {
     let progress = Reporter::new(output.quiet);
     let cancel = stop_on_ctrl_c()?;
-    let plugins = plugin::find(&settings.plugins)?;
-    let finished = Plan::new(settings, &plugins, &progress)?
-        .execute(&cancel, &progress)
-        .map_err(|error| match error.kind() {
+    let components = Components::new(&plugin::find(&settings.plugins)?)?;
+    let finished = driftline::run(settings, &components, &cancel, &progress).map_err(|error| {
+        match error.kind() {
             ErrorKind::Interrupted => {
                 error.remedy("what was written is kept; run the same command again to go on")
             }
             _ => error,
-        })?;
+        }
+    })?;
     if output.json {
         output::json(&finished)?;
     } else {

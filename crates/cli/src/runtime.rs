@@ -4,6 +4,7 @@ use driftline::{Plugins, registries, runtimes};
 use serde::Serialize;
 
 use crate::args::{Engine, Output, RuntimeArgs, RuntimeCommand};
+use crate::flags::explain;
 use crate::progress::Reporter;
 use crate::{Outcome, output};
 
@@ -60,7 +61,7 @@ fn entry(name: &'static str, found: driftline::core::Result<String>) -> Entry {
     Entry {
         name,
         available: found.is_ok(),
-        reason: found.as_ref().err().map(ToString::to_string),
+        reason: found.as_ref().err().map(explain),
         engine: found.ok(),
     }
 }

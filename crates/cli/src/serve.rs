@@ -2,8 +2,8 @@
 
 use std::io::IsTerminal;
 
+use driftline::ReportOptions;
 use driftline::core::{Error, ErrorKind};
-use driftline::report::{Pictures, store_page};
 use driftline::server::tls::TlsFiles;
 use driftline::server::{ServeConfig, Server, Shutdown, logs, system};
 use serde::Serialize;
@@ -47,6 +47,9 @@ pub fn serve(args: &ServeArgs, output: Output) -> anyhow::Result<Outcome> {
         images: args.images.clone(),
         ..ServeConfig::new(args.store.clone())
     })?;
+    if server.is_in_clear() {
+        tracing::info!("--tls-cert and --tls-key give the server a certificate and its key");
+    }
     let shutdown = Shutdown::default();
     let stop = shutdown.clone();
     let mut asked = false;
@@ -96,12 +99,6 @@ fn greet(listening: &Listening) -> anyhow::Result<()> {
     Ok(())
 }
 
-#[derive(Serialize)]
-struct Written {
-    report: String,
-    bytes: usize,
-}
-
 /// Writes the page of a store.
 pub fn report(args: &ReportArgs, output: Output) -> anyhow::Result<Outcome> {
     let chosen = args
@@ -119,17 +116,16 @@ pub fn report(args: &ReportArgs, output: Output) -> anyhow::Result<Outcome> {
             Ok((project.to_owned(), model.to_owned()))
         })
         .collect::<Result<Vec<_>, Error>>()?;
-    let pictures = Pictures::new(&args.images)?;
-    let page = store_page(&args.store, &chosen, &pictures)?;
-    driftline::rows::write_atomic(&args.output, page.as_bytes())?;
-    let written = Written {
-        report: args.output.display().to_string(),
-        bytes: page.len(),
+    let options = ReportOptions {
+        only: chosen,
+        images: args.images.clone(),
     };
+    let written = driftline::report(&args.store, &args.output, &options)?;
     if output.json {
         output::json(&written)?;
     } else {
-        output::text(&format!("{} ({} kB)", written.report, written.bytes / 1000))?;
+        let (page, kilobytes) = (written.report.display(), written.bytes / 1000);
+        output::text(&format!("{page} ({kilobytes} kB)"))?;
     }
     Ok(Outcome::Done)
 }

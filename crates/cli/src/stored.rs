@@ -8,6 +8,7 @@ use driftline::{Plugins, Settings, labels, monitors, registries};
 use serde::Serialize;
 
 use crate::args::{LabelsArgs, LabelsCommand, Output, SinkArgs, SinkCommand, StoredArgs};
+use crate::flags::explain;
 use crate::run::pairs;
 use crate::{Outcome, output, plugin};
 
@@ -184,7 +185,7 @@ fn flush(stored: &Stored, output: Output) -> anyhow::Result<Outcome> {
             dead: 0,
             damaged: 0,
             damaged_files: Vec::new(),
-            error: done.as_ref().err().map(Error::to_string),
+            error: done.as_ref().err().map(explain),
         });
         failed = failed.or(done.err());
     }

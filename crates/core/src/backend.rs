@@ -164,7 +164,7 @@ impl BackendConfig {
                 format!("the {backend} backend computes on the CPU only, not on {device}"),
             )
             .remedy(
-                "use `--device cpu`, or a backend that `driftline backends` lists with this device",
+                "use `backend.device=cpu`, or a backend that `driftline backends` lists with this device",
             )),
         }
     }
@@ -178,7 +178,7 @@ impl BackendConfig {
                 "open backend",
                 format!("the {backend} backend computes in fp32 only, not in {precision}"),
             )
-            .remedy("use `--precision fp32`, or `--backend candle` for bf16")),
+            .remedy("use `backend.precision=fp32`, or `backend.name=candle` for bf16")),
         }
     }
 }

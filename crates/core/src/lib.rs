@@ -1,5 +1,51 @@
 //! What every part of driftline shares, and nothing else.
 //!
+//! A drift transform, registered and made by name:
+//!
+//! ```
+//! use driftline_core::{
+//!     DriftTransform, ImageBatch, ImageShape, Registration, Registry, Result, TransformContext, TransformInfo,
+//!     TransformSpec,
+//! };
+//!
+//! struct Invert(TransformInfo);
+//!
+//! impl DriftTransform for Invert {
+//!     fn info(&self) -> &TransformInfo {
+//!         &self.0
+//!     }
+//!
+//!     fn apply(&self, images: &mut ImageBatch, _: &TransformContext<'_>) -> Result<()> {
+//!         for value in images.images_mut().flatten() {
+//!             *value = 255 - *value;
+//!         }
+//!         Ok(())
+//!     }
+//! }
+//!
+//! # fn main() -> Result<()> {
+//! let mut registry: Registry<TransformSpec, Box<dyn DriftTransform>> = Registry::new("transform");
+//! registry.register(Registration::built_in("invert", &[], "the negative of the image", |spec| {
+//!     spec.resolve(&[])?;
+//!     let info = TransformInfo { name: spec.name.clone(), expression: spec.to_string() };
+//!     Ok(Box::new(Invert(info)) as Box<dyn DriftTransform>)
+//! }))?;
+//!
+//! let spec = &TransformSpec::parse_list("invert")?[0];
+//! let invert = registry.build(&spec.name, spec)?;
+//! let mut images = ImageBatch::new(ImageShape { height: 1, width: 1 }, vec![0, 100, 255])?;
+//! invert.apply(&mut images, &TransformContext { seed: 42, rows: &[0] })?;
+//! assert_eq!(images.as_bytes(), [255, 155, 0]);
+//!
+//! let error = registry.find("invret").err().expect("no such transform");
+//! assert_eq!(
+//!     error.to_string(),
+//!     "there is no transform named `invret`; available: invert"
+//! );
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! | module | what is in it |
 //! | --- | --- |
 //! | [`source`] | [`ImageSource`]: where labelled images come from |

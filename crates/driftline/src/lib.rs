@@ -1,19 +1,55 @@
 //! driftline watches image data for drift: images become embeddings with a backend of your choice, are compared with a
 //! baseline, and go to a sink.
 //!
+//! Images to rows, and rows beside rows:
+//!
+//! ```
+//! use driftline::core::Result;
+//! use driftline::pipeline::Cancel;
+//! use driftline::stats::Verdict;
+//! use driftline::{Components, DriftOptions, EmbedOptions, drift, embed};
+//!
+//! # fn main() -> Result<()> {
+//! # let folder = tempfile::tempdir().expect("a folder");
+//! # let (clean, dark) = (folder.path().join("clean.parquet"), folder.path().join("dark.parquet"));
+//! let components = Components::built_in()?;
+//! let darkened = EmbedOptions { transform: "brightness(0.5)".to_owned(), ..EmbedOptions::default() };
+//! // `sample#test` ships with driftline; your images are a folder, a Parquet file, ...
+//! embed("sample#test", &clean, &EmbedOptions::default(), &components, &Cancel::default(), &())?;
+//! embed("sample#test", &dark, &darkened, &components, &Cancel::default(), &())?;
+//!
+//! let report = drift(&clean, &dark, &DriftOptions::default())?;
+//! assert_eq!(report.verdict, Verdict::Drift);
+//! println!("{}", report.explanation.words.join(", "));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | job | what it does |
+//! | --- | --- |
+//! | [`embed()`] | images -> a row file |
+//! | [`drift()`], [`compare()`] | a window beside a baseline: statistics, verdict, what changed |
+//! | [`baseline()`] | a row file -> a compiled baseline file |
+//! | [`power()`] | from which strength and after how many images drift would be seen |
+//! | [`calibrate()`] | false alarms on clean windows, beside what is promised |
+//! | [`run()`] | baseline and windows of [`Settings`] into a sink, checked, resumed after a stop |
+//! | [`report()`] | a store -> one page that opens offline |
+//!
+//! A job takes options that have defaults, and returns a report that serialises as the command's `--json`. It chooses
+//! backends, transforms and sinks by name from [`Components`], where a program registers its own. It tells its progress to
+//! [`pipeline::Progress`], `&()` where nobody listens, and stops when [`pipeline::Cancel`] asks.
+//!
 //! | module | what is in it |
 //! | --- | --- |
-//! | [`registries`] | every backend, transform and sink there is, by name |
-//! | [`settings`] | `driftline.toml`, environment and flags in layers |
-//! | [`plan`] | settings -> a checked [`Run`](pipeline::Run) with its backend and sink |
+//! | [`baselines`] | row files and baseline files |
 //! | [`labels`] | files of true classes that came later |
 //! | [`models`] | a model by path or name |
 //! | [`monitors`] | what runs into a store have monitored |
-//! | [`plugins`] | plugins of this machine in the registries |
-//! | [`runtimes`] | libraries of engines, in the cache or the user's own |
-//! | [`sources`] | a `SRC` on the command line -> images |
+//! | [`registries`] | every backend, transform and sink there is on this machine, by name |
+//! | `runtimes` | libraries of engines, in the cache or the user's own |
+//! | [`sources`] | a path or name -> images |
 //!
-//! The parts are re-exported under their own names.
+//! The parts are re-exported under their own names: [`core`], [`data`], [`stats`] and so on.
 //!
 //! | feature | what it adds; all but `keyring` are on by default |
 //! | --- | --- |
@@ -25,20 +61,30 @@
 //! | `report` | the page of a run and of a store |
 //! | `server` | a store behind the interface of Fiddler |
 
+mod baseline;
 pub mod baselines;
+mod calibrate;
+mod components;
+mod drift;
+mod embed;
+mod embedder;
 pub mod labels;
 pub mod models;
 pub mod monitors;
-pub mod plan;
+mod plan;
 #[cfg(feature = "plugins")]
-pub mod plugins;
+mod plugins;
 #[cfg(not(feature = "plugins"))]
 #[path = "no_plugins.rs"]
-pub mod plugins;
+mod plugins;
+mod power;
 pub mod registries;
+#[cfg(feature = "report")]
+mod report;
+mod run;
 #[cfg(feature = "runtimes")]
 pub mod runtimes;
-pub mod settings;
+mod settings;
 pub mod sources;
 mod tch;
 
@@ -51,7 +97,7 @@ pub use driftline_pipeline as pipeline;
 pub use driftline_plugin_host as plugin_host;
 pub use driftline_properties as properties;
 #[cfg(feature = "report")]
-pub use driftline_report as report;
+pub use driftline_report as pages;
 pub use driftline_rows as rows;
 #[cfg(feature = "server")]
 pub use driftline_server as server;
@@ -60,6 +106,35 @@ pub use driftline_sink_fiddler as sink_fiddler;
 pub use driftline_sink_local as sink_local;
 pub use driftline_stats as stats;
 
+// Crates whose types stand in the interface.
+pub use arrow_array;
+pub use jiff;
+pub use serde_json;
+
+pub use baseline::{BaselineFileOptions, BaselineFileReport, Block, baseline};
+pub use calibrate::{CalibrateOptions, calibrate};
+pub use components::Components;
+pub use drift::{
+    BaselineSide, DriftOptions, DriftReport, StatisticReport, WindowSide, compare, drift,
+};
+pub use embed::{EmbedOptions, EmbedReport, embed};
+pub use embedder::{Embedder, EmbedderOptions, Images, all_threads};
 pub use plan::{Finished, Plan};
-pub use plugins::Plugins;
-pub use settings::Settings;
+#[cfg(feature = "plugins")]
+pub use plugins::prepare_runtime;
+pub use plugins::{Plugins, Probe};
+pub use power::{PowerAtSize, PowerOptions, PowerReport, Strength, Sweep, power};
+#[cfg(feature = "report")]
+pub use report::{ReportFile, ReportOptions, report};
+pub use run::{QuickstartOptions, run};
+pub use settings::{
+    BackendSettings, BaselineSettings, ModelSettings, MonitorSettings, PluginSettings, RunSettings,
+    Settings, SinkSettings, WindowSettings, three_weeks,
+};
+
+use std::path::Path;
+
+/// Serialises a path as it is shown, so that one that is not UTF-8 fails no report.
+fn as_shown<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
+}

@@ -83,14 +83,14 @@ pub fn one(store: &Path, project: Option<&str>, model: Option<&str>) -> Result<M
             ErrorKind::InvalidConfig,
             "more than one model was run into this store",
             format!(
-                "choose one with --project and --model-name: {}",
+                "choose one with `monitor.project` and `monitor.model`: {}",
                 names.join(", ")
             ),
         )),
         (None, _) if names.is_empty() => Err(refuse(
             ErrorKind::NotFound,
             "nothing was run into this store yet",
-            "check --store".to_owned(),
+            "check `sink.store`".to_owned(),
         )),
         (None, _) => Err(refuse(
             ErrorKind::NotFound,

@@ -7,8 +7,7 @@ use driftline_core::{
     Registry, Result, SinkConfig, TransformSpec,
 };
 
-use crate::settings::PluginSettings;
-use crate::tch;
+use crate::{PluginSettings, tch};
 
 const REASON: &str = "this program was built without plugins";
 

@@ -1,33 +1,30 @@
 //! Settings -> a checked run with its backend and sink.
 
-use std::num::NonZeroUsize;
 #[cfg(feature = "report")]
 use std::path::PathBuf;
 
 use driftline_core::{
-    BackendConfig, BackendInfo, EmbeddingBackend, Error, ErrorKind, MonitorSink, MonitorSpec,
-    Precision, Registry, Result, RowSchema, SinkConfig, sink::ImageEmbedding,
+    EmbeddingBackend, Error, ErrorKind, MonitorSink, MonitorSpec, Precision, Registry, Result,
+    SinkConfig, sink::ImageEmbedding,
 };
 use driftline_data::DecodeOptions;
-use driftline_model::ModelPackage;
 use driftline_pipeline::{Baseline, Cancel, EmbedOptions, Progress, Run, Summary, Window};
 use driftline_sink_local::REPORT;
 use jiff::Timestamp;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::plugins::Plugins;
-use crate::settings::Settings;
-use crate::{models, monitors, registries, sources};
+use crate::embedder::Embedder;
+use crate::{Components, Settings, monitors, sources};
 
 /// A run that is ready to start: everything but its sink is opened and checked.
-pub struct Plan {
+pub struct Plan<'a> {
     run: Run,
     /// Where the page of the run goes.
     #[cfg(feature = "report")]
     report: PathBuf,
     backend: Box<dyn EmbeddingBackend>,
-    sinks: Registry<SinkConfig, Box<dyn MonitorSink>>,
+    sinks: &'a Registry<SinkConfig, Box<dyn MonitorSink>>,
     /// Name of the sink among them.
     sink: String,
     sink_config: SinkConfig,
@@ -69,25 +66,23 @@ struct WindowIdentity {
     per_day: Option<u64>,
 }
 
-impl Plan {
+impl<'a> Plan<'a> {
     /// Opens model, backend, sources and transforms, looks for the sink, and works out the run id. Nothing is written.
-    pub fn new(settings: &Settings, plugins: &Plugins, progress: &dyn Progress) -> Result<Self> {
-        let path = models::resolve(&settings.model.path, progress)?;
-        let package = ModelPackage::open(&path)?;
-        let backend = registries::backends(plugins)?.build(
-            &settings.backend.name,
-            &BackendConfig {
-                device: settings.backend.device,
-                runtime: settings.backend.runtime.clone(),
-                precision: settings.backend.precision,
-                ..BackendConfig::new(
-                    path,
-                    settings.backend.threads.unwrap_or_else(all_threads).get(),
-                )
-            },
-        )?;
+    ///
+    /// # Errors
+    /// `InvalidConfig` and others of what the settings name; each says which.
+    pub fn new(
+        settings: &Settings,
+        components: &'a Components,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
+        let Embedder {
+            package,
+            backend,
+            schema,
+            ..
+        } = Embedder::open(&settings.embedder(), components, progress)?;
         let info = backend.info();
-        tell_notes(info, progress);
         let decode = DecodeOptions {
             shape: info.input,
             resize: package.preprocessing.resize,
@@ -100,7 +95,7 @@ impl Plan {
             windows.push(Window {
                 name: window.name.clone(),
                 source: sources::open(&window.source, &decode, progress).map_err(of)?,
-                transforms: registries::build_transforms(&window.transform, plugins).map_err(of)?,
+                transforms: components.parse_transforms(&window.transform).map_err(of)?,
                 start: window.start,
                 days: window.days.get(),
                 per_day: window.per_day,
@@ -115,8 +110,7 @@ impl Plan {
                 .clone()
                 .unwrap_or_else(|| package.name.clone()),
             model_sha256: package.sha256.clone(),
-            schema: RowSchema::new(info.dim, info.classes.clone())?
-                .with_properties(driftline_properties::names()),
+            schema,
             custom_feature: ImageEmbedding {
                 name: settings.monitor.feature.clone(),
                 source_column: driftline_core::rows::IMAGE_URL.to_owned(),
@@ -137,7 +131,7 @@ impl Plan {
                 windows: windows.iter().map(identity).collect(),
             })?,
         };
-        let sinks = registries::sinks(plugins)?;
+        let sinks = &components.sinks;
         sinks.find(&settings.sink.name)?;
         let sink_config = SinkConfig {
             store: settings.sink.store.clone(),
@@ -169,6 +163,10 @@ impl Plan {
     }
 
     /// Opens the sink, does the run and, with the feature `report`, writes its page.
+    ///
+    /// # Errors
+    /// `Interrupted` where `cancel` asked to stop: what was written is kept, and the same run goes on there. Others of
+    /// reading, embedding and the sink.
     pub fn execute(mut self, cancel: &Cancel, progress: &dyn Progress) -> Result<Finished> {
         let mut sink = self.sinks.build(&self.sink, &self.sink_config)?;
         monitors::remember(&self.run.store, &self.run.monitor)?;
@@ -181,25 +179,6 @@ impl Plan {
             #[cfg(feature = "report")]
             report: self.report,
         })
-    }
-}
-
-/// As many threads as the machine runs at once.
-pub fn all_threads() -> NonZeroUsize {
-    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
-}
-
-/// Tells, once, what a user should know about how the backend runs here.
-pub fn tell_notes(backend: &BackendInfo, progress: &dyn Progress) {
-    for note in &backend.notes {
-        progress.note(&format!("{}: {note}", backend.name));
-    }
-    let cores = all_threads().get();
-    if backend.threads > cores {
-        progress.note(&format!(
-            "{}: {} threads on {cores} cores take turns, which is slower than {cores} threads",
-            backend.name, backend.threads
-        ));
     }
 }
 

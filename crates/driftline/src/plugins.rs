@@ -14,9 +14,8 @@ use driftline_plugin_host::{
 };
 use etcetera::BaseStrategy;
 
-use crate::runtimes;
-use crate::settings::PluginSettings;
 use crate::tch::{self, TCH};
+use crate::{PluginSettings, runtimes};
 
 /// The plugins that were found.
 #[derive(Debug)]

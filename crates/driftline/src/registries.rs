@@ -13,11 +13,16 @@ use crate::runtimes;
 
 /// All embedding backends: those that are compiled in, and those of plugins.
 pub fn backends(plugins: &Plugins) -> Result<Registry<BackendConfig, Box<dyn EmbeddingBackend>>> {
+    let mut registry = built_in_backends()?;
+    plugins.register_backends(&mut registry)?;
+    Ok(registry)
+}
+
+pub(crate) fn built_in_backends() -> Result<Registry<BackendConfig, Box<dyn EmbeddingBackend>>> {
     let mut registry = Registry::new("backend");
     driftline_backend_candle::register(&mut registry)?;
     #[cfg(feature = "onnx")]
     driftline_backend_onnx::register(&mut registry, runtimes::folder("onnx"))?;
-    plugins.register_backends(&mut registry)?;
     Ok(registry)
 }
 
@@ -34,19 +39,29 @@ pub fn engines(plugins: &Plugins) -> Result<Registry<Option<PathBuf>, Engine>> {
 
 /// All drift transforms: those that are compiled in, and those of plugins.
 pub fn transforms(plugins: &Plugins) -> Result<Registry<TransformSpec, Box<dyn DriftTransform>>> {
+    let mut registry = built_in_transforms()?;
+    plugins.register_transforms(&mut registry);
+    Ok(registry)
+}
+
+pub(crate) fn built_in_transforms() -> Result<Registry<TransformSpec, Box<dyn DriftTransform>>> {
     let mut registry = Registry::new("transform");
     driftline_transforms::register(&mut registry)?;
-    plugins.register_transforms(&mut registry);
     Ok(registry)
 }
 
 /// All sinks: those that are compiled in, and those of plugins.
 pub fn sinks(plugins: &Plugins) -> Result<Registry<SinkConfig, Box<dyn MonitorSink>>> {
+    let mut registry = built_in_sinks()?;
+    plugins.register_sinks(&mut registry);
+    Ok(registry)
+}
+
+pub(crate) fn built_in_sinks() -> Result<Registry<SinkConfig, Box<dyn MonitorSink>>> {
     let mut registry = Registry::new("sink");
     driftline_sink_local::register(&mut registry)?;
     #[cfg(feature = "fiddler")]
     driftline_sink_fiddler::register(&mut registry)?;
-    plugins.register_sinks(&mut registry);
     Ok(registry)
 }
 
@@ -55,7 +70,13 @@ pub fn build_transforms(
     expression: &str,
     plugins: &Plugins,
 ) -> Result<Vec<Box<dyn DriftTransform>>> {
-    let registry = transforms(plugins)?;
+    parse_transforms(expression, &transforms(plugins)?)
+}
+
+pub(crate) fn parse_transforms(
+    expression: &str,
+    registry: &Registry<TransformSpec, Box<dyn DriftTransform>>,
+) -> Result<Vec<Box<dyn DriftTransform>>> {
     TransformSpec::parse_list(expression)?
         .iter()
         .map(|spec| registry.build(&spec.name, spec))

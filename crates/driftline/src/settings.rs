@@ -286,7 +286,7 @@ impl Settings {
                     "read settings",
                     format!("`{key}` is not a setting"),
                 )
-                .remedy("write it as in `--set backend.name=candle`"));
+                .remedy("write its section too, as in `backend.name`"));
             }
             figment = figment.merge(Flag(key, parse(value)));
         }

@@ -488,7 +488,7 @@ impl ModelPackage {
                 "this model is an ONNX graph, which this backend does not run",
             )
             .with("model", &self.name)
-            .remedy("choose `--backend onnx`"));
+            .remedy("choose `backend.name=onnx`"));
         }
         let weights = Weights::open(&self.weights)?;
         let network =

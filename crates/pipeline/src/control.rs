@@ -17,6 +17,14 @@ pub trait Progress: Sync {
     fn note(&self, line: &str);
 }
 
+/// Nobody listens.
+impl Progress for () {
+    fn begin(&self, _: &str, _: u64) {}
+    fn advance(&self, _: u64) {}
+    fn end(&self) {}
+    fn note(&self, _: &str) {}
+}
+
 /// A request to stop, shared between threads and signal handlers.
 #[derive(Debug, Clone, Default)]
 pub struct Cancel(Arc<AtomicBool>);

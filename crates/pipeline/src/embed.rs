@@ -142,7 +142,7 @@ pub(crate) fn bad_image(bad: &SkippedImage, source: &str) -> Error {
         .with("source", source)
         .with("row", bad.row)
         .with("image", &bad.url)
-        .remedy("repair or remove it, or let such images be left out with `--on-error skip`")
+        .remedy("repair or remove it, or let such images be left out with `run.on_error=skip`")
 }
 
 fn infer(

@@ -88,7 +88,7 @@ impl RunFolder {
                 )
                 .with("file", record_path.display())
                 .because(cause)
-                .remedy("remove it, and pass the calendar of the run with `--now`")
+                .remedy("remove it, and pass the calendar of the run with `run.now`")
             })?),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
             Err(e) => return Err(Error::io("open run", &record_path, e)),
@@ -291,14 +291,6 @@ mod tests {
 
     use super::*;
 
-    struct Silent;
-    impl Progress for Silent {
-        fn begin(&self, _: &str, _: u64) {}
-        fn advance(&self, _: u64) {}
-        fn end(&self) {}
-        fn note(&self, _: &str) {}
-    }
-
     fn names() -> RowNames {
         RowNames {
             schema: RowSchema::new(1, vec!["cat".to_owned()])
@@ -379,7 +371,7 @@ mod tests {
     fn a_part_survives_on_disk_and_a_damaged_one_counts_as_absent() {
         let dir = tempfile::tempdir().unwrap();
         let now = Timestamp::UNIX_EPOCH;
-        let folder = RunFolder::open(dir.path(), "r", now, &Silent).unwrap();
+        let folder = RunFolder::open(dir.path(), "r", now, &()).unwrap();
         let (_, part) = parts(50, 50).remove(0);
         folder.write("w", 0, &part).unwrap();
         let back = folder.read("w", 0).unwrap();
@@ -404,8 +396,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let first = Timestamp::from_second(1_000).unwrap();
         let later = Timestamp::from_second(2_000).unwrap();
-        drop(RunFolder::open(dir.path(), "r", first, &Silent).unwrap());
-        let again = RunFolder::open(dir.path(), "r", later, &Silent).unwrap();
+        drop(RunFolder::open(dir.path(), "r", first, &()).unwrap());
+        let again = RunFolder::open(dir.path(), "r", later, &()).unwrap();
         assert_eq!(again.now(), first);
     }
 }

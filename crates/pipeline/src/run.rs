@@ -577,7 +577,7 @@ fn no_images(stage: &str, what: &str) -> Error {
         format!("{what} has no usable image"),
     )
     .with("stage", stage)
-    .remedy("run again with `--on-error fail` to see what is wrong with the first of them")
+    .remedy("run again with `run.on_error=fail` to see what is wrong with the first of them")
 }
 
 fn timestamp(ms: i64) -> Result<Timestamp> {

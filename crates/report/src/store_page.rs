@@ -55,7 +55,7 @@ pub fn store_page(
             "there is no model in the store",
         )
         .with("store", store.display())
-        .remedy("check --store, or make a first run: `driftline quickstart`"));
+        .remedy("check `sink.store`, or make a first run: `driftline quickstart`"));
     }
     let opened = found
         .iter()

@@ -179,7 +179,7 @@ impl Catalog {
             message,
         )
         .with("file", path.display())
-        .remedy("use the driftline that wrote it, or another --store"))
+        .remedy("use the driftline that wrote it, or another `sink.store`"))
     }
 
     /// Runs `body` in one transaction. On `Err` nothing of it is kept.

@@ -148,18 +148,11 @@ impl Server {
             )
             .with("address", config.listen)
             .because(cause)
-            .remedy("give another address with --listen, or stop the program that has it")
+            .remedy("give another address as `serve.listen`, or stop the program that has it")
         };
         let listener = TcpListener::bind(config.listen).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        if tls.is_none() && !address.ip().is_loopback() {
-            tracing::warn!(
-                %address,
-                "other machines can connect, and the token travels in clear: give --tls-cert and --tls-key, or \
-                 have a proxy speak TLS in front of it"
-            );
-        }
         let app = App::new(Shared {
             store: config.store,
             catalog,
@@ -174,14 +167,27 @@ impl Server {
             health: Health::default(),
             pictures,
         });
-        Ok(Self {
+        let server = Self {
             app,
             listener,
             address,
             tls,
             lock,
             new_token,
-        })
+        };
+        if server.is_in_clear() {
+            tracing::warn!(
+                %address,
+                "other machines can connect, and the token travels in clear: give the server a certificate and its \
+                 key, or have a proxy speak TLS in front of it"
+            );
+        }
+        Ok(server)
+    }
+
+    /// Whether other machines can connect while the token travels in clear.
+    pub fn is_in_clear(&self) -> bool {
+        self.tls.is_none() && !self.address.ip().is_loopback()
     }
 
     /// Where it listens.
@@ -234,7 +240,7 @@ pub(crate) fn lock(path: &Path) -> Result<File> {
         )
         .with("file", path.display())
         .because(cause)
-        .remedy("stop it, or give another --store")
+        .remedy("stop it, or give another `sink.store`")
     })?;
     Ok(file)
 }

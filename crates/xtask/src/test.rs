@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, ensure};
 
 use crate::cargo::{self, Profile};
 use crate::plugin::{self, Place};
@@ -40,8 +40,14 @@ const ALL_TESTS: [&str; 5] = ["--workspace", "--lib", "--bins", "--tests", "--ex
 
 const DENY_WARNINGS: [&str; 3] = ["--", "-D", "warnings"];
 
-/// Lints of what is compiled in no other step: parts without their default features.
-const WITHOUT_FEATURES: [&str; 2] = ["driftline", "driftline-stats"];
+/// Lints of what is compiled in no other step: parts without their default features, and the examples that need none.
+const WITHOUT_FEATURES: [(&str, &[&str]); 2] = [
+    ("driftline", &["--lib", "--examples"]),
+    ("driftline-stats", &["--lib"]),
+];
+
+/// What a program that embeds and checks does not compile.
+const ONLY_WITH_FEATURES: [&str; 5] = ["axum", "hyper", "keyring", "libsqlite3-sys", "reqwest"];
 
 /// Tools that tests find by environment variables.
 struct Tools {
@@ -179,14 +185,40 @@ fn lint(workspace: &Path, arguments: &Arguments, times: &mut Times) -> Result<()
     })?;
     let clippy = |flags: &[&str]| cargo::run(cargo().arg("clippy").args(flags).args(DENY_WARNINGS));
     times.step("lints", || clippy(&["--workspace", "--all-targets"]))?;
-    for package in WITHOUT_FEATURES {
+    for (package, targets) in WITHOUT_FEATURES {
         let name = format!("lints of {package} without features");
-        times.step(&name, || clippy(&["-p", package, "--no-default-features"]))?;
+        let flags = [&["-p", package, "--no-default-features"][..], targets].concat();
+        times.step(&name, || clippy(&flags))?;
     }
+    times.step("crates of driftline without features", || {
+        is_small(workspace)
+    })?;
     if arguments.full {
         times.step("lints with all features", || {
             clippy(&["--workspace", "--all-targets", "--all-features"])
         })?;
+    }
+    Ok(())
+}
+
+/// That the facade without features has none of [`ONLY_WITH_FEATURES`].
+fn is_small(workspace: &Path) -> Result<()> {
+    let mut cargo = cargo::command(workspace, workspace);
+    cargo.args([
+        "tree",
+        "--locked",
+        "-p",
+        "driftline",
+        "--no-default-features",
+    ]);
+    cargo.args(["--edges", "normal", "--prefix", "none", "--format", "{p}"]);
+    let tree = String::from_utf8(cargo::output(&mut cargo)?)?;
+    for line in tree.lines() {
+        let name = line.split(' ').next().unwrap_or_default();
+        ensure!(
+            !ONLY_WITH_FEATURES.contains(&name),
+            "driftline without features compiles {name}"
+        );
     }
     Ok(())
 }

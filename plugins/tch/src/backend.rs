@@ -119,7 +119,7 @@ fn engine_failed(cause: TchError) -> Error {
             "the device has not enough memory",
         )
         .because(cause)
-        .remedy("free memory on the device, or use `--device cpu`");
+        .remedy("free memory on the device, or use `backend.device=cpu`");
     }
     Error::new(ErrorKind::Internal, "embed", "libtorch failed").because(cause)
 }

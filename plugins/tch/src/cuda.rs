@@ -10,7 +10,7 @@ use crate::network::convolution;
 
 const OPERATION: &str = "open CUDA device";
 const REMEDY: &str =
-    "use `--device cpu`, or name a libtorch or PyTorch 2.11 with CUDA by LIBTORCH or `--runtime`";
+    "use `backend.device=cpu`, or name a libtorch or PyTorch 2.11 with CUDA by LIBTORCH or `backend.runtime`";
 
 fn refuse(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Unsupported, OPERATION, message)
@@ -47,13 +47,13 @@ pub fn device(index: usize, runtime: Option<&Path>) -> Result<Device> {
     let count = tch::Cuda::device_count();
     if !tch::Cuda::is_available() || count < 1 {
         return Err(refuse("CUDA finds no device")
-            .remedy("check the driver with `nvidia-smi`, or use `--device cpu`"));
+            .remedy("check the driver with `nvidia-smi`, or use `backend.device=cpu`"));
     }
     if index as i64 >= count {
         return Err(refuse(format!(
             "there is no CUDA device {index}; there are {count}"
         ))
-        .remedy("count from 0, as in `--device cuda:0`"));
+        .remedy("count from 0, as in `backend.device=cuda:0`"));
     }
     let device = Device::Cuda(index);
     let failed = |cause: TchError| refuse("the CUDA device does not compute").because(cause);
@@ -120,7 +120,7 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("no CUDA part"), "{error}");
-        assert!(error.contains("--device cpu"), "{error}");
+        assert!(error.contains("backend.device=cpu"), "{error}");
     }
 
     #[test]

@@ -61,7 +61,7 @@ impl Instructions {
                 "open backend",
                 format!("this processor has no instructions for {precision}"),
             )
-            .remedy("use `--precision fp32`")),
+            .remedy("use `backend.precision=fp32`")),
         }
     }
 

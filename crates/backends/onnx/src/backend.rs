@@ -343,7 +343,7 @@ fn engine_failed(operation: &'static str, cause: ort::Error) -> Error {
             operation,
             "ONNX Runtime ran out of memory",
         )
-        .remedy("use a smaller `--batch-size`, or free memory on the device")
+        .remedy("use a smaller `run.batch_size`, or free memory on the device")
         .because(cause);
     }
     Error::new(ErrorKind::Internal, operation, "ONNX Runtime failed").because(cause)

@@ -26,7 +26,7 @@ pub(crate) fn refuse(device: Device, reason: String) -> Error {
         format!("the onnx backend cannot compute on {device}: {reason}"),
     )
     .remedy(
-        "name a GPU build of ONNX Runtime with `--runtime` or ORT_DYLIB_PATH on a machine with this device, or use \
-         `--device cpu`",
+        "name a GPU build of ONNX Runtime with `backend.runtime` or ORT_DYLIB_PATH on a machine with this device, or use \
+         `backend.device=cpu`",
     )
 }

@@ -140,7 +140,7 @@ fn first_usable(candidates: Vec<PathBuf>, deadline: Duration) -> Result<Found> {
     Err(
         Error::new(ErrorKind::NotFound, "load ONNX Runtime", message).remedy(format!(
             "run `driftline runtime install onnx`, or name a libonnxruntime of version {major}.{minor} or newer with \
-             `--runtime` or {VARIABLE}"
+             `backend.runtime` or {VARIABLE}"
         )),
     )
 }

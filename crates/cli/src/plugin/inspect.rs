@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use driftline::Plugins;
 use driftline::core::{Error, ErrorKind};
 use driftline::plugin_host::{ComponentKind, Library};
-use driftline::plugins::prepare_runtime;
+use driftline::{Plugins, prepare_runtime};
 use serde::{Deserialize, Serialize};
 
 use super::child::{Child, Ended};

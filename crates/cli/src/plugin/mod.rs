@@ -20,7 +20,7 @@ use driftline::plugin_host::Manifest;
 use driftline::plugin_host::library::sha256;
 use driftline::plugin_host::manifest::SUFFIX;
 use driftline::rows::{create_folder, write_atomic};
-use driftline::settings::PluginSettings;
+use driftline::PluginSettings;
 use serde::Serialize;
 
 use crate::args::{Output, PluginArgs, PluginCommand};

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use driftline::Plugins;
 use driftline::core::{BackendConfig, Error, ErrorKind, TransformSpec};
 use driftline::plugin_host::library::Component;
 use driftline::plugin_host::{ComponentKind, Library, PluginBackend, PluginSink, PluginTransform};
-use driftline::plugins::prepare_runtime;
+use driftline::{Plugins, prepare_runtime};
 use driftline_conformance::{ComponentReport, Report, Suite, sink, transform};
 use serde_json::{Map, Value, json};
 

@@ -161,7 +161,7 @@ pub fn find(runtime: Option<&Path>) -> Result<Libtorch> {
         .or_else(|| super::folder("tch"));
     let missing = |message: String| {
         Error::new(ErrorKind::NotFound, "load libtorch", message).remedy(format!(
-            "run `driftline runtime install tch`, or name the folder of a libtorch or PyTorch {VERSION} with `--runtime` \
+            "run `driftline runtime install tch`, or name the folder of a libtorch or PyTorch {VERSION} with `backend.runtime` \
              or {VARIABLE}"
         ))
     };

@@ -7,8 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use driftline::core::{DriftTransform, ImageBatch, ImageShape, TransformContext};
-use driftline::settings::PluginSettings;
-use driftline::{Plugins, registries};
+use driftline::{PluginSettings, Plugins, registries};
 
 const FAMILIES: [&str; 19] = [
     "gaussian_noise",

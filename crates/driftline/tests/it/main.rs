@@ -3,5 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod corruptions;
+mod examples;
 mod misbehaving;
 mod plugins;
+mod remedies;

@@ -8,8 +8,7 @@ use driftline::core::{
     DriftTransform, Error, EventLabel, ImageBatch, ImageShape, MonitorSink, MonitorSpec, Result,
     Row, RowSchema, RowsBuilder, SinkConfig, TransformContext,
 };
-use driftline::settings::PluginSettings;
-use driftline::{Plugins, registries};
+use driftline::{PluginSettings, Plugins, registries};
 use serde_json::json;
 
 const SHAPE: ImageShape = ImageShape {

@@ -3,8 +3,7 @@
 //! `DRIFTLINE_PLUGIN_PATH` names the folder with the plugin `template-rust`.
 
 use driftline::core::{DriftTransform, ImageBatch, ImageShape, TransformContext};
-use driftline::settings::PluginSettings;
-use driftline::{Plugins, registries};
+use driftline::{PluginSettings, Plugins, registries};
 
 const SHAPE: ImageShape = ImageShape {
     height: 5,

@@ -201,7 +201,7 @@ impl Outbox {
             )
             .with("outbox", self.folder.display())
             .remedy(
-                "give --store another folder for another server, or remove the outbox to send everything anew",
+                "give `sink.store` another folder for another server, or remove the outbox to send everything anew",
             )),
             Some(bound) if bound == server => Ok(()),
             _ => self.db.note("server", server),

@@ -40,7 +40,7 @@ pub(crate) fn read(layout: &Layout) -> Result<Option<MonitorSpec>> {
         Some(other) => {
             let message = format!("the store has format {other}, this driftline reads {FORMAT}");
             return Err(refuse(ErrorKind::Unsupported, message)
-                .remedy("use the driftline that wrote it, or another --store"));
+                .remedy("use the driftline that wrote it, or another `sink.store`"));
         }
         None => {
             return Err(damaged(
@@ -72,7 +72,7 @@ pub(crate) fn agree(layout: &Layout, spec: &MonitorSpec) -> Result<()> {
             Err(
                 Error::new(ErrorKind::InvalidConfig, "open the store", message)
                     .with("file", layout.monitor().display())
-                    .remedy("give another --store, or the model another name"),
+                    .remedy("give another `sink.store`, or the model another name"),
             )
         };
         let dim = |spec: &MonitorSpec| spec.schema.dim.to_string();

@@ -66,7 +66,7 @@ impl LocalSink {
                 "the store is not a folder",
             )
             .with("file", store.display())
-            .remedy("give a folder, or a name that is not taken, as --store"));
+            .remedy("give a folder, or a name that is not taken, as `sink.store`"));
         }
         let monitor = &config.monitor;
         let layout = Layout::new(store, &monitor.project, &monitor.model)?;

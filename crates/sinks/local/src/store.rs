@@ -93,7 +93,7 @@ impl Store {
             .map(|(project, model)| format!("{project}/{model}"))
             .collect();
         let remedy = if known.is_empty() {
-            "there is nothing in it yet; check --store".to_owned()
+            "there is nothing in it yet; check `sink.store`".to_owned()
         } else {
             format!("it has: {}", known.join(", "))
         };

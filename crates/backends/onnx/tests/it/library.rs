@@ -43,7 +43,12 @@ fn assert_cuda_refused(device: Device, runtime: Option<PathBuf>, reason: &str) {
         "{message}"
     );
     assert!(message.contains(reason), "{message}");
-    for remedy in ["GPU build", "--runtime", "ORT_DYLIB_PATH", "--device cpu"] {
+    for remedy in [
+        "GPU build",
+        "backend.runtime",
+        "ORT_DYLIB_PATH",
+        "backend.device=cpu",
+    ] {
         assert!(message.contains(remedy), "{message}");
     }
 }

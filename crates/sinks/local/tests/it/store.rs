@@ -362,7 +362,7 @@ fn another_schema_or_other_weights_are_refused_with_both_values() {
         let text = error.to_string();
         assert!(text.contains(expected), "{text}");
         assert!(
-            text.contains("monitor.json") && text.contains("another --store"),
+            text.contains("monitor.json") && text.contains("another `sink.store`"),
             "{text}"
         );
     }
