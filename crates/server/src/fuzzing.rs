@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::ingest::{Table, parse_vector};
-use crate::v3::Filter;
+use crate::domain::ingest::{Table, parse_vector};
+use crate::http::v3::Filter;
 
 /// A file of rows that was sent, to its end.
 pub fn table(path: &Path) {

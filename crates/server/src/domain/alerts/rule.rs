@@ -1,0 +1,248 @@
+//! What an alert rule is, and which ones are refused.
+
+use driftline_metrics::{BinSize, Column, Metric, Monitored};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::domain::catalog::{Documents, Kind};
+use crate::domain::objects::{self, Model};
+use crate::domain::queries::{self, column};
+use crate::http::envelope::{Answer, ApiError};
+use crate::http::queries::metrics::metric_object;
+
+/// Alert rules.
+pub const ALERT_RULE: Kind = Kind("alert_rule");
+
+/// In place of the name of a column: every column.
+const ANY: &str = "__ANY__";
+
+/// How urgent an alert is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Priority {
+    /// Not very.
+    Low,
+    /// Somewhat.
+    #[default]
+    Medium,
+    /// Very.
+    High,
+}
+
+/// What the value of a bin is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CompareTo {
+    /// The thresholds themselves.
+    RawValue,
+    /// The value of an earlier bin: the thresholds are shares by which it changed.
+    TimePeriod,
+}
+
+/// On which side of a threshold an alert is raised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Condition {
+    /// Above it; of a change, by more than it upwards.
+    Greater,
+    /// Below it; of a change, by more than it downwards.
+    Lesser,
+}
+
+/// Where the thresholds come from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ThresholdType {
+    /// The rule has them.
+    #[default]
+    #[serde(rename = "manual")]
+    Manual,
+    /// Mean and standard deviation of the earlier bins.
+    #[serde(rename = "standard_deviation_auto_threshold")]
+    StandardDeviation,
+}
+
+/// Standard deviations from the mean, for [`ThresholdType::StandardDeviation`].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Multipliers {
+    /// Of the critical threshold.
+    pub critical_multiplier: f64,
+    /// Of the warning threshold.
+    pub warning_multiplier: Option<f64>,
+}
+
+/// What a client says of a rule.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Terms {
+    /// Its name.
+    pub name: String,
+    /// Its model.
+    pub model_id: Uuid,
+    /// What is measured, a name of [`Metric`].
+    pub metric_id: String,
+    /// Columns, each on its own; `__ANY__` is every column.
+    pub feature_names: Option<Vec<String>>,
+    /// Of a frequency, the value that is counted; without it all.
+    pub category: Option<String>,
+    /// The baseline of a drift; without it all rows of the baseline section.
+    pub baseline_id: Option<Uuid>,
+    /// Length of the bins.
+    pub bin_size: BinSize,
+    /// What the value is compared with.
+    pub compare_to: CompareTo,
+    /// How many bins before, for [`CompareTo::TimePeriod`].
+    pub compare_bin_delta: Option<u32>,
+    /// On which side an alert is raised.
+    pub condition: Condition,
+    /// Where the thresholds come from.
+    #[serde(default)]
+    pub threshold_type: ThresholdType,
+    /// For thresholds from standard deviations.
+    pub auto_threshold_params: Option<Multipliers>,
+    /// From where on an alert is critical.
+    pub critical_threshold: Option<f64>,
+    /// From where on there is a warning.
+    pub warning_threshold: Option<f64>,
+    /// Hours after the end of a bin before it is looked at.
+    pub evaluation_delay: Option<u32>,
+    /// How urgent it is.
+    #[serde(default)]
+    pub priority: Priority,
+    /// Segments are not offered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub segment_id: Option<Value>,
+}
+
+/// An alert rule.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rule {
+    /// Its id.
+    pub id: Uuid,
+    /// What it says.
+    pub terms: Terms,
+    /// Counts the changes of the terms, from 1.
+    pub revision: u32,
+    /// Who would be told; nothing is sent from here.
+    pub notification: Value,
+    /// What a client of generation 1 or 2 sent, which it is answered unchanged.
+    pub legacy: Option<Value>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it changed.
+    pub updated_at: Timestamp,
+}
+
+impl Terms {
+    /// Refuses what can never be measured or compared.
+    ///
+    /// # Errors
+    /// 400 that lists what there is, 501 for segments.
+    pub(crate) fn check(&self, counted: &Monitored, model: &Model) -> Answer<()> {
+        if self.segment_id.is_some() {
+            return Err(ApiError::not_implemented("Segments"));
+        }
+        if self.name.trim().is_empty() {
+            return Err(ApiError::bad_request("an alert rule needs a name"));
+        }
+        self.columns(counted, model)?;
+        let allowed: &[u32] = match self.bin_size {
+            BinSize::Hour => &[1, 24, 168, 720, 2160],
+            BinSize::Day => &[1, 7, 30, 90],
+            BinSize::Week | BinSize::Month => &[1],
+        };
+        if self.compare_to == CompareTo::TimePeriod
+            && !self
+                .compare_bin_delta
+                .is_some_and(|delta| allowed.contains(&delta))
+        {
+            let message = format!(
+                "compare_bin_delta of bins of a {} must be one of {allowed:?}",
+                self.bin_size.name().to_lowercase()
+            );
+            return Err(ApiError::bad_request(message));
+        }
+        let missing = match self.threshold_type {
+            ThresholdType::Manual if self.critical_threshold.is_none() => "critical_threshold",
+            ThresholdType::StandardDeviation if self.auto_threshold_params.is_none() => {
+                "auto_threshold_params"
+            }
+            _ => return Ok(()),
+        };
+        let message = format!("an alert rule of this threshold_type needs {missing}");
+        Err(ApiError::bad_request(message))
+    }
+
+    /// What is measured.
+    pub(crate) fn metric(&self) -> Answer<Metric> {
+        queries::metric(&self.metric_id)
+    }
+
+    /// The columns that it is measured of, with the names that the model has for them; one `None` for whole rows.
+    pub(crate) fn columns(
+        &self,
+        counted: &Monitored,
+        model: &Model,
+    ) -> Answer<Vec<(Option<Column>, Option<String>)>> {
+        let metric = self.metric()?;
+        let names = self.feature_names.as_deref().unwrap_or_default();
+        if names.is_empty() || (names == [ANY] && !metric.needs_column()) {
+            counted.check_column(metric, None)?;
+            return Ok(vec![(None, None)]);
+        }
+        let mut columns = Vec::new();
+        for name in names {
+            if name == ANY {
+                let known = counted.columns().into_iter().map(|(column, _)| column);
+                let told = known.filter(|column| *column != Column::Prediction);
+                columns.extend(told.filter(|column| metric.suits(*column)));
+                continue;
+            }
+            let column = column(counted, model, name)?;
+            counted.check_column(metric, Some(column))?;
+            columns.push(column);
+        }
+        columns.sort_unstable();
+        columns.dedup();
+        let named = columns.into_iter().map(|column| {
+            let name = queries::column_name(counted, model, column)?;
+            Ok((Some(column), Some(name)))
+        });
+        named.collect()
+    }
+}
+
+impl Rule {
+    /// The rule as clients of generation 3 read it.
+    pub fn object(&self, documents: &Documents<'_>) -> Answer<Value> {
+        let model = objects::model(documents, self.terms.model_id)?;
+        let baseline = match self.terms.baseline_id {
+            Some(id) => documents.get::<objects::Baseline>(objects::BASELINE, id)?,
+            None => None,
+        };
+        let terms = &self.terms;
+        Ok(json!({
+            "id": self.id,
+            "name": terms.name,
+            "priority": terms.priority,
+            "compare_to": terms.compare_to,
+            "condition": terms.condition,
+            "bin_size": terms.bin_size,
+            "threshold_type": terms.threshold_type,
+            "auto_threshold_params": terms.auto_threshold_params,
+            "critical_threshold": terms.critical_threshold,
+            "warning_threshold": terms.warning_threshold,
+            "feature_names": terms.feature_names,
+            "compare_bin_delta": terms.compare_bin_delta,
+            "evaluation_delay": terms.evaluation_delay.unwrap_or(0),
+            "category": terms.category,
+            "metric": metric_object(terms.metric()?),
+            "model": {"id": model.id, "name": model.name, "version": model.version},
+            "project": {"id": model.project, "name": model.project_name},
+            "baseline": baseline.map(|baseline| json!({"id": baseline.id, "name": baseline.name})),
+            "segment": null,
+            "created_at": self.created_at,
+            "updated_at": self.updated_at,
+        }))
+    }
+}

@@ -1,0 +1,210 @@
+//! Baselines.
+
+use axum::Router;
+use axum::extract::{Query, State};
+use axum::routing::get;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{decoded, models, required};
+use crate::App;
+use crate::domain::catalog::Documents;
+use crate::domain::objects::{
+    self, BASELINE, Baseline, BaselineKind, EnvironmentKind, Model, PRODUCTION,
+};
+use crate::http::app::Payload;
+use crate::http::envelope::{Answer, ApiError, Page, normal, paginated};
+
+/// Lengths of windows: seconds here, words elsewhere.
+const WINDOWS: [(i64, &str); 4] = [
+    (3_600, "Hour"),
+    (86_400, "Day"),
+    (604_800, "Week"),
+    (2_592_000, "Month"),
+];
+
+pub(super) fn routes() -> Router<App> {
+    Router::new().route("/v2/baselines", get(list).post(create).delete(delete))
+}
+
+#[derive(Deserialize)]
+struct Named {
+    project_name: String,
+    model_name: Option<String>,
+    baseline_name: Option<String>,
+}
+
+/// The baselines that a query names, with their models.
+fn named(documents: &Documents<'_>, query: &Named) -> Answer<Vec<(Model, Baseline)>> {
+    let models = match &query.model_name {
+        Some(name) => vec![models::find(documents, &query.project_name, name)?],
+        None => {
+            let project = objects::project_by_name(documents, &query.project_name)?;
+            let mut all = objects::models(documents)?;
+            all.retain(|model| model.project == project.id);
+            all
+        }
+    };
+    let mut found = Vec::new();
+    for model in models {
+        for baseline in objects::baselines(documents, model.id)? {
+            let wanted = query.baseline_name.as_ref();
+            if wanted.is_none_or(|name| *name == baseline.name) {
+                found.push((model.clone(), baseline));
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn object(documents: &Documents<'_>, model: &Model, baseline: &Baseline) -> Answer<Value> {
+    let environments = objects::environments(documents, model.id)?;
+    let dataset = environments.iter().find(|environment| {
+        environment.id == baseline.environment && environment.kind == EnvironmentKind::PreProduction
+    });
+    let kind = match (baseline.kind, dataset) {
+        (BaselineKind::Rolling, _) => "ROLLING_PRODUCTION",
+        (BaselineKind::Static, Some(_)) => "PRE_PRODUCTION",
+        (BaselineKind::Static, None) => "STATIC_PRODUCTION",
+    };
+    let window = baseline.window_bin_size.as_deref();
+    let seconds = WINDOWS.iter().find(|(_, name)| Some(*name) == window);
+    let seconds = seconds.map(|(seconds, _)| *seconds);
+    let offset = baseline.offset_delta.zip(seconds);
+    Ok(json!({
+        "name": baseline.name,
+        "project_name": model.project_name,
+        "organization_name": super::ORGANIZATION,
+        "type": kind,
+        "model_name": model.name,
+        "dataset_name": dataset.map(|environment| &environment.name),
+        "start_time": baseline.start_time,
+        "end_time": baseline.end_time,
+        "offset": offset.map(|(windows, seconds)| windows as i64 * seconds),
+        "window_size": seconds,
+        "run_async": false,
+    }))
+}
+
+async fn list(State(app): State<App>, Query(query): Query<Named>) -> Answer {
+    app.blocking(move |app| {
+        app.catalog.read(|documents| {
+            let found = named(documents, &query)?;
+            let items = found
+                .iter()
+                .map(|(model, baseline)| object(documents, model, baseline))
+                .collect::<Answer<_>>()?;
+            Ok(paginated(Page::whole(items)))
+        })
+    })
+    .await
+}
+
+async fn create(State(app): State<App>, Payload(body): Payload) -> Answer {
+    let body = decoded(body)?;
+    app.blocking(move |app| {
+        app.change(|documents| {
+            let name = required(&body, "name")?;
+            let model = models::find(
+                documents,
+                required(&body, "project_name")?,
+                required(&body, "model_name")?,
+            )?;
+            let baseline = described(documents, &body, &model, name)?;
+            let key = format!("{}/{name}", model.id);
+            documents.insert(BASELINE, baseline.id, Some(&key), &baseline)?;
+            Ok(normal(object(documents, &model, &baseline)?))
+        })
+    })
+    .await
+}
+
+/// The baseline that a body describes.
+fn described(
+    documents: &Documents<'_>,
+    body: &Value,
+    model: &Model,
+    name: &str,
+) -> Answer<Baseline> {
+    let environment = |name: &str| {
+        objects::environment(documents, model.id, name)?
+            .map(|environment| environment.id)
+            .ok_or_else(|| ApiError::not_found("Dataset of the model"))
+    };
+    let now = Timestamp::now();
+    let mut baseline = Baseline {
+        id: Uuid::new_v4(),
+        model: model.id,
+        name: name.to_owned(),
+        kind: BaselineKind::Static,
+        environment: environment(PRODUCTION)?,
+        start_time: None,
+        end_time: None,
+        offset_delta: None,
+        window_bin_size: None,
+        created_at: now,
+        updated_at: now,
+    };
+    match required(body, "type")? {
+        "PRE_PRODUCTION" => baseline.environment = environment(required(body, "dataset_name")?)?,
+        "STATIC_PRODUCTION" => {
+            let (start, end) = (number(body, "start_time")?, number(body, "end_time")?);
+            if start >= end {
+                return Err(ApiError::bad_request("start_time is not before end_time"));
+            }
+            (baseline.start_time, baseline.end_time) = (Some(start), Some(end));
+        }
+        "ROLLING_PRODUCTION" => {
+            let (seconds, offset) = (number(body, "window_size")?, number(body, "offset")?);
+            let Some((_, window)) = WINDOWS.iter().find(|(length, _)| *length == seconds) else {
+                let message = format!(
+                    "window_size is {seconds}, not the seconds of an hour, a day, a week or 30 days"
+                );
+                return Err(ApiError::bad_request(message));
+            };
+            if offset <= 0 || offset % seconds != 0 {
+                let message =
+                    format!("offset is {offset}, not a multiple of window_size, {seconds}");
+                return Err(ApiError::bad_request(message));
+            }
+            baseline.kind = BaselineKind::Rolling;
+            baseline.offset_delta = Some(offset.unsigned_abs() / seconds.unsigned_abs());
+            baseline.window_bin_size = Some((*window).to_owned());
+        }
+        other => {
+            let message = format!(
+                "type is {other}, not PRE_PRODUCTION, STATIC_PRODUCTION or ROLLING_PRODUCTION"
+            );
+            return Err(ApiError::bad_request(message));
+        }
+    }
+    Ok(baseline)
+}
+
+fn number(body: &Value, name: &str) -> Answer<i64> {
+    body[name].as_i64().ok_or_else(|| {
+        ApiError::bad_request(format!("this type of baseline needs the number `{name}`"))
+    })
+}
+
+async fn delete(State(app): State<App>, Query(query): Query<Named>) -> Answer {
+    app.blocking(move |app| {
+        app.change(|documents| {
+            if query.model_name.is_none() || query.baseline_name.is_none() {
+                let message = "a deletion needs model_name and baseline_name";
+                return Err(ApiError::bad_request(message));
+            }
+            let found = named(documents, &query)?;
+            if found.is_empty() {
+                return Err(ApiError::not_found("Baseline"));
+            }
+            for (_, baseline) in found {
+                documents.delete(BASELINE, baseline.id)?;
+            }
+            Ok(normal(json!({})))
+        })
+    })
+    .await
+}

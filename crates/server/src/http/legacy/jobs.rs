@@ -1,0 +1,23 @@
+//! Jobs.
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::routing::get;
+
+use crate::App;
+use crate::domain::jobs::{JOB, Job};
+use crate::http::envelope::{Answer, ApiError, normal};
+
+pub(super) fn routes() -> Router<App> {
+    Router::new().route("/v2/jobs/{id}", get(one))
+}
+
+async fn one(State(app): State<App>, Path(id): Path<String>) -> Answer {
+    app.blocking(move |app| {
+        let unknown = || ApiError::not_found("Job");
+        let id = id.parse().map_err(|_| unknown())?;
+        let job: Option<Job> = app.catalog.read(|documents| documents.get(JOB, id))?;
+        Ok(normal(job.ok_or_else(unknown)?.object()))
+    })
+    .await
+}

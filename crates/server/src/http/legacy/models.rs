@@ -1,0 +1,238 @@
+//! Models, and what client 1 calls after it has added one.
+
+use axum::Router;
+use axum::extract::{Path, Query, State};
+use axum::routing::{get, post};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::names::{Generation, split};
+use super::{InProject, decoded, info, required};
+use crate::App;
+use crate::domain::catalog::Documents;
+use crate::domain::ingest::{Files, Work};
+use crate::domain::jobs::{self, JOB, Job};
+use crate::domain::objects::{self, FIRST_VERSION, Model, NewModel, Origin};
+use crate::http::app::Payload;
+use crate::http::envelope::{Answer, ApiError, Page, normal, paginated, rpc};
+use crate::http::legacy::datasets;
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/v2/models", get(list).post(create))
+        .route("/v2/models/{names}", get(one).delete(delete))
+        .route(
+            "/model_info/{organization}/{project}/{model}",
+            get(model_info),
+        )
+        .route(
+            "/model_predictions_exist/{organization}/{project}",
+            post(predictions_exist),
+        )
+        .route(
+            "/init_monitoring/{organization}/{project}/{model}",
+            post(init_monitoring),
+        )
+}
+
+/// The model of this name: its first version, as these clients know no others, else its newest.
+///
+/// # Errors
+/// 404.
+pub(super) fn find(documents: &Documents<'_>, project: &str, name: &str) -> Answer<Model> {
+    let project = objects::project_by_name(documents, project)?;
+    if let Ok(first) = objects::model_by_name(documents, project.id, name, FIRST_VERSION) {
+        return Ok(first);
+    }
+    let named = |model: &Model| model.project == project.id && model.name == name;
+    let newest = objects::models(documents)?.into_iter().rfind(named);
+    newest.ok_or_else(|| ApiError::not_found("Model"))
+}
+
+/// Its `info` as a client of this generation can read it.
+fn readable(documents: &Documents<'_>, model: &Model, by: Generation) -> Answer<Option<Value>> {
+    let kept = match &model.info {
+        Some(info) => info.clone(),
+        None => {
+            let baselines = objects::baselines(documents, model.id)?;
+            let datasets: Vec<String> = baselines
+                .into_iter()
+                .map(|baseline| baseline.name)
+                .collect();
+            info::of_definition(&model.name, &model.definition, &datasets)
+        }
+    };
+    Ok(info::readable(kept, by))
+}
+
+fn object(model: &Model, info: Value) -> Value {
+    json!({
+        "name": model.name,
+        "project_name": model.project_name,
+        "organization_name": super::ORGANIZATION,
+        "info": info,
+        "file_list": null,
+        "model_type": null,
+        "framework": null,
+        "requirements": null,
+    })
+}
+
+async fn list(State(app): State<App>, by: Generation, Query(query): Query<InProject>) -> Answer {
+    app.blocking(move |app| {
+        objects::discover(app)?;
+        app.catalog.read(|documents| {
+            let project = objects::project_by_name(documents, &query.project_name)?;
+            let mut items = Vec::new();
+            for model in objects::models(documents)? {
+                if model.project == project.id
+                    && let Some(info) = readable(documents, &model, by)?
+                {
+                    items.push(object(&model, info));
+                }
+            }
+            Ok(paginated(Page::whole(items)))
+        })
+    })
+    .await
+}
+
+/// The model and its `info`; 404 if this generation cannot read it.
+fn shown(app: &App, project: &str, name: &str, by: Generation) -> Answer<(Model, Value)> {
+    app.catalog.read(|documents| {
+        let model = find(documents, project, name)?;
+        match readable(documents, &model, by)? {
+            Some(info) => Ok((model, info)),
+            None => Err(ApiError::not_found("Model that this client can read")),
+        }
+    })
+}
+
+async fn one(State(app): State<App>, by: Generation, Path(names): Path<String>) -> Answer {
+    app.blocking(move |app| {
+        let [_, project, name] = split(&names)?;
+        let (model, info) = shown(app, project, name, by)?;
+        Ok(normal(object(&model, info)))
+    })
+    .await
+}
+
+async fn delete(State(app): State<App>, Path(names): Path<String>) -> Answer {
+    app.blocking(move |app| {
+        let [_, project, name] = split(&names)?;
+        let id = app.change(|documents| {
+            let model = find(documents, project, name)?;
+            objects::delete_model(documents, model.id)?;
+            Ok(model.id)
+        })?;
+        app.counts.forget(id);
+        Ok(normal(json!({})))
+    })
+    .await
+}
+
+async fn create(State(app): State<App>, Payload(body): Payload) -> Answer {
+    let body = decoded(body)?;
+    app.blocking(move |app| {
+        objects::discover(app)?;
+        let info = &body["info"];
+        let definition = info::definition(info)?;
+        let (project, name) = (required(&body, "project_name")?, required(&body, "name")?);
+        let baseline = info["datasets"][0].as_str();
+        let (model, job) = app.change(|documents| {
+            let project = objects::project_by_name(documents, project)?;
+            let dataset = baseline
+                .map(|name| datasets::find(documents, &project.name, name))
+                .transpose()?;
+            let model = objects::create_model(
+                app,
+                documents,
+                NewModel {
+                    project: &project,
+                    name,
+                    version: FIRST_VERSION,
+                    origin: Origin::Legacy,
+                    definition,
+                    info: Some(info.clone()),
+                },
+            )?;
+            let work = match dataset {
+                Some(dataset) => {
+                    objects::ensure_baseline(documents, &model, &dataset.name)?;
+                    Work::Publish(Files {
+                        model: model.id,
+                        files: dataset.files,
+                        environment: Some(dataset.name),
+                        id_column: None,
+                        timestamp_column: None,
+                    })
+                }
+                None => NOTHING,
+            };
+            Ok((model.clone(), start(documents, model.id, &work)?))
+        })?;
+        objects::make_folder(app, &model)?;
+        let mut answer = object(&model, info.clone());
+        answer["job_uuid"] = json!(job.id);
+        Ok(normal(answer))
+    })
+    .await
+}
+
+/// What is left to do for a model without a data set.
+const NOTHING: Work = Work::Inspect { files: Vec::new() };
+
+/// The job that makes a model's baseline; there is one, however often it is asked for.
+fn start(documents: &Documents<'_>, model: Uuid, work: &Work) -> Answer<Job> {
+    let name = "Initialize monitoring";
+    jobs::submit(documents, name, Some(&key(model)), work)
+}
+
+fn key(model: Uuid) -> String {
+    format!("monitoring of {model}")
+}
+
+async fn model_info(
+    State(app): State<App>,
+    by: Generation,
+    Path((_, project, name)): Path<(String, String, String)>,
+) -> Answer {
+    app.blocking(move |app| {
+        let (_, info) = shown(app, &project, &name, by)?;
+        Ok(rpc(json!({"model": info})))
+    })
+    .await
+}
+
+/// Predictions come with the rows, so that they are never to be computed.
+async fn predictions_exist(
+    State(app): State<App>,
+    Path((_, project)): Path<(String, String)>,
+    Payload(body): Payload,
+) -> Answer {
+    app.blocking(move |app| {
+        let body = decoded(body)?;
+        let name = required(&body, "model")?;
+        app.catalog
+            .read(|documents| find(documents, &project, name))?;
+        Ok(rpc(true))
+    })
+    .await
+}
+
+async fn init_monitoring(
+    State(app): State<App>,
+    Path((_, project, name)): Path<(String, String, String)>,
+) -> Answer {
+    app.blocking(move |app| {
+        let job = app.change(|documents| {
+            let model = find(documents, &project, &name)?;
+            match documents.by_key::<Job>(JOB, &key(model.id))? {
+                Some(job) => Ok(job),
+                None => start(documents, model.id, &NOTHING),
+            }
+        })?;
+        Ok(rpc(json!({"status": 202, "task_id": job.id})))
+    })
+    .await
+}

@@ -1,0 +1,93 @@
+//! Projects.
+
+use axum::Router;
+use axum::extract::{Path, Query, State};
+use axum::routing::get;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::names::split;
+use super::{datasets, decoded, required};
+use crate::App;
+use crate::domain::objects::{self, Project};
+use crate::http::app::Payload;
+use crate::http::envelope::{Answer, Page, normal, paginated};
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/v2/projects", get(list).post(create))
+        .route("/v2/projects/{names}", get(one).delete(delete))
+}
+
+/// The page of a list. The clients read one only, so that it is long by default.
+#[derive(Deserialize)]
+struct Paging {
+    #[serde(default)]
+    offset: usize,
+    #[serde(default = "most")]
+    limit: usize,
+}
+
+fn most() -> usize {
+    300
+}
+
+fn object(project: &Project) -> Value {
+    json!({"name": project.name, "organization_name": super::ORGANIZATION})
+}
+
+/// The project of a path `<organisation>:<project>`.
+///
+/// # Errors
+/// 404.
+pub(super) async fn existing(app: &App, names: String) -> Answer<Project> {
+    app.blocking(move |app| {
+        let [_, project] = split(&names)?;
+        app.catalog
+            .read(|documents| objects::project_by_name(documents, project))
+    })
+    .await
+}
+
+async fn list(State(app): State<App>, Query(Paging { offset, limit }): Query<Paging>) -> Answer {
+    app.blocking(move |app| {
+        objects::discover(app)?;
+        let all = app.catalog.read(objects::projects)?;
+        Ok(paginated(Page {
+            items: all.iter().skip(offset).take(limit).map(object).collect(),
+            total: all.len(),
+            offset,
+            limit,
+        }))
+    })
+    .await
+}
+
+async fn create(State(app): State<App>, Payload(body): Payload) -> Answer {
+    let body = decoded(body)?;
+    app.blocking(move |app| {
+        objects::discover(app)?;
+        let name = required(&body, "name")?;
+        let project = app.change(|documents| objects::create_project(app, documents, name))?;
+        Ok(normal(object(&project)))
+    })
+    .await
+}
+
+async fn one(State(app): State<App>, Path(names): Path<String>) -> Answer {
+    Ok(normal(object(&existing(&app, names).await?)))
+}
+
+/// With its models and data sets; jobs remove the rows.
+async fn delete(State(app): State<App>, Path(names): Path<String>) -> Answer {
+    let project = existing(&app, names).await?;
+    app.blocking(move |app| {
+        let datasets = app.change(|documents| {
+            objects::delete_project(documents, project.id)?;
+            datasets::forget(documents, &project.name)
+        })?;
+        datasets::remove_files(app, &datasets)?;
+        Ok(normal(json!({})))
+    })
+    .await
+}

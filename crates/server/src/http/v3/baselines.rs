@@ -1,0 +1,181 @@
+//! Baselines.
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::routing::get;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{List, environments, id, id_in, text_in, views};
+use crate::App;
+use crate::domain::objects::{
+    self, BASELINE, Baseline, BaselineKind, EnvironmentKind, Model, PRODUCTION,
+};
+use crate::domain::times;
+use crate::http::app::Payload;
+use crate::http::envelope::{Answer, ApiError, normal};
+
+const LONGEST_NAME: usize = 255;
+const BIN_SIZES: [&str; 4] = ["Hour", "Day", "Week", "Month"];
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/v3/baselines", get(list).post(create))
+        .route("/v3/baselines/{id}", get(one).delete(delete))
+        .route("/v3/models/{id}/baselines", get(of_model))
+}
+
+async fn list(State(app): State<App>, list: List) -> Answer {
+    list.of_models(&app, objects_of).await
+}
+
+async fn of_model(State(app): State<App>, Path(text): Path<String>, list: List) -> Answer {
+    list.of_model(&app, text, objects_of).await
+}
+
+async fn one(State(app): State<App>, Path(text): Path<String>) -> Answer {
+    app.blocking(move |app| {
+        let id = id(&text, "Baseline")?;
+        let (baseline, model) = app.catalog.read(|documents| {
+            let found: Option<Baseline> = documents.get(BASELINE, id)?;
+            let baseline = found.ok_or_else(|| ApiError::not_found("Baseline"))?;
+            let model = objects::model(documents, baseline.model)?;
+            Ok((baseline, model))
+        })?;
+        Ok(normal(object(app, &baseline, &model)?))
+    })
+    .await
+}
+
+async fn create(State(app): State<App>, Payload(body): Payload) -> Answer {
+    app.blocking(move |app| {
+        let id = id_in(&body, "model_id")?;
+        let model = app
+            .catalog
+            .read(|documents| objects::model(documents, id))?;
+        let baseline = read(app, &model, &body)?;
+        let key = format!("{}/{}", model.id, baseline.name);
+        app.change(|documents| documents.insert(BASELINE, baseline.id, Some(&key), &baseline))?;
+        Ok(normal(object(app, &baseline, &model)?))
+    })
+    .await
+}
+
+async fn delete(State(app): State<App>, Path(text): Path<String>) -> Answer {
+    app.blocking(move |app| {
+        let id = id(&text, "Baseline")?;
+        match app.change(|documents| documents.delete(BASELINE, id))? {
+            true => Ok(normal(json!({}))),
+            false => Err(ApiError::not_found("Baseline")),
+        }
+    })
+    .await
+}
+
+fn read(app: &App, model: &Model, body: &Value) -> Answer<Baseline> {
+    let name = text_in(body, "name")?;
+    if name.is_empty() || name.len() > LONGEST_NAME {
+        let message = format!("the name of a baseline has 1 to {LONGEST_NAME} bytes");
+        return Err(ApiError::bad_request(message));
+    }
+    let kind = match text_in(body, "type")? {
+        "STATIC" => BaselineKind::Static,
+        "ROLLING" => BaselineKind::Rolling,
+        other => {
+            let message = format!("type is {other:?}, not STATIC or ROLLING");
+            return Err(ApiError::bad_request(message));
+        }
+    };
+    let production = match text_in(body, "env_type")? {
+        "PRODUCTION" => true,
+        "PRE_PRODUCTION" => false,
+        other => {
+            let message = format!("env_type is {other:?}, not PRODUCTION or PRE_PRODUCTION");
+            return Err(ApiError::bad_request(message));
+        }
+    };
+    let environment = match (&body["env_id"], production) {
+        (Value::Null, true) => app
+            .catalog
+            .read(|documents| objects::environment(documents, model.id, PRODUCTION))?
+            .ok_or_else(|| ApiError::not_found("Environment"))?,
+        (Value::Null, false) => {
+            return Err(ApiError::bad_request(
+                "a pre-production baseline needs an env_id",
+            ));
+        }
+        _ => environments::of(app, model, id_in(body, "env_id")?)?,
+    };
+    if production != (environment.kind == EnvironmentKind::Production) {
+        return Err(ApiError::bad_request(
+            "env_id and env_type do not belong together",
+        ));
+    }
+    let time = |name: &str| match &body[name] {
+        Value::Null => Ok(None),
+        given => match given.as_i64() {
+            Some(number) => times::epoch(number).map(|_| Some(number)),
+            None => times::moment(given).map(|moment| Some(moment.as_millisecond())),
+        },
+    };
+    let (start_time, end_time) = (time("start_time")?, time("end_time")?);
+    let offset_delta = body["offset_delta"].as_u64();
+    let window_bin_size = body["window_bin_size"].as_str();
+    match (kind, production) {
+        (BaselineKind::Static, true) => match (start_time, end_time) {
+            (Some(start), Some(end)) if times::epoch(start)? < times::epoch(end)? => {}
+            _ => {
+                return Err(ApiError::bad_request(
+                    "a static baseline of production needs a start_time before its end_time",
+                ));
+            }
+        },
+        (BaselineKind::Rolling, true) => {
+            if offset_delta.is_none_or(|offset| offset == 0 || offset > 10_000)
+                || window_bin_size.is_none_or(|size| !BIN_SIZES.contains(&size))
+            {
+                let sizes = BIN_SIZES.join(", ");
+                let message = format!(
+                    "a rolling baseline needs an offset_delta of 1 to 10000 and a window_bin_size of {sizes}"
+                );
+                return Err(ApiError::bad_request(message));
+            }
+        }
+        (BaselineKind::Rolling, false) => {
+            return Err(ApiError::bad_request("a rolling baseline is of production"));
+        }
+        (BaselineKind::Static, false) => {}
+    }
+    let now = Timestamp::now();
+    Ok(Baseline {
+        id: Uuid::new_v4(),
+        model: model.id,
+        name: name.to_owned(),
+        kind,
+        environment: environment.id,
+        start_time,
+        end_time,
+        offset_delta,
+        window_bin_size: window_bin_size.map(str::to_owned),
+        created_at: now,
+        updated_at: now,
+    })
+}
+
+fn objects_of(app: &App, model: &Model) -> Answer<Vec<Value>> {
+    objects::discover_environments(app, model)?;
+    let baselines = app
+        .catalog
+        .read(|documents| objects::baselines(documents, model.id))?;
+    baselines
+        .iter()
+        .map(|baseline| object(app, baseline, model))
+        .collect()
+}
+
+fn object(app: &App, baseline: &Baseline, model: &Model) -> Answer<Value> {
+    let environment = environments::of(app, model, baseline.environment)?;
+    let rows = environments::rows(app, model, &environment)?;
+    Ok(views::baseline(app, baseline, model, &environment, rows))
+}

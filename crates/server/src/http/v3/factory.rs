@@ -1,0 +1,51 @@
+//! The schema of a sample.
+
+use axum::Router;
+use axum::extract::State;
+use axum::routing::post;
+use serde_json::Value;
+
+use super::{files, id_in};
+use crate::App;
+use crate::domain::ingest::inference::{Question, infer};
+use crate::http::app::Payload;
+use crate::http::envelope::{Answer, ApiError, normal};
+
+const MAX_CARDINALITY: usize = 1_000;
+const MOST_CARDINALITY: usize = 100_000;
+
+pub(super) fn routes() -> Router<App> {
+    Router::new().route("/v3/model-factory", post(make))
+}
+
+/// Without a `sample_size` all rows are looked at, so that the clusters are those that `driftline drift` finds on them.
+async fn make(State(app): State<App>, Payload(body): Payload) -> Answer {
+    let id = id_in(&body, "file_id")?;
+    let number = |name: &str, most: usize| match &body[name] {
+        Value::Null => Ok(None),
+        given => match given.as_u64() {
+            Some(number) if number >= 1 && number <= most as u64 => Ok(Some(number as usize)),
+            _ => {
+                let message = format!("{name} is {given}, not a number from 1 to {most}");
+                Err(ApiError::bad_request(message))
+            }
+        },
+    };
+    let question = Question {
+        spec: body["spec"].clone(),
+        max_cardinality: number("max_cardinality", MOST_CARDINALITY)?.unwrap_or(MAX_CARDINALITY),
+        rows: number("sample_size", usize::MAX)?,
+    };
+    let _turn = app
+        .limits
+        .inferences
+        .acquire()
+        .await
+        .map_err(ApiError::internal)?;
+    app.blocking(move |app| {
+        app.catalog
+            .read(|documents| files::whole(app, documents, id))?;
+        Ok(normal(infer(&app.uploads.path(id), &question)?))
+    })
+    .await
+}

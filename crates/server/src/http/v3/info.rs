@@ -1,0 +1,30 @@
+//! What a client asks first.
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::get;
+use serde_json::json;
+
+use super::views;
+use crate::http::envelope::normal;
+use crate::{App, FIDDLER_VERSION};
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/v3/server-info", get(server))
+        .route("/v3/version-compatibility", get(compatibility))
+}
+
+async fn server(State(app): State<App>) -> Response {
+    normal(json!({
+        "feature_flags": {},
+        "server_version": FIDDLER_VERSION,
+        "organization": views::organization(&app),
+    }))
+}
+
+/// Any client that comes this far is served.
+async fn compatibility() -> Response {
+    normal(json!({}))
+}

@@ -1,0 +1,163 @@
+//! Pages of a list: which objects, in which order.
+
+use std::cmp::Ordering;
+
+use axum::extract::{FromRequestParts, Query};
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::filter::{Filter, compare, lookup};
+use super::id;
+use crate::App;
+use crate::domain::objects::{self, Model};
+use crate::http::envelope::{Answer, ApiError, Page, paginated};
+
+const PAGE: usize = 50;
+const LONGEST_PAGE: usize = 10_000;
+
+/// What the query of a list asks for.
+#[derive(Debug, Clone)]
+pub struct List {
+    filter: Filter,
+    ordering: Vec<Order>,
+    limit: usize,
+    offset: usize,
+    /// `type`, which lists of environments have.
+    pub(crate) kind: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Order {
+    field: String,
+    descending: bool,
+}
+
+#[derive(Deserialize)]
+struct Asked {
+    filter: Option<String>,
+    ordering: Option<String>,
+    limit: Option<String>,
+    offset: Option<String>,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+}
+
+impl List {
+    fn of(asked: Asked) -> Answer<Self> {
+        let number = |name: &str, text: Option<String>, default| match text {
+            None => Ok(default),
+            Some(text) => text
+                .parse()
+                .map_err(|_| ApiError::bad_request(format!("{name} is {text:?}, not a number"))),
+        };
+        let limit = number("limit", asked.limit, PAGE)?;
+        if !(1..=LONGEST_PAGE).contains(&limit) {
+            let message = format!("limit is {limit}, not 1 to {LONGEST_PAGE}");
+            return Err(ApiError::bad_request(message));
+        }
+        let order = |field: &str| match field.strip_prefix('-') {
+            Some(field) => Order {
+                field: field.to_owned(),
+                descending: true,
+            },
+            None => Order {
+                field: field.to_owned(),
+                descending: false,
+            },
+        };
+        Ok(Self {
+            filter: match asked.filter.as_deref() {
+                None | Some("") => Filter::All(Vec::new()),
+                Some(text) => Filter::parse(text)?,
+            },
+            ordering: asked
+                .ordering
+                .iter()
+                .flat_map(|fields| fields.split(','))
+                .filter(|field| !field.is_empty())
+                .map(order)
+                .collect(),
+            limit,
+            offset: number("offset", asked.offset, 0)?,
+            kind: asked.kind,
+        })
+    }
+
+    /// The page of what all models have.
+    pub(super) async fn of_models(
+        self,
+        app: &App,
+        objects_of: impl Fn(&App, &Model) -> Answer<Vec<Value>> + Send + 'static,
+    ) -> Answer {
+        app.blocking(move |app| {
+            objects::discover(app)?;
+            let mut items = Vec::new();
+            for model in app.catalog.read(objects::models)? {
+                items.extend(objects_of(app, &model)?);
+            }
+            Ok(self.page(items))
+        })
+        .await
+    }
+
+    /// The page of what the model with the id `text` has.
+    pub(super) async fn of_model(
+        self,
+        app: &App,
+        text: String,
+        objects_of: impl FnOnce(&App, &Model) -> Answer<Vec<Value>> + Send + 'static,
+    ) -> Answer {
+        app.blocking(move |app| {
+            let id = id(&text, "Model")?;
+            let model = app
+                .catalog
+                .read(|documents| objects::model(documents, id))?;
+            Ok(self.page(objects_of(app, &model)?))
+        })
+        .await
+    }
+
+    /// The page of these objects that was asked for.
+    pub fn page(&self, mut objects: Vec<Value>) -> Response {
+        objects.retain(|object| self.filter.passes(object));
+        // Stable: what is equal stays in the order in which it was made.
+        objects.sort_by(|a, b| {
+            self.ordering
+                .iter()
+                .map(|order| {
+                    let found = compare(lookup(a, &order.field), lookup(b, &order.field));
+                    let found = found.unwrap_or(Ordering::Equal);
+                    if order.descending {
+                        found.reverse()
+                    } else {
+                        found
+                    }
+                })
+                .find(|found| found.is_ne())
+                .unwrap_or(Ordering::Equal)
+        });
+        paginated(Page {
+            total: objects.len(),
+            items: objects
+                .into_iter()
+                .skip(self.offset)
+                .take(self.limit)
+                .collect(),
+            offset: self.offset,
+            limit: self.limit,
+        })
+    }
+}
+
+impl FromRequestParts<App> for List {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
+        let Query(asked) = Query::<Asked>::from_request_parts(parts, app)
+            .await
+            .map_err(IntoResponse::into_response)?;
+        Self::of(asked).map_err(IntoResponse::into_response)
+    }
+}

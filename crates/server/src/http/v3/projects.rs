@@ -1,0 +1,63 @@
+//! Projects.
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::routing::get;
+use serde_json::json;
+
+use super::{List, id, text_in, views};
+use crate::App;
+use crate::domain::objects;
+use crate::http::app::Payload;
+use crate::http::envelope::{Answer, normal};
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/v3/projects", get(list).post(create))
+        .route("/v3/projects/{id}", get(one).delete(delete))
+}
+
+async fn list(State(app): State<App>, list: List) -> Answer {
+    app.blocking(move |app| {
+        objects::discover(app)?;
+        let projects = app.catalog.read(objects::projects)?;
+        Ok(list.page(
+            projects
+                .iter()
+                .map(|project| views::project(app, project))
+                .collect(),
+        ))
+    })
+    .await
+}
+
+async fn create(State(app): State<App>, Payload(body): Payload) -> Answer {
+    app.blocking(move |app| {
+        objects::discover(app)?;
+        let name = text_in(&body, "name")?;
+        let project = app.change(|documents| objects::create_project(app, documents, name))?;
+        Ok(normal(views::project(app, &project)))
+    })
+    .await
+}
+
+async fn one(State(app): State<App>, Path(text): Path<String>) -> Answer {
+    app.blocking(move |app| {
+        let id = id(&text, "Project")?;
+        let project = app
+            .catalog
+            .read(|documents| objects::project(documents, id))?;
+        Ok(normal(views::project(app, &project)))
+    })
+    .await
+}
+
+/// The models go with the project. They are out of sight at once; their rows are removed by jobs.
+async fn delete(State(app): State<App>, Path(text): Path<String>) -> Answer {
+    app.blocking(move |app| {
+        let id = id(&text, "Project")?;
+        app.change(|documents| objects::delete_project(documents, id))?;
+        Ok(normal(json!({})))
+    })
+    .await
+}
