@@ -76,7 +76,7 @@ pub struct Engine {
 /// where it is always looked for; a plugin's own code is not run.
 pub fn engine(name: &str, plugins: &Plugins, runtime: Option<&Path>) -> Result<Engine> {
     match name {
-        "candle" => Ok(Engine::on_cpu(driftline_backend_candle::ENGINE)),
+        driftline_backend_candle::NAME => driftline_backend_candle::engine().map(Engine::on_cpu),
         #[cfg(feature = "onnx")]
         "onnx" => driftline_backend_onnx::find(runtime, runtimes::folder("onnx").as_deref()).map(
             |found| Engine {
