@@ -1,4 +1,5 @@
-//! Every backend of this machine on the same images: images/s by batch size and threads. `ratios.py` makes a table of it.
+//! Every backend of this machine on the same images, and `candle-layers`, which is candle's own operations: images/s by batch
+//! size and threads. `ratios.py` makes a table of it.
 //!
 //! `DRIFTLINE_BENCH_MODEL` names another model than the sample model, `DRIFTLINE_PLUGIN_PATH` a folder with plugins.
 
@@ -21,23 +22,27 @@ fn embed(criterion: &mut Criterion) {
         ids.any(|id| arguments::selects(&id))
     };
     let config = BackendConfig::new(model(), threads());
+    let mut layers = config.clone();
+    layers.options.insert("fused".to_owned(), false.into());
     let registry = backends();
+    let names = registry.entries().iter().map(|entry| entry.name.as_str());
+    let rows =
+        names
+            .map(|name| (name, name, &config))
+            .chain([("candle-layers", "candle", &layers)]);
     let mut measured = Vec::new();
-    for entry in registry.entries() {
-        if !is_selected(&entry.name) {
-            continue;
-        }
-        match registry.build(&entry.name, &config) {
+    for (row, name, config) in rows.filter(|(row, ..)| is_selected(row)) {
+        match registry.build(name, config) {
             Ok(backend) => {
-                header::print_backend(backend.info());
-                measured.push(&entry.name);
+                header::print_backend(row, backend.info());
+                measured.push((row, name, config));
             }
-            Err(error) => println!("not measured: {}: {error}", entry.name),
+            Err(error) => println!("not measured: {row}: {error}"),
         }
     }
-    for name in measured {
+    for (row, name, config) in measured {
         // One at a time: the threads of an engine that has nothing to do may still take time from another's.
-        let mut backend = registry.build(name, &config).expect("the backend again");
+        let mut backend = registry.build(name, config).expect("the backend again");
         let info = backend.info().clone();
         for batch in BATCHES {
             let images = images(batch);
@@ -46,7 +51,7 @@ fn embed(criterion: &mut Criterion) {
             out.reset(&info, batch);
             let mut group = criterion.benchmark_group(group(batch));
             group.throughput(Throughput::Elements(batch as u64));
-            group.bench_function(name, |bencher| {
+            group.bench_function(row, |bencher| {
                 bencher.iter(|| backend.embed(view, &mut out.as_mut()).expect("embeddings"));
             });
             group.finish();

@@ -58,7 +58,7 @@ fn plugin_boundary(criterion: &mut Criterion) {
     for name in &NAMES[..2] {
         header::print_own(name, "u8");
     }
-    header::print_backend(&info);
+    header::print_backend(&info.name, &info);
     for batch in BATCHES {
         let pixels = images(batch);
         let rows: Vec<u64> = (0..batch as u64).collect();

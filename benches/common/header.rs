@@ -10,10 +10,10 @@ pub fn print(what: &str, engine: &str, device: &str, precision: &str, threads: u
     println!("{what}: {engine}, {device}, {precision}, threads: {threads}");
 }
 
-/// The same for a backend.
-pub fn print_backend(info: &BackendInfo) {
+/// The same for what a backend computes.
+pub fn print_backend(what: &str, info: &BackendInfo) {
     let (device, precision) = (info.device.to_string(), info.precision.to_string());
-    print(&info.name, &info.engine, &device, &precision, info.threads);
+    print(what, &info.engine, &device, &precision, info.threads);
 }
 
 /// The same for what driftline itself computes, if the command line selects it.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::{Error, ErrorKind, ImageShape, ImageView, Result};
 
@@ -140,6 +141,9 @@ pub struct BackendConfig {
     /// Arithmetic to use, which a backend without it refuses; without it fp32.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub precision: Option<Precision>,
+    /// What else the backend is told, by name; a backend refuses what it does not know.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub options: Map<String, Value>,
 }
 
 impl BackendConfig {
@@ -151,6 +155,20 @@ impl BackendConfig {
             device: Device::Cpu,
             runtime: None,
             precision: None,
+            options: Map::new(),
+        }
+    }
+
+    /// Refuses every option, in the name of a backend that has none.
+    pub fn no_options(&self, backend: &str) -> Result<()> {
+        match self.options.keys().next() {
+            None => Ok(()),
+            Some(option) => Err(Error::new(
+                ErrorKind::InvalidConfig,
+                "open backend",
+                format!("the backend `{backend}` has no option `{option}`"),
+            )
+            .remedy("it has none: leave `backend.options` out")),
         }
     }
 
@@ -188,7 +206,7 @@ impl BackendConfig {
 pub struct BackendInfo {
     /// Registered name, as in `--backend candle`.
     pub name: String,
-    /// Engine and version, as in `candle 0.11.1`.
+    /// Engine and version, as in `onnxruntime 1.32.0`.
     pub engine: String,
     /// Where it computes.
     pub device: Device,

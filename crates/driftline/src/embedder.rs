@@ -85,6 +85,7 @@ impl Embedder {
             device: chosen.device,
             runtime: chosen.runtime.clone(),
             precision: chosen.precision,
+            options: chosen.options.clone(),
             ..BackendConfig::new(path, chosen.threads.unwrap_or_else(all_threads).get())
         };
         let backend = components.backends.build(&chosen.name, &config)?;

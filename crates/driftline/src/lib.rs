@@ -53,7 +53,7 @@
 //!
 //! | feature | what it adds; all but `keyring` are on by default |
 //! | --- | --- |
-//! | `candle` | candle itself: without it the backend `candle` is the built-in network alone |
+//! | `candle` | the backend `candle`; without it the same network is the backend `kernels`, and no code of candle is compiled |
 //! | `download` | the model and the data set `cifar10` |
 //! | `fiddler` | the sink `fiddler`; `keyring` lets it read its token from the desktop's keyring |
 //! | `onnx` | the backend `onnx` |

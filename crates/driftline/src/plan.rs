@@ -48,6 +48,9 @@ struct Identity<'a> {
     /// Unless fp32, so that such runs keep the id that they had before there was a choice.
     #[serde(skip_serializing_if = "Option::is_none")]
     precision: Option<Precision>,
+    /// As `precision`: those without options keep their id.
+    #[serde(skip_serializing_if = "serde_json::Map::is_empty")]
+    backend_options: &'a serde_json::Map<String, serde_json::Value>,
     monitor: &'a MonitorSpec,
     input: String,
     seed: u64,
@@ -123,6 +126,7 @@ impl<'a> Plan<'a> {
             None => hash(&Identity {
                 backend: &info.name,
                 precision: Some(info.precision).filter(|precision| *precision != Precision::Fp32),
+                backend_options: &settings.backend.options,
                 monitor: &monitor,
                 input: format!("{:?}", package.preprocessing),
                 seed: settings.run.seed,

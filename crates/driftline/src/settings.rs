@@ -94,6 +94,8 @@ pub struct BackendSettings {
     pub runtime: Option<PathBuf>,
     /// Arithmetic to use: `fp32`, or `bf16` with the backend `candle` where the processor has it; without it fp32.
     pub precision: Option<Precision>,
+    /// What else the backend is told; see the backend's own page, or `driftline plugin inspect`.
+    pub options: serde_json::Map<String, serde_json::Value>,
 }
 
 /// `[plugins]`
@@ -208,11 +210,12 @@ impl Default for ModelSettings {
 impl Default for BackendSettings {
     fn default() -> Self {
         Self {
-            name: "candle".to_owned(),
+            name: driftline_backend_candle::NAME.to_owned(),
             threads: None,
             device: Device::default(),
             runtime: None,
             precision: None,
+            options: serde_json::Map::new(),
         }
     }
 }

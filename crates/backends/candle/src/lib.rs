@@ -1,87 +1,94 @@
-//! The candle backend: ResNet-18 embeddings on the CPU, in Rust from end to end.
+//! The candle backend: ResNet-18 embeddings on the CPU, with candle's tensors.
 //!
-//! The network is compiled once for the input size at hand: batch norm, shortcut and ReLU are part of the convolutions,
-//! weights are packed for the inner loops, every buffer is planned. It runs beside candle's tensors, since an operation of
-//! candle allocates its result; [`Embed`] is the same network as an operation of candle.
+//! candle runs the network in one of two ways: as one fused operation, made from `driftline-kernels`, or layer by layer in
+//! operations of its own. Without the feature `candle` the kernels stand behind the trait alone, as the backend `kernels`.
 //!
 //! | module | what is in it |
 //! | --- | --- |
-//! | [`backend`] | [`CandleBackend`]: the network behind the trait |
-//! | [`operation`] | [`Embed`]: the network as an operation of candle |
-//! | [`network`] | [`Network`]: plan, threads and buffers together |
-//! | [`instructions`] | which inner loops a processor can run |
-//! | `plan` | the order of the layers, and the buffers between them |
-//! | `stem` | pixels to the planes of the first stage |
-//! | `plane` | planes of activations, and windows that slide over them |
-//! | `convolution` | one convolution, in one of two ways |
-//! | `direct` | as products of the input itself |
-//! | `filtered`, `filter` | 3x3 with fewer products, after Winograd |
-//! | `weight` | weights as the inner loops read them |
-//! | `kernel` | the inner loops, compiled once for each instruction set |
-//! | `amx` | products of bf16 on tiles |
-//! | `simd` | vectors of each instruction set |
-//! | `team`, `meeting` | threads that work on one thing together, and where they wait for each other |
-//! | `sync` | atomic numbers, and waiting for them |
-//! | `memory` | buffers that start on a cache line |
-//! | `ceilings` | what the processor can do, measured |
+//! | `backend` | [`CandleBackend`]: candle's tensors behind the trait, in either way |
+//! | `fused` | [`Embed`]: the network as one operation of candle |
+//! | `layers` | the network in candle's own operations |
+//! | `candle` | candle's version and errors |
+//! | `kernels` | [`KernelsBackend`]: the network behind the trait, without candle |
+//! | `chosen` | [`chosen`]: the instruction set that a user names |
+//! | `opened` | [`compile`]: a model as the kernels take it |
 
-#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-mod amx;
-pub mod backend;
-#[cfg(test)]
-mod ceilings;
-mod convolution;
-mod direct;
-mod filter;
-mod filtered;
-pub mod instructions;
-mod kernel;
-mod meeting;
-mod memory;
-pub mod network;
 #[cfg(feature = "candle")]
-pub mod operation;
-mod plan;
-mod plane;
-mod simd;
-mod stem;
-mod sync;
-mod team;
-mod weight;
+mod backend;
+#[cfg(feature = "candle")]
+mod candle;
+mod chosen;
+#[cfg(feature = "candle")]
+mod fused;
+mod kernels;
+#[cfg(feature = "candle")]
+mod layers;
+mod opened;
 
+#[cfg(feature = "candle")]
 pub use backend::CandleBackend;
-pub use instructions::Instructions;
-pub use network::Network;
+pub use chosen::{VARIABLE, chosen};
+pub use driftline_kernels::{Instructions, Network};
 #[cfg(feature = "candle")]
-pub use operation::Embed;
+pub use fused::Embed;
+pub use kernels::KernelsBackend;
+pub use opened::compile;
 
 use std::path::PathBuf;
 
-use driftline_core::{BackendConfig, EmbeddingBackend, Engine, Registration, Registry, Result};
-
-/// Engine and version, as shown to users.
-pub const ENGINE: &str = if cfg!(feature = "candle") {
-    "candle 0.11.1"
-} else {
-    concat!("driftline kernels ", env!("CARGO_PKG_VERSION"))
+use driftline_core::{
+    BackendConfig, EmbeddingBackend, Engine, Precision, Registration, Registry, Result,
 };
 
-/// Registers `candle`.
+/// The name that [`register`] gives: `candle`, or `kernels` without the feature `candle`.
+#[cfg(feature = "candle")]
+pub const NAME: &str = backend::NAME;
+/// The name that [`register`] gives: `candle`, or `kernels` without the feature `candle`.
+#[cfg(not(feature = "candle"))]
+pub const NAME: &str = kernels::NAME;
+
+/// What the backend [`NAME`] computes with here, without options and in fp32, as in
+/// `candle 0.11.1 + driftline kernels 0.1.0 (avx512)`.
+///
+/// # Errors
+/// Those of [`chosen`].
+pub fn engine() -> Result<String> {
+    let instructions = chosen(Precision::Fp32)?;
+    #[cfg(feature = "candle")]
+    let engine = fused::engine(instructions);
+    #[cfg(not(feature = "candle"))]
+    let engine = driftline_kernels::engine(instructions);
+    Ok(engine)
+}
+
+/// Registers [`NAME`].
+#[cfg(feature = "candle")]
 pub fn register(registry: &mut Registry<BackendConfig, Box<dyn EmbeddingBackend>>) -> Result<()> {
     registry.register(Registration::built_in(
-        "candle",
+        NAME,
         &[],
-        "pure Rust on the CPU; needs nothing installed",
+        "candle's tensors on the CPU, with driftline's kernels; needs nothing installed",
         |config| Ok(Box::new(CandleBackend::open(config)?) as _),
     ))
 }
 
-/// Registers the engine of `candle`, which needs no library.
+/// Registers the engine of [`NAME`], which needs no library.
 pub fn register_engine(registry: &mut Registry<Option<PathBuf>, Engine>) -> Result<()> {
     registry.register(Registration::built_in(
-        "candle",
+        NAME,
         &[],
         "pure Rust on the CPU",
-        |_| Ok(Engine::on_cpu(ENGINE)),
+        |_| Ok(Engine::on_cpu(engine()?)),
+    ))
+}
+
+/// Registers [`NAME`].
+#[cfg(not(feature = "candle"))]
+pub fn register(registry: &mut Registry<BackendConfig, Box<dyn EmbeddingBackend>>) -> Result<()> {
+    registry.register(Registration::built_in(
+        NAME,
+        &[],
+        "driftline's kernels on the CPU; needs nothing installed",
+        |config| Ok(Box::new(KernelsBackend::open(config)?) as _),
     ))
 }

@@ -43,6 +43,7 @@ impl OnnxBackend {
     /// `config.device`; `InvalidData` and `InvalidConfig` for a model that is broken or not as described.
     pub fn open(config: &BackendConfig, installed: Option<&Path>) -> Result<Self> {
         config.fp32_only("onnx")?;
+        config.no_options("onnx")?;
         let package = ModelPackage::open(&config.model)?;
         let graph = package.graph()?;
         let found = find(config.runtime.as_deref(), installed)?;

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::common::{Workspace, stderr};
+use crate::common::{NOW, Workspace, stderr};
 use serde_json::Value;
 
 const RUNTIMES: [&str; 3] = ["ORT_DYLIB_PATH", "LIBTORCH", "DRIFTLINE_PLUGIN_PATH"];
@@ -295,6 +295,32 @@ fn what_slows_candle_down_is_said_once() {
     ] {
         assert!(message.contains(part), "{message}");
     }
+}
+
+#[test]
+fn candle_says_whether_its_own_operations_compute() {
+    let workspace = Workspace::new();
+    workspace.small_run();
+    let run = |store: &str, option: &[&str]| {
+        let arguments = ["run", "--now", NOW, "--store", store];
+        let summary = workspace.json(&[&arguments, option].concat());
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        (
+            text(&summary["backend"]["engine"]),
+            text(&summary["run_id"]),
+        )
+    };
+    let fused = run("fused", &[]);
+    let layers = run("layers", &["--set", "backend.options.fused=false"]);
+    assert!(fused.0.contains(" + driftline kernels "), "{}", fused.0);
+    assert!(fused.0.starts_with(&layers.0), "{}", layers.0);
+    assert!(!layers.0.contains('+'), "{}", layers.0);
+    assert_ne!(fused.1, layers.1, "rows of two engines have one id");
+    let listed = backend(&workspace, "candle", &[]);
+    assert_eq!(listed["engine"], fused.0);
+    let unknown = ["run", "--set", "backend.options.fuse=false"];
+    let message = refused(&workspace, &unknown, &[]);
+    assert!(message.contains("no option `fuse`"), "{message}");
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
-use driftline_backend_candle::{CandleBackend, Embed, Instructions, Network};
+use driftline_backend_candle::{
+    CandleBackend, Embed, Instructions, KernelsBackend, chosen, compile,
+};
 use driftline_core::{
     BackendConfig, EmbeddingBackend, ImageShape, ImageView, Inference, Precision,
 };
@@ -39,10 +41,10 @@ fn f64s(file: &SafeTensors<'_>, name: &str) -> Vec<f64> {
 
 fn open(folder: &Path, threads: usize, instructions: Instructions) -> CandleBackend {
     let config = BackendConfig::new(folder.join("resnet18_cifar10.pth"), threads);
-    CandleBackend::with_instructions(&config, instructions).unwrap()
+    CandleBackend::fused(&config, instructions).unwrap()
 }
 
-fn run(backend: &mut CandleBackend, images: &[u8], batch: usize) -> Inference {
+fn run(backend: &mut dyn EmbeddingBackend, images: &[u8], batch: usize) -> Inference {
     let mut all = Inference::default();
     for images in images.chunks(batch * SHAPE.bytes()) {
         let view = ImageView::new(SHAPE, images).unwrap();
@@ -91,6 +93,42 @@ fn embeddings_and_scores_are_those_of_float64_pytorch() {
 }
 
 #[test]
+fn embeddings_and_scores_of_candles_own_operations_are_too() {
+    let Some(folder) = data_folder() else { return };
+    let bytes = std::fs::read(folder.join("golden.safetensors")).unwrap();
+    let golden = SafeTensors::deserialize(&bytes).unwrap();
+    let images = golden.tensor("images").unwrap().data();
+    let mut config = BackendConfig::new(folder.join("resnet18_cifar10.pth"), 2);
+    config.options.insert("fused".to_owned(), false.into());
+    let mut backend = CandleBackend::open(&config).unwrap();
+    let found = run(&mut backend, images, 64);
+    let embeddings = f64s(&golden, "embeddings_f64");
+    assert_close(&found.embeddings, &embeddings, "layers: embedding");
+    let scores = f64s(&golden, "probabilities_f64");
+    assert_close(&found.scores, &scores, "layers: score");
+}
+
+#[test]
+fn an_engine_says_what_computes() {
+    let Some(folder) = data_folder() else { return };
+    let mut config = BackendConfig::new(folder.join("resnet18_cifar10.pth"), 1);
+    for instructions in Instructions::supported(Precision::Fp32) {
+        let fused = CandleBackend::fused(&config, instructions).unwrap();
+        let candle = CandleBackend::layers(&config).unwrap();
+        let kernels = KernelsBackend::with_instructions(&config, instructions).unwrap();
+        let [fused, candle, kernels] =
+            [fused.info(), candle.info(), kernels.info()].map(|info| info.engine.clone());
+        assert_eq!(fused, format!("{candle} + {kernels}"));
+        assert!(candle.starts_with("candle 0."), "{candle}");
+        assert!(kernels.starts_with("driftline kernels "), "{kernels}");
+        assert!(kernels.ends_with(&format!("({instructions})")), "{kernels}");
+    }
+    config.options.insert("fused".to_owned(), true.into());
+    let engine = driftline_backend_candle::engine().unwrap();
+    assert_eq!(CandleBackend::open(&config).unwrap().info().engine, engine);
+}
+
+#[test]
 fn neither_threads_nor_batch_size_nor_vectors_change_a_bit() {
     let Some(folder) = data_folder() else { return };
     let bytes = std::fs::read(folder.join("golden.safetensors")).unwrap();
@@ -121,10 +159,10 @@ fn as_an_operation_of_candle_it_gives_the_same_embeddings() {
     let bytes = std::fs::read(folder.join("golden.safetensors")).unwrap();
     let golden = SafeTensors::deserialize(&bytes).unwrap();
     let images = &golden.tensor("images").unwrap().data()[..5 * SHAPE.bytes()];
-    let instructions = Instructions::chosen(Precision::Fp32).unwrap();
+    let instructions = chosen(Precision::Fp32).unwrap();
     let package = ModelPackage::open(&folder.join("resnet18_cifar10.pth")).unwrap();
     let (weights, _) = package.network().unwrap();
-    let network = Network::new(
+    let network = compile(
         &weights,
         &package.preprocessing,
         2,
@@ -147,7 +185,7 @@ fn as_an_operation_of_candle_it_gives_the_same_embeddings() {
 #[test]
 fn wrong_shapes_are_refused_and_no_image_is_no_work() {
     let Some(folder) = data_folder() else { return };
-    let mut backend = open(&folder, 1, Instructions::chosen(Precision::Fp32).unwrap());
+    let mut backend = open(&folder, 1, chosen(Precision::Fp32).unwrap());
     let small = ImageShape {
         height: 16,
         width: 16,

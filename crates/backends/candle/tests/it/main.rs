@@ -2,7 +2,5 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod every_order;
 mod golden;
-
 mod refusals;

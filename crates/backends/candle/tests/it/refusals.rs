@@ -56,13 +56,43 @@ fn threads_that_there_is_no_memory_for() {
 }
 
 #[test]
+fn options_that_it_does_not_have() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = model(folder.path(), 32);
+    for (option, value, part) in [
+        ("fuse", true.into(), "there is no option `fuse`"),
+        ("fused", "no".into(), "the option `fused` is \"no\""),
+    ] {
+        let mut config = config.clone();
+        config.options.insert(option.to_owned(), value);
+        let error = CandleBackend::open(&config).err().expect("an error");
+        assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+        assert!(error.to_string().contains(part), "{error}");
+    }
+}
+
+#[test]
+fn a_precision_that_candles_own_operations_do_not_have() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut config = model(folder.path(), 32);
+    config.precision = Some(Precision::Bf16);
+    config.options.insert("fused".to_owned(), false.into());
+    let error = CandleBackend::open(&config).err().expect("an error");
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(
+        error.to_string().contains("backend.options.fused"),
+        "{error}"
+    );
+}
+
+#[test]
 fn instructions_and_precisions_of_another_processor() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut config = model(folder.path(), 32);
     for precision in [Precision::Fp32, Precision::Tf32, Precision::Bf16] {
         config.precision = Some(precision);
         for instructions in Instructions::ALL {
-            let opened = CandleBackend::with_instructions(&config, instructions);
+            let opened = CandleBackend::fused(&config, instructions);
             let supported = Instructions::supported(precision).any(|set| set == instructions);
             match opened {
                 Ok(_) => assert!(supported, "{instructions}, {precision}"),

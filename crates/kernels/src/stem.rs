@@ -3,13 +3,13 @@
 use std::ops::Range;
 
 use driftline_core::{ImageShape, Result};
-use driftline_model as model;
-use driftline_model::Preprocessing;
 
+use crate::areas::{Areas, MOST_IMAGES, STAGE_BYTES};
 use crate::convolution::Convolution;
-use crate::kernel::{Kernels, Pool};
-use crate::plan::{Areas, MOST_IMAGES, STAGE_BYTES};
+use crate::kernel::Kernels;
 use crate::plane::{Plane, Planes, Window};
+use crate::pool::Pool;
+use crate::resnet18::{Conv, Input};
 use crate::team::Share;
 
 const POOL: Window = Window {
@@ -23,7 +23,7 @@ pub(crate) struct Stem {
     pub(crate) image: ImageShape,
     /// Zeros around an image.
     margin: usize,
-    /// `pixel / 255` normalised, for each channel and pixel value.
+    /// See [`Input::normalised`].
     normalised: [[f32; 256]; 3],
     pub(crate) convolution: Convolution,
     /// For each position of the pool, where the values under its window start.
@@ -34,25 +34,18 @@ pub(crate) struct Stem {
 }
 
 impl Stem {
-    pub(crate) fn new(
-        conv: &model::Conv,
-        preprocessing: &Preprocessing,
-        kernels: &Kernels,
-    ) -> Result<Self> {
-        let (image, margin) = (preprocessing.shape, conv.padding);
+    pub(crate) fn new(conv: Conv<'_>, input: &Input, kernels: &Kernels) -> Result<Self> {
+        let (image, normalised, margin) = (input.shape, input.normalised, conv.padding);
         let input = Plane {
             height: image.height + 2 * margin,
             width: image.width + 2 * margin,
             channels: conv.in_channels,
         };
         // The zeros are there already when the convolution starts.
-        let conv = model::Conv {
-            padding: 0,
-            ..conv.clone()
-        };
-        let plane = input.under(Window::of(&conv), kernels.padded(conv.out_channels))?;
+        let conv = Conv { padding: 0, ..conv };
+        let plane = input.under(Window::of(conv), kernels.padded(conv.out_channels))?;
         let images = (STAGE_BYTES / (4 * plane.values())).clamp(1, MOST_IMAGES);
-        let convolution = Convolution::new(&conv, true, input, images, kernels)?;
+        let convolution = Convolution::new(conv, true, input, images, kernels)?;
         let output = plane.under(POOL, plane.channels)?;
         let windows = output
             .positions()
@@ -67,7 +60,7 @@ impl Stem {
         Ok(Self {
             image,
             margin,
-            normalised: preprocessing.normalisation(),
+            normalised,
             convolution,
             windows,
             output,
@@ -75,7 +68,7 @@ impl Stem {
         })
     }
 
-    /// Fills the first buffer between stages. As unsafe as [`Plan::run`](crate::plan::Plan::run).
+    /// Fills the first buffer between stages. As unsafe as the run of the whole plan.
     pub(crate) unsafe fn run(
         &self,
         kernels: &Kernels,

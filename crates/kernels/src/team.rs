@@ -96,7 +96,7 @@ impl Team {
             let shared = team.shared.clone();
             team.threads.push(
                 thread::Builder::new()
-                    .name(format!("candle-{worker}"))
+                    .name(format!("kernels-{worker}"))
                     .spawn(move || shared.work(worker))?,
             );
         }

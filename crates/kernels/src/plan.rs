@@ -4,22 +4,20 @@
 //! one layer writes is near the core when the next one reads it.
 
 use driftline_core::Result;
-use driftline_model as model;
-use driftline_model::Preprocessing;
 
+use crate::areas::{Areas, MOST_IMAGES, STAGE_BYTES};
 use crate::convolution::Convolution;
-use crate::kernel::{CHANNELS, Kernels, Pool};
+use crate::kernel::Kernels;
 use crate::memory::{Buffer, check_room};
-use crate::plane::{Plane, Planes, Scratch};
+use crate::plane::{Plane, Planes};
+use crate::pool::Pool;
+use crate::product::CHANNELS;
+use crate::resnet18::{self, Input, Linear, ResNet18};
 use crate::stem::Stem;
 use crate::team::Share;
 
-/// Bytes of activations that are worked on at a time.
-pub(crate) const STAGE_BYTES: usize = 512 << 10;
 /// Bytes of activations between two stages.
 const BETWEEN_BYTES: usize = 64 << 20;
-/// Most images of a run. The later stages need some dozens, so that weights are read once for many; more would fill the caches.
-pub(crate) const MOST_IMAGES: usize = 32;
 
 /// ResNet-18 for images of one size.
 pub(crate) struct Plan {
@@ -54,27 +52,6 @@ struct Block {
     downsample: Option<Convolution>,
 }
 
-/// Where in its memory a run writes on its way: planned as offsets, used as pointers.
-pub(crate) struct Areas<P> {
-    /// Normalised images with zeros around.
-    pub(crate) image: P,
-    pub(crate) stem: P,
-    /// Between stages; one is read while the other is written.
-    pub(crate) between: [P; 2],
-    /// Inside a block, behind its first convolution.
-    first: P,
-    shortcut: P,
-    /// Between the blocks of a stage.
-    block: P,
-    factors: [P; 2],
-    sums: P,
-    zeros: P,
-    mean: P,
-    embedding: P,
-    rectified: P,
-    logits: P,
-}
-
 /// Where results go: f32 `[n, dim]`, and f32 `[n, classes]` if scores are wanted.
 pub(crate) struct Output {
     pub(crate) embeddings: *mut f32,
@@ -102,11 +79,12 @@ impl Output {
 
 impl Plan {
     pub(crate) fn new(
-        network: &model::ResNet18,
-        preprocessing: &Preprocessing,
+        network: &ResNet18<'_>,
+        input: &Input,
         kernels: &'static Kernels,
     ) -> Result<Self> {
-        let stem = Stem::new(&network.stem, preprocessing, kernels)?;
+        network.check()?;
+        let stem = Stem::new(network.stem, input, kernels)?;
         let images = (BETWEEN_BYTES / (4 * stem.output.values())).clamp(1, MOST_IMAGES);
         let mut last = stem.output;
         let mut stages: Vec<Stage> = Vec::new();
@@ -127,22 +105,13 @@ impl Plan {
                 stage.blocks.push(block);
             }
         }
-        let linear = |linear: &model::Linear| {
-            let conv = model::Conv {
-                weight: linear.weight.clone(),
-                bias: linear.bias.clone(),
-                out_channels: linear.outputs,
-                in_channels: linear.inputs,
-                kernel: 1,
-                stride: 1,
-                padding: 0,
-            };
+        let linear = |linear: &Linear<'_>| {
             let row = Plane {
                 height: 1,
                 width: 1,
                 channels: kernels.padded(linear.inputs),
             };
-            Convolution::new(&conv, false, row, images, kernels)
+            Convolution::new(linear.as_conv(), false, row, images, kernels)
         };
         let (embedding, head) = (linear(&network.embedding)?, linear(&network.head)?);
         let (areas, memory) = areas(&stem, &stages, images, [&embedding, &head]);
@@ -293,16 +262,32 @@ impl Stage {
 }
 
 impl Block {
-    fn new(block: &model::Block, input: Plane, images: usize, kernels: &Kernels) -> Result<Self> {
-        let conv1 = Convolution::new(&block.conv1, true, input, images, kernels)?;
+    fn new(
+        block: &resnet18::Block<'_>,
+        input: Plane,
+        images: usize,
+        kernels: &Kernels,
+    ) -> Result<Self> {
+        let conv1 = Convolution::new(block.conv1, true, input, images, kernels)?;
+        let conv2 = Convolution::new(block.conv2, true, conv1.output, images, kernels)?;
+        let downsample = block
+            .downsample
+            .map(|downsample| Convolution::new(downsample, false, input, images, kernels))
+            .transpose()?;
+        let shortcut = downsample
+            .as_ref()
+            .map_or(input, |downsample| downsample.output);
+        // The buffers inside a block are of one size.
+        if [conv1.output, shortcut] != [conv2.output; 2] {
+            return Err(resnet18::misfit(format!(
+                "a block makes {:?} and {:?}, its shortcut {shortcut:?}",
+                conv1.output, conv2.output
+            )));
+        }
         Ok(Self {
-            conv2: Convolution::new(&block.conv2, true, conv1.output, images, kernels)?,
             conv1,
-            downsample: block
-                .downsample
-                .as_ref()
-                .map(|downsample| Convolution::new(downsample, false, input, images, kernels))
-                .transpose()?,
+            conv2,
+            downsample,
         })
     }
 }
@@ -317,7 +302,7 @@ fn areas(
     let most = |values: &dyn Fn(&Stage) -> usize| stages.iter().map(values).max().unwrap_or(0);
     let inside = most(&|stage| stage.images * stage.output.values());
     let between = images * most(&|stage| stage.input.values().max(stage.output.values()));
-    let channels = most(&|stage| stage.output.channels);
+    let channels = most(&|stage| stage.input.channels.max(stage.output.channels));
     let convolutions = stages
         .iter()
         .flat_map(|stage| &stage.blocks)
@@ -356,42 +341,6 @@ fn areas(
         logits: area(images * head.output.channels),
     };
     (areas, memory)
-}
-
-impl Areas<usize> {
-    /// The areas in memory.
-    ///
-    /// # Safety
-    /// The memory has room for all of them.
-    unsafe fn from(&self, start: *mut f32) -> Areas<*mut f32> {
-        // SAFETY: the caller's.
-        let at = |offset: usize| unsafe { start.add(offset) };
-        Areas {
-            image: at(self.image),
-            stem: at(self.stem),
-            between: self.between.map(at),
-            first: at(self.first),
-            shortcut: at(self.shortcut),
-            block: at(self.block),
-            factors: self.factors.map(at),
-            sums: at(self.sums),
-            zeros: at(self.zeros),
-            mean: at(self.mean),
-            embedding: at(self.embedding),
-            rectified: at(self.rectified),
-            logits: at(self.logits),
-        }
-    }
-}
-
-impl Areas<*mut f32> {
-    pub(crate) fn scratch(&self) -> Scratch {
-        Scratch {
-            factors: self.factors,
-            sums: self.sums,
-            zeros: self.zeros,
-        }
-    }
 }
 
 /// `exp(logit - largest)` over their sum.

@@ -1,13 +1,14 @@
 //! A convolution compiled for planes of one size, with bias, shortcut and ReLU.
 
 use driftline_core::{Error, ErrorKind, Result};
-use driftline_model as model;
 
 use crate::direct::Direct;
 use crate::filtered::Filtered;
-use crate::kernel::{Finish, Kernels};
+use crate::kernel::Kernels;
 use crate::memory::{Buffer, check_room};
 use crate::plane::{Plane, Planes, Scratch, Window};
+use crate::product::Finish;
+use crate::resnet18::Conv;
 use crate::team::Share;
 
 /// A convolution for planes of one size.
@@ -27,7 +28,7 @@ enum Way {
 impl Convolution {
     /// Compiles for at most `images` images at a time.
     pub(crate) fn new(
-        conv: &model::Conv,
+        conv: Conv<'_>,
         relu: bool,
         input: Plane,
         images: usize,
@@ -40,7 +41,7 @@ impl Convolution {
                 ErrorKind::Unsupported,
                 "open backend",
                 format!(
-                    "planes of {} x {} with {} channels are more than the candle backend can address",
+                    "planes of {} x {} with {} channels are more than the kernels can address",
                     input.height, input.width, output.channels
                 ),
             )
@@ -49,7 +50,7 @@ impl Convolution {
         // Before tables are made for planes that cannot be.
         check_room(values)?;
         let mut bias = Buffer::new(output.channels)?;
-        bias.as_mut_slice()[..conv.bias.len()].copy_from_slice(&conv.bias);
+        bias.as_mut_slice()[..conv.bias.len()].copy_from_slice(conv.bias);
         let way = match Filtered::new(conv, input, output, images, kernels)? {
             Some(filtered) => Way::Filtered(filtered),
             None => Way::Direct(Direct::new(conv, input, output, images, kernels)?),
@@ -137,7 +138,7 @@ mod tests {
     }
 
     /// One output in f64, as the definition says.
-    fn expected(conv: &model::Conv, input: &[f32], plane: Plane, [y, x, out]: [usize; 3]) -> f64 {
+    fn expected(conv: Conv<'_>, input: &[f32], plane: Plane, [y, x, out]: [usize; 3]) -> f64 {
         let mut sum = f64::from(conv.bias[out]);
         for row in 0..conv.kernel {
             for column in 0..conv.kernel {
@@ -159,7 +160,7 @@ mod tests {
         sum
     }
 
-    fn check(conv: &model::Conv, [height, width]: [usize; 2], images: usize, workers: usize) {
+    fn check(conv: Conv<'_>, [height, width]: [usize; 2], images: usize, workers: usize) {
         let sets = |precision| {
             Instructions::supported(precision).map(move |instructions| (instructions, precision))
         };
@@ -252,17 +253,17 @@ mod tests {
                     // So that results are about 1, whatever the depth.
                     let mut weight = values(out_channels * depth, 3);
                     weight.iter_mut().for_each(|w| *w /= (depth as f32).sqrt());
-                    let conv = model::Conv {
-                        weight,
-                        bias: values(out_channels, 4),
+                    let conv = Conv {
+                        weight: &weight,
+                        bias: &values(out_channels, 4),
                         out_channels,
                         in_channels,
                         kernel,
                         stride,
                         padding,
                     };
-                    check(&conv, [height, width], 5, 1);
-                    check(&conv, [height, width], 2, 3);
+                    check(conv, [height, width], 5, 1);
+                    check(conv, [height, width], 2, 3);
                 }
             }
         }

@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use driftline_core::{Error, ErrorKind, Result};
-use driftline_model as model;
+
+use crate::resnet18::Conv;
 
 /// The size of an image's activations: `[height, width, channels]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +64,7 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    pub(crate) fn of(conv: &model::Conv) -> Self {
+    pub(crate) fn of(conv: Conv<'_>) -> Self {
         Self {
             size: conv.kernel,
             stride: conv.stride,

@@ -9,9 +9,6 @@ use driftline_core::{Error, ErrorKind, Precision, Result};
 use crate::amx;
 use crate::kernel::{self, Kernels};
 
-/// Variable that names the instruction set, for a comparison or a test; without it the best one of the processor is used.
-pub const VARIABLE: &str = "DRIFTLINE_CANDLE_INSTRUCTIONS";
-
 /// An instruction set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Instructions {
@@ -44,25 +41,19 @@ impl Instructions {
             .filter(move |instructions| instructions.kernels(precision).is_some())
     }
 
-    /// The set that [`VARIABLE`] names, or the fastest of this processor for `precision`.
+    /// The fastest of this processor for `precision`.
     ///
     /// # Errors
-    /// `InvalidConfig` when the variable names no set, `Unsupported` when this processor has none for the precision. One that is
-    /// named and not there is refused by [`Network::new`](crate::Network::new).
-    pub fn chosen(precision: Precision) -> Result<Self> {
-        let found = match std::env::var(VARIABLE) {
-            Ok(name) => Some(name.parse()?),
-            Err(_) => Self::supported(precision).next(),
-        };
-        match found {
-            Some(instructions) => Ok(instructions),
-            None => Err(Error::new(
+    /// `Unsupported` when this processor has none.
+    pub fn fastest(precision: Precision) -> Result<Self> {
+        Self::supported(precision).next().ok_or_else(|| {
+            Error::new(
                 ErrorKind::Unsupported,
                 "open backend",
                 format!("this processor has no instructions for {precision}"),
             )
-            .remedy("use `backend.precision=fp32`")),
-        }
+            .remedy("use `backend.precision=fp32`")
+        })
     }
 
     /// The loops for `precision`, if this processor has the set.
@@ -122,17 +113,11 @@ impl FromStr for Instructions {
             .into_iter()
             .find(|set| set.to_string() == name)
             .ok_or_else(|| {
-                let names: Vec<_> = Self::ALL.iter().map(Self::to_string).collect();
                 Error::new(
                     ErrorKind::InvalidConfig,
                     "open backend",
                     format!("there is no instruction set `{name}`"),
                 )
-                .with("variable", VARIABLE)
-                .remedy(format!(
-                    "unset it for the fastest, or name one of {}",
-                    names.join(", ")
-                ))
             })
     }
 }

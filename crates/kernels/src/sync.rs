@@ -1,4 +1,4 @@
-//! Atomic numbers, and waiting for them: what [`crate::meeting`] is made of, which a test replaces by a model.
+//! Atomic numbers, and waiting for them: what a meeting is made of, which a test replaces by a model.
 
 use std::hint;
 use std::thread;

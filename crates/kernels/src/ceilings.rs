@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use driftline_core::Precision;
 
 use crate::Instructions;
-use crate::kernel::{Finish, Product, ROWS_BEYOND, Segment};
 use crate::memory::Buffer;
+use crate::product::{Finish, Product, ROWS_BEYOND, Segment};
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx512, Vector};
 use crate::weight::Weight;
@@ -61,7 +61,7 @@ unsafe fn multiply_adds(times: usize) -> f32 {
 }
 
 #[test]
-#[ignore = "a measurement: cargo test --release -p driftline-backend-candle --lib ceilings -- --ignored --nocapture"]
+#[ignore = "a measurement: cargo test --release -p driftline-kernels --lib ceilings -- --ignored --nocapture"]
 fn ceilings() {
     println!("| GFLOP/s | 1 thread | 2 threads |");
     println!("| --- | --- | --- |");

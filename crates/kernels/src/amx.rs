@@ -6,7 +6,7 @@ use std::arch::asm;
 use std::arch::x86_64::__cpuid_count;
 use std::sync::OnceLock;
 
-use crate::kernel::Product;
+use crate::product::Product;
 use crate::simd::{Avx512, Vector};
 
 /// Rows and columns of a block of sums.

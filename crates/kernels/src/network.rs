@@ -3,11 +3,11 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use driftline_core::{Error, ErrorKind, ImageShape, Precision, Result};
-use driftline_model::{Preprocessing, ResNet18};
 
-use crate::Instructions;
+use crate::instructions::Instructions;
 use crate::memory::Buffer;
 use crate::plan::{Output, Plan};
+use crate::resnet18::{Input, ResNet18};
 use crate::team::Team;
 
 /// Images that a worker takes at a time at least, of a batch that has so many for each: fewer make products too small.
@@ -24,20 +24,21 @@ pub struct Network {
     team: Team,
     memory: Vec<Buffer>,
     shape: ImageShape,
+    instructions: Instructions,
     dim: usize,
     classes: usize,
 }
 
 impl Network {
-    /// Compiles the network for images of `preprocessing`'s size, and starts `threads - 1` threads; the one that calls
+    /// Compiles the network for images of `input`'s size, and starts `threads - 1` threads; the one that calls
     /// is the last.
     ///
     /// # Errors
     /// `Unsupported` for an instruction set that this processor does not have, `InvalidConfig` for an input size that is too
-    /// small for the network, `Resource` when memory or threads cannot be had.
+    /// small for the network, `InvalidData` for layers that do not fit to each other, `Resource` when memory or threads cannot be had.
     pub fn new(
-        network: &ResNet18,
-        preprocessing: &Preprocessing,
+        network: &ResNet18<'_>,
+        input: &Input,
         threads: usize,
         instructions: Instructions,
         precision: Precision,
@@ -49,7 +50,7 @@ impl Network {
                 format!("this processor has no {instructions} instructions for {precision}"),
             )
         })?;
-        let plan = Plan::new(network, preprocessing, kernels)?;
+        let plan = Plan::new(network, input, kernels)?;
         let memory = plan.memory(threads.max(1))?;
         let team = Team::new(threads.max(1)).map_err(|cause| {
             Error::new(
@@ -63,7 +64,8 @@ impl Network {
             plan,
             team,
             memory,
-            shape: preprocessing.shape,
+            shape: input.shape,
+            instructions,
             dim: network.dim(),
             classes: network.classes(),
         })
@@ -72,6 +74,11 @@ impl Network {
     /// Height and width of the images.
     pub fn shape(&self) -> ImageShape {
         self.shape
+    }
+
+    /// The instruction set that it runs on.
+    pub fn instructions(&self) -> Instructions {
+        self.instructions
     }
 
     /// Length of an embedding.

@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use driftline_core::Result;
-use driftline_model as model;
 
-use crate::kernel::{Finish, Gather, Kernels, Product, ROWS_BEYOND, Segment};
+use crate::gather::Gather;
+use crate::kernel::Kernels;
 use crate::plane::{Plane, Planes, Window};
+use crate::product::{Finish, Product, ROWS_BEYOND, Segment};
+use crate::resnet18::Conv;
 use crate::team::Share;
 use crate::weight::Weight;
 
@@ -45,7 +47,7 @@ struct Gathered {
 
 impl Direct {
     pub(crate) fn new(
-        conv: &model::Conv,
+        conv: Conv<'_>,
         input: Plane,
         output: Plane,
         images: usize,
@@ -132,7 +134,7 @@ impl Direct {
         })
     }
 
-    /// Convolves `images` images. As unsafe as [`Convolution::run`](crate::convolution::Convolution::run); `memory` has room
+    /// Convolves `images` images. As unsafe as the run of a convolution; `memory` has room
     /// for the gathered rows.
     pub(crate) unsafe fn run(
         &self,
@@ -197,7 +199,7 @@ impl Direct {
 
 /// The weights of `taps`, each with all channels.
 fn weight(
-    conv: &model::Conv,
+    conv: Conv<'_>,
     taps: &[usize],
     channels: usize,
     columns: usize,

@@ -3,12 +3,14 @@
 use std::array::from_fn;
 
 use driftline_core::Result;
-use driftline_model as model;
 
 use crate::filter::{Filter, Pair, Small, Tile, Winograd};
-use crate::kernel::{Finish, Kernels, Product, ROWS_BEYOND, Segment, Transform};
+use crate::kernel::Kernels;
 use crate::plane::{Plane, Planes, Scratch};
+use crate::product::{Finish, Product, ROWS_BEYOND, Segment};
+use crate::resnet18::Conv;
 use crate::team::Share;
+use crate::transform::Transform;
 use crate::weight::Weight;
 
 /// Bytes of factors and sums that are made at a time: what stays near the core beside weights.
@@ -41,7 +43,7 @@ enum Side {
 impl Filtered {
     /// The way with the fewest multiplications, if it is worth its transforms.
     pub(crate) fn new(
-        conv: &model::Conv,
+        conv: Conv<'_>,
         input: Plane,
         output: Plane,
         images: usize,
@@ -85,7 +87,7 @@ impl Filtered {
         ]
     }
 
-    /// Convolves at most [`Self::images`]. As unsafe as [`Convolution::run`](crate::convolution::Convolution::run).
+    /// Convolves at most [`Self::images`]. As unsafe as the run of a convolution.
     pub(crate) unsafe fn run(
         &self,
         kernels: &Kernels,
@@ -149,7 +151,7 @@ impl Filtered {
 }
 
 impl Side {
-    fn of(conv: &model::Conv, plane: Plane) -> Option<Self> {
+    fn of(conv: Conv<'_>, plane: Plane) -> Option<Self> {
         if (conv.kernel, conv.stride, conv.padding) != (3, 1, 1) {
             return None;
         }
@@ -204,7 +206,7 @@ impl Side {
     }
 
     /// `[in, out]` for each product.
-    fn matrices(self, conv: &model::Conv, input: Plane, output: Plane) -> Vec<Vec<f32>> {
+    fn matrices(self, conv: Conv<'_>, input: Plane, output: Plane) -> Vec<Vec<f32>> {
         let wide = self.products().isqrt();
         let mut matrices = vec![vec![0.0; input.channels * output.channels]; self.products()];
         for (out, filter) in conv.weight.chunks_exact(conv.in_channels * 9).enumerate() {
