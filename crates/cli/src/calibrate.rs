@@ -11,14 +11,15 @@ use serde::Serialize;
 
 use crate::args::{BaselineArgs, Block, CalibrateArgs, Output};
 use crate::progress::Reporter;
+use crate::table::Table;
 use crate::{Outcome, output};
 
-/// Rows of a clean window of a baseline, its blocks of dependent ones, and the fewest rows that are worth a measurement.
+/// Rows of a clean window, its fewest blocks, and the fewest rows for which a measurement makes sense.
 const WINDOW_ROWS: usize = 200;
 const WINDOW_BLOCKS: usize = 20;
 const FEWEST_WINDOW_ROWS: usize = 20;
 
-/// Standard errors above the promise from which false alarms are no chance.
+/// Standard errors above the expected rate at which false alarms are not due to chance.
 const BY_CHANCE: f64 = 4.0;
 
 #[derive(Serialize)]
@@ -105,7 +106,7 @@ pub fn baseline(args: &BaselineArgs, output: Output) -> anyhow::Result<Outcome> 
     Ok(Outcome::Done)
 }
 
-/// False alarms of the rows' own windows as they follow each other, beside half of them; `None` where
+/// False alarms on windows of consecutive rows, tested against half of the others; `None` where
 /// that is not asked for or there are too few.
 fn calibration(
     sample: &Sample,
@@ -143,7 +144,7 @@ fn calibration(
     Ok((measured.check.unanswered < 1.0).then_some(measured))
 }
 
-/// Why the p-values of a baseline may not hold, when its own clean windows are called drifted more often than promised.
+/// Why the p-values of a baseline may not be valid: its own clean windows are called drifted too often.
 fn doubt(calibration: &Calibration, block: usize, dependent: Option<usize>) -> Option<String> {
     let promised = calibration.promised;
     let windows = calibration.drawn.windows as f64;
@@ -163,11 +164,11 @@ fn doubt(calibration: &Calibration, block: usize, dependent: Option<usize>) -> O
     ))
 }
 
-/// As in `clean windows of 200 consecutive rows: 4.5 % ± 1.5 of 200 called drifted, promised 5 %`.
+/// As in `clean windows of 200 consecutive rows: 4.5 % ± 1.5 of 200 called drifted, expected at most 5 %`.
 pub fn sentence(calibration: &Calibration) -> String {
     let drawn = &calibration.drawn;
     format!(
-        "clean windows of {} consecutive rows: {} of {} called drifted, promised {} %",
+        "clean windows of {} consecutive rows: {} of {} called drifted, expected at most {} %",
         drawn.window_rows,
         told(&calibration.check),
         drawn.windows,
@@ -213,14 +214,14 @@ pub fn calibrate(args: &CalibrateArgs, output: Output) -> anyhow::Result<Outcome
         return Ok(Outcome::Done);
     }
     output::text(&format!(
-        "{} clean windows of each size, beside baselines of {} other rows; promised: {} % false alarms",
+        "false-alarm rates on {} clean windows of each size, against baselines of {} other rows; expected: at most {} %",
         args.windows,
         args.baseline_rows,
         100.0 * test.alpha
     ))?;
     let header = ["statistic".to_owned()].into_iter();
     let sizes = args.window_rows.iter().map(|size| format!("{size} rows"));
-    let mut table = output::table(header.chain(sizes));
+    let mut table = Table::new(header.chain(sizes));
     let asked = all.first().map(|c| c.statistics.keys().copied());
     for statistic in asked.into_iter().flatten() {
         let rates = all.iter().map(|c| c.statistics.get(&statistic));
@@ -229,7 +230,7 @@ pub fn calibrate(args: &CalibrateArgs, output: Output) -> anyhow::Result<Outcome
     }
     let row = ["all together".to_owned()].into_iter();
     table.add_row(row.chain(all.iter().map(|c| told(&c.check))));
-    output::text(&table.to_string())?;
+    table.print()?;
     Ok(Outcome::Done)
 }
 

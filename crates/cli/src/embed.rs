@@ -156,7 +156,7 @@ pub fn embed(args: &EmbedArgs, plugins: &Plugins, output: Output) -> anyhow::Res
             "the source has no usable image",
         )
         .with("source", &args.source)
-        .remedy("run again with `--on-error fail` to see what is wrong with the first of them")
+        .remedy("run again with `--on-error fail` to see the first error")
         .into());
     }
     note_origin(&mut writer, &embedder.origin())?;

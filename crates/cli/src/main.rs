@@ -17,6 +17,7 @@ mod runtime;
 mod serve;
 mod store;
 mod stored;
+mod table;
 
 use std::io;
 use std::path::PathBuf;
@@ -45,7 +46,7 @@ fn main() -> ExitCode {
     };
     // A server writes its own log.
     if !matches!(cli.command, Command::Serve(_)) {
-        progress::log_to_stderr();
+        progress::log_to_stderr(cli.output.verbose);
     }
     match dispatch(cli) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,

@@ -1,4 +1,4 @@
-//! `power`: from which strength and after how many images drift would be seen.
+//! `power`: how strong drift must be, and in how many images, to be detected.
 
 use std::collections::BTreeMap;
 
@@ -12,9 +12,10 @@ use serde::Serialize;
 use crate::args::{Output, PowerArgs};
 use crate::embed::Embedder;
 use crate::progress::{Reporter, stop_on_ctrl_c};
+use crate::table::Table;
 use crate::{Outcome, output};
 
-/// The share of windows that must be seen for a size to be enough.
+/// The power that a window size must have to be enough.
 const ENOUGH: f64 = 0.9;
 
 #[derive(Serialize)]
@@ -35,7 +36,7 @@ struct Strength {
     accuracy: Option<f64>,
     /// Share of windows that are called drifted, by their rows.
     power: Vec<Power>,
-    /// The fewest rows of those tried with which nine of ten windows are.
+    /// The fewest rows tried that have a power of at least [`ENOUGH`].
     rows_needed: Option<usize>,
 }
 
@@ -130,39 +131,40 @@ pub fn power(args: &PowerArgs, plugins: &Plugins, output: Output) -> anyhow::Res
     if output.json {
         output::json(&report)?;
     } else {
-        show(&report)?;
+        show(&report, &sweep)?;
     }
     Ok(Outcome::Done)
 }
 
-fn show(report: &Report) -> anyhow::Result<()> {
+fn show(report: &Report, sweep: &Sweep) -> anyhow::Result<()> {
     output::text(&format!(
-        "share of {} windows called drifted at {} % false alarms, against {} baseline rows",
+        "power: share of {} windows of each size in which {} is detected, at a false-alarm rate of {} %\n\
+         (baseline: {} rows; needed: the fewest images of a window with a power of at least {ENOUGH})",
         report.windows,
+        report.transform,
         100.0 * report.alpha,
         report.baseline_rows
     ))?;
     let sizes = report.strengths.first().into_iter();
     let sizes = sizes.flat_map(|strength| &strength.power);
-    let sizes = sizes.map(|size| format!("{} images", size.rows));
-    let header = ["drift".to_owned(), "accuracy".to_owned()].into_iter();
-    let mut table = output::table(header.chain(sizes).chain(["enough".to_owned()]));
-    for strength in &report.strengths {
-        let start = [
-            strength.transform.clone(),
-            output::percent(strength.accuracy),
-        ];
+    let sizes = sizes.map(|size| size.rows.to_string());
+    let header = [sweep.parameter.as_str(), "accuracy"]
+        .map(str::to_owned)
+        .into_iter();
+    let mut table = Table::new(header.chain(sizes).chain(["needed".to_owned()]));
+    for (value, strength) in sweep.values().zip(&report.strengths) {
+        let start = [value.to_string(), output::percent(strength.accuracy)];
         let powers = strength
             .power
             .iter()
             .map(|size| format!("{:.2}", size.power));
-        let enough = match strength.rows_needed {
-            Some(rows) => format!("{rows} images"),
+        let needed = match strength.rows_needed {
+            Some(rows) => rows.to_string(),
             None => "more".to_owned(),
         };
-        table.add_row(start.into_iter().chain(powers).chain([enough]));
+        table.add_row(start.into_iter().chain(powers).chain([needed]));
     }
-    output::text(&table.to_string())
+    table.print()
 }
 
 /// Which images of a source.

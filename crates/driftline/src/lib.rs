@@ -1,4 +1,4 @@
-//! driftline watches image data for drift: images become embeddings with a backend of your choice, are compared with a
+//! driftline detects drift in image data: images become embeddings with a backend of your choice, are compared with a
 //! baseline, and go to a sink.
 //!
 //! | module | what is in it |

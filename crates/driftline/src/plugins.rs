@@ -21,7 +21,7 @@ use crate::settings::PluginSettings;
 /// See [`probe_with`].
 static PROBE: OnceLock<Probe> = OnceLock::new();
 
-/// Has every plugin that is not in the lock loaded by `probe` first, in a process of its own; a program says so once,
+/// Has every plugin that is not in the lock loaded by `probe` first, in a separate process; a program says so once,
 /// before it looks for plugins.
 pub fn probe_with(probe: Probe) {
     PROBE.get_or_init(|| probe);
