@@ -138,7 +138,7 @@ fn years() -> Result<()> {
         .collect::<Result<_>>()?;
     let pages: u64 = monitors.iter().sum();
     println!(
-        "\nFalse pages of {MONITORS} monitors in two years of daily windows of 200 rows, over all statistics and {CLASSES} classes: {pages}, {:.2} a monitor.",
+        "\nFalse alerts of {MONITORS} monitors in two years of daily windows of 200 rows, over all statistics and {CLASSES} classes: {pages}, {:.2} per monitor.",
         pages as f64 / MONITORS as f64
     );
     Ok(())

@@ -4,7 +4,7 @@ use std::process::{Command, exit};
 
 const THREADS: &str = "DRIFTLINE_BENCH_THREADS";
 
-/// Runs `measure` once for each number of threads, in a process of its own: the pools of rayon, OpenMP and the engines
+/// Runs `measure` once for each number of threads, in a separate process: the pools of rayon, OpenMP and the engines
 /// belong to a process and are made once.
 pub fn with_each(counts: &[usize], measure: impl FnOnce()) {
     if std::env::var_os(THREADS).is_some() {

@@ -120,7 +120,11 @@ pub const CASES: [EmbeddingCase; 23] = [
         "a batch cut into batches of 7 gives the same rows",
         batches::split,
     ),
-    Case::new("empty_batch", "no image is no work", batches::empty),
+    Case::new(
+        "empty_batch",
+        "an empty batch is accepted and gives nothing",
+        batches::empty,
+    ),
     Case::new(
         "large_batches",
         "batches of 257 and 1,024 give the same rows",

@@ -54,7 +54,11 @@ pub const CASES: [SinkCase; 8] = [
         "what was accepted is known to a sink that is opened later",
         reopened,
     ),
-    Case::new("no_rows", "no row is no work", no_rows),
+    Case::new(
+        "no_rows",
+        "an empty part is accepted and gives nothing",
+        no_rows,
+    ),
     Case::new(
         "another_schema_is_refused",
         "a monitor that is known with another schema is refused",

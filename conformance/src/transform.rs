@@ -70,7 +70,11 @@ pub const CASES: [TransformCase; 12] = [
         "what is made from its expression gives the same bytes",
         expression,
     ),
-    Case::new("empty_batch", "no image is no work", empty),
+    Case::new(
+        "empty_batch",
+        "an empty batch is accepted and gives nothing",
+        empty,
+    ),
     Case::new(
         "shapes",
         "images of every shape keep it, or are refused with a reason",
@@ -108,7 +112,7 @@ pub const CASES: [TransformCase; 12] = [
     ),
     Case::new(
         "wrong_type_is_refused",
-        "a list of lists is no value for a parameter",
+        "a list of lists is not a valid value of a parameter",
         wrong_type,
     ),
     Case::new(

@@ -4,18 +4,36 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use driftline::core::{Device, Precision};
 use driftline::{Block, Sweep};
 
+/// Environment and exit codes, at the end of the help and of the man page.
+const AFTER_HELP: &str = "\
+Environment:
+  DRIFTLINE__SECTION__KEY  A setting, as in DRIFTLINE__BACKEND__THREADS=1
+  DRIFTLINE_LOG            Log filter: error, warn (default), info, debug or trace,
+                           or by part, as in warn,driftline_sink_fiddler=debug
+  DRIFTLINE_PLUGIN_PATH    Folders to look for plugins in
+  FIDDLER_URL              Address of the Fiddler server
+  FIDDLER_TOKEN            Token for the Fiddler server
+  NO_COLOR                 Print no colours
+
+Exit codes:
+  0  Success
+  1  Failure
+  2  Invalid arguments or settings
+  3  Success, and there is drift above a limit (--fail-on-drift, --fail-above)";
+
 /// Watches image data for drift.
 #[derive(Parser)]
 #[command(name = "driftline", version, about, propagate_version = true)]
+#[command(after_help = AFTER_HELP)]
 pub struct Cli {
     #[command(flatten)]
     pub output: Output,
-    /// Folder that plugins are looked for in first; may be repeated
+    /// Folder to search for plugins first; may be repeated
     #[arg(long, global = true, value_name = "DIR")]
     pub plugin_path: Vec<PathBuf>,
     #[command(subcommand)]
@@ -31,41 +49,55 @@ pub struct Output {
     /// Show no progress
     #[arg(long, short, global = true)]
     pub quiet: bool,
+    /// Log more to stderr: -v for info, -vv for debug, -vvv for trace; overrides DRIFTLINE_LOG
+    ///
+    /// `serve` writes its own log; RUST_LOG filters it.
+    #[arg(long, short, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// How much of an explanation is shown.
+#[derive(Args)]
+pub struct ChangesArgs {
+    /// Show every change of a drifted window, not only the three largest
+    #[arg(long)]
+    pub all_changes: bool,
 }
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Do the whole notebook: baseline, three weeks with drift, publish, statistics
+    /// Run the whole demo: baseline, three weeks of events with injected drift, statistics, report
     Quickstart(QuickstartArgs),
-    /// Do the same from a settings file: any data, any windows
+    /// Run the same from a settings file, on any data and any windows
     Run(RunArgs),
-    /// Turn images into rows of embeddings and scores
+    /// Embed images: write a row file with embeddings and scores
     Embed(EmbedArgs),
-    /// Compare two row files
+    /// Test a window of rows for drift against a baseline
     Drift(DriftArgs),
-    /// Compile a row file into a baseline file: clusters, profile, the rows that tests look at
+    /// Compile a row file into a baseline file: clusters, profile, reference rows
     Baseline(BaselineArgs),
-    /// Measure from which strength and after how many images drift would be seen
+    /// Measure the power: how strong drift must be, and in how many images, to be detected
     Power(PowerArgs),
-    /// Measure the false alarms of the drift statistics on clean windows, beside what is promised
+    /// Measure the false-alarm rates of the drift statistics on clean windows
     Calibrate(CalibrateArgs),
-    /// Write what is in a store as one page that opens offline
+    /// Write the contents of a store as one HTML page that opens offline
     Report(ReportArgs),
-    /// Put a store behind an API that Fiddler's clients speak, and a web page
+    /// Serve a store: a Fiddler-compatible API and a web page
     ///
-    /// Clients send a token. It comes from DRIFTLINE__SERVE__TOKEN, or is made at the first start and shown once.
+    /// Clients send a token. It comes from DRIFTLINE__SERVE__TOKEN, or is generated at the first start and shown once.
+    /// The log goes to stderr as JSON lines; RUST_LOG filters it, as in RUST_LOG=debug.
     Serve(ServeArgs),
     /// Fetch, inspect or export a model
     Model(ModelArgs),
-    /// Install or list the libraries of engines
+    /// Install or list the libraries that backends load
     Runtime(RuntimeArgs),
-    /// Give published events the true classes that came later
+    /// Publish labels (true classes) of events that were published before
     Labels(LabelsArgs),
-    /// Deliver what a sink could not deliver yet
+    /// Manage rows and labels that wait to be delivered to a sink
     Sink(SinkArgs),
-    /// Check a store, repair it, or make few files of many small ones
+    /// Check, repair or compact a store
     Store(StoreArgs),
-    /// List plugins, look into one, trust one, make one, test one
+    /// List, inspect, trust, create or test plugins
     Plugin(PluginArgs),
     /// Run the conformance suite against the backends
     Conformance(ConformanceArgs),
@@ -77,16 +109,16 @@ pub enum Command {
     Sinks,
     /// List the drift statistics
     Statistics,
-    /// Show versions, threads, folders and what can be used, on one screen
+    /// Show versions, threads, folders, backends and sinks on one screen
     Doctor(DoctorArgs),
-    /// Print completions for a shell
+    /// Print the completion script of a shell
     Completions {
         /// The shell
         shell: Shell,
     },
-    /// Print the man page, or write one for each command
+    /// Print the man page, or write the man pages of all commands
     Man {
-        /// The folder that all of them go to
+        /// Folder to write the man pages of all commands to
         folder: Option<PathBuf>,
     },
 }
@@ -94,13 +126,13 @@ pub enum Command {
 /// Flags that quickstart and run share; each overrides the setting of the same name.
 #[derive(Args)]
 pub struct SettingsArgs {
-    /// A model.toml or a weights file, `sample` or `cifar10`
+    /// Model: a model.toml, a weights file, `sample` or `cifar10`
     #[arg(long)]
     pub model: Option<String>,
-    /// Backend that embeds (see `driftline backends`)
+    /// Backend that runs the model (see `driftline backends`)
     #[arg(long)]
     pub backend: Option<String>,
-    /// Sink that keeps the rows (see `driftline sinks`)
+    /// Sink to publish to (see `driftline sinks`)
     #[arg(long)]
     pub sink: Option<String>,
     /// Folder of the store [default: driftline-store]
@@ -109,67 +141,71 @@ pub struct SettingsArgs {
     /// Project name [default: image_monitoring]
     #[arg(long)]
     pub project: Option<String>,
-    /// Clusters of the drift histogram [default: 5]
+    /// Number of clusters of the baseline [default: 5]
     #[arg(long)]
     pub clusters: Option<NonZeroUsize>,
-    /// Images in one call of the backend [default: 256]
+    /// Images per backend call [default: 256]
     #[arg(long)]
     pub batch_size: Option<NonZeroUsize>,
-    /// Threads to compute with [default: all]
+    /// Number of threads [default: one per core]
     #[arg(long)]
     pub threads: Option<NonZeroUsize>,
-    /// Where to compute: `cpu`, `cuda` or `cuda:N` [default: cpu]
+    /// Device: `cpu`, `cuda` or `cuda:N` [default: cpu]
     #[arg(long)]
     pub device: Option<Device>,
-    /// Library (onnx) or folder (tch) of the backend's engine [default: the backend looks for one]
+    /// Engine to load: a library file (onnx) or a folder (tch) [default: searched for]
     #[arg(long, value_name = "PATH")]
     pub runtime: Option<PathBuf>,
-    /// Arithmetic: `fp32`, or `bf16` with candle, where the processor has it, or tch on CUDA [default: fp32]
+    /// Precision: `fp32`, or `bf16` with candle on processors that have it, or with tch on CUDA [default: fp32]
     #[arg(long)]
     pub precision: Option<Precision>,
-    /// Seed of transforms, samples and clusters [default: 42]
+    /// Random seed of transforms, samples and clusters [default: 42]
     #[arg(long)]
     pub seed: Option<u64>,
-    /// What a bad image does [default: skip]
+    /// How to handle an image that cannot be read [default: skip]
     #[arg(long, value_parser = ["skip", "fail"])]
     pub on_error: Option<String>,
     /// Name of the run [default: a hash of settings and inputs]
     #[arg(long)]
     pub run_id: Option<String>,
-    /// The moment the calendar counts back from, as in 2026-11-24T00:00:00Z [default: the first start of this run]
+    /// Time that windows are dated back from, as in 2026-11-24T00:00:00Z [default: first start of this run]
     #[arg(long)]
     pub now: Option<jiff::Timestamp>,
-    /// Any setting, as in `--set monitor.feature=image_feature`
+    /// Any setting, as in `--set monitor.feature=image_feature`; may be repeated
     #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
     pub set: Vec<String>,
 }
 
 #[derive(Args)]
 pub struct QuickstartArgs {
-    /// Images of the baseline: `sample`, `cifar10`, or a path
+    /// Baseline images: `sample`, `cifar10` or a path
     #[arg(long, default_value = "sample", value_name = "SRC")]
     pub dataset: String,
-    /// Images of the three weeks [default: the test split of the data set]
+    /// Images of the three weeks of events [default: the test split of the data set]
     #[arg(long, value_name = "SRC")]
     pub events: Option<String>,
-    /// Days with events in each week
+    /// Days with events per week
     #[arg(long, default_value = "6")]
     pub days: NonZeroUsize,
-    /// Events sampled for each day
+    /// Events sampled per day
     #[arg(long, default_value_t = 1000)]
     pub per_day: u64,
+    #[command(flatten)]
+    pub changes: ChangesArgs,
     #[command(flatten)]
     pub settings: SettingsArgs,
 }
 
 #[derive(Args)]
 pub struct RunArgs {
-    /// The settings file
+    /// Settings file
     #[arg(long, short, default_value = "driftline.toml")]
     pub config: PathBuf,
-    /// Drift to inject into every window, in the place of its own, as in "fog(severity=3)"
+    /// Drift transform to apply to every window instead of its own, as in "fog(severity=3)"
     #[arg(long, value_name = "TRANSFORM")]
     pub transform: Option<String>,
+    #[command(flatten)]
+    pub changes: ChangesArgs,
     #[command(flatten)]
     pub settings: SettingsArgs,
 }
@@ -179,18 +215,18 @@ pub struct EmbedArgs {
     /// Images: a path, `sample` or `cifar10`
     #[arg(value_name = "SRC")]
     pub source: String,
-    /// The row file to write
+    /// Row file to write
     #[arg(long, short)]
     pub output: PathBuf,
-    /// Drift to inject, as in "blur(sigma=0.1..2)"
+    /// Drift transform to apply, as in "blur(sigma=0.1..2)"
     #[arg(long, default_value = "none")]
     pub transform: String,
     #[command(flatten)]
     pub embedding: EmbeddingArguments,
-    /// Seed of the transforms
+    /// Random seed of the transforms
     #[arg(long, default_value_t = 42)]
     pub seed: u64,
-    /// What a bad image does
+    /// How to handle an image that cannot be read
     #[arg(long, default_value = "skip", value_parser = ["skip", "fail"])]
     pub on_error: String,
 }
@@ -200,19 +236,19 @@ pub struct PowerArgs {
     /// Images without drift: a path, `sample` or `cifar10`
     #[arg(value_name = "SRC")]
     pub source: String,
-    /// Drift transform to inject
+    /// Drift transform to apply
     #[arg(long, value_name = "NAME")]
     pub transform: String,
-    /// Its parameter and the range that is swept, as in `sigma=0.1..2`
+    /// Parameter of the transform and the range to sweep, as in `sigma=0.1..2`
     #[arg(long, value_name = "PARAMETER=LOW..HIGH")]
     pub sweep: Sweep,
-    /// Values of the parameter, from the least to the greatest
+    /// Number of parameter values, evenly spaced over the range
     #[arg(long, default_value = "5")]
     pub steps: NonZeroUsize,
     /// Baseline file, or row file of the baseline [default: every second image of SRC]
     #[arg(long)]
     pub baseline: Option<PathBuf>,
-    /// Rows of a window; several sizes separated by commas
+    /// Rows per window; several sizes separated by commas
     #[arg(
         long,
         value_delimiter = ',',
@@ -220,7 +256,7 @@ pub struct PowerArgs {
         value_name = "ROWS"
     )]
     pub window_rows: Vec<NonZeroUsize>,
-    /// Windows of each size
+    /// Windows per size
     #[arg(long, default_value = "200")]
     pub windows: NonZeroUsize,
     #[command(flatten)]
@@ -229,84 +265,84 @@ pub struct PowerArgs {
     pub test: TestArguments,
 }
 
-/// What embeds images.
+/// The model and the backend that runs it.
 #[derive(Args)]
 pub struct EmbeddingArguments {
-    /// A model.toml or a weights file, `sample` or `cifar10`
+    /// Model: a model.toml, a weights file, `sample` or `cifar10`
     #[arg(long, default_value = "sample")]
     pub model: String,
-    /// Backend that embeds
+    /// Backend that runs the model (see `driftline backends`)
     #[arg(long, default_value = "candle")]
     pub backend: String,
-    /// Images in one call of the backend
+    /// Images per backend call
     #[arg(long, default_value = "256")]
     pub batch_size: NonZeroUsize,
-    /// Threads to compute with [default: all]
+    /// Number of threads [default: one per core]
     #[arg(long)]
     pub threads: Option<NonZeroUsize>,
-    /// Where to compute: `cpu`, `cuda` or `cuda:N`
+    /// Device: `cpu`, `cuda` or `cuda:N`
     #[arg(long, default_value_t)]
     pub device: Device,
-    /// Library (onnx) or folder (tch) of the backend's engine [default: the backend looks for one]
+    /// Engine to load: a library file (onnx) or a folder (tch) [default: searched for]
     #[arg(long, value_name = "PATH")]
     pub runtime: Option<PathBuf>,
-    /// Arithmetic: `fp32`, or `bf16` with candle, where the processor has it, or tch on CUDA [default: fp32]
+    /// Precision: `fp32`, or `bf16` with candle on processors that have it, or with tch on CUDA [default: fp32]
     #[arg(long)]
     pub precision: Option<Precision>,
 }
 
-/// How windows are tested.
+/// The drift test.
 #[derive(Args)]
 pub struct TestArguments {
-    /// Statistics, separated by commas (see `driftline statistics`) [default: those marked there]
+    /// Drift statistics, separated by commas [default: those marked in `driftline statistics`]
     #[arg(long, value_delimiter = ',')]
     pub statistic: Vec<String>,
-    /// Share of windows without drift that may be called drifted
-    #[arg(long, default_value_t = 0.05, value_name = "SHARE")]
+    /// False-alarm rate: the share of windows without drift that may be called drifted
+    #[arg(long, default_value_t = 0.05, value_name = "RATE")]
     pub alpha: f64,
-    /// Consecutive rows that depend on each other, as the frames of a video do; 1 for independent rows
+    /// Block length: consecutive rows that depend on each other, such as video frames; 1 for independent rows
     #[arg(long, default_value = "1", value_name = "ROWS")]
     pub block: NonZeroUsize,
-    /// Seed of clusters, draws and permutations
+    /// Random seed of clusters, samples and permutations
     #[arg(long, default_value_t = 42)]
     pub seed: u64,
 }
 
 #[derive(Args)]
 pub struct BaselineArgs {
-    /// Row file with the reference rows
+    /// Row file of the baseline
     #[arg(value_name = "ROWS")]
     pub rows: PathBuf,
-    /// The baseline file to write
+    /// Baseline file to write
     #[arg(long, short)]
     pub output: PathBuf,
-    /// Clusters that shares are counted over
+    /// Number of clusters
     #[arg(long, default_value = "5")]
     pub clusters: NonZeroUsize,
-    /// Rows kept for the statistics that look at rows; of more rows a sample
+    /// Reference rows to keep, sampled if there are more
     #[arg(long, default_value = "5000", value_name = "ROWS")]
     pub kept: NonZeroUsize,
-    /// Consecutive rows that depend on each other, as the frames of a video do: a number, 1 for independent rows, or `auto`
-    /// for the lag at which the rows' autocorrelation is below 0.1
+    /// Block length: consecutive rows that depend on each other, such as video frames; 1 for independent rows, `auto` for
+    /// the lag at which the autocorrelation of the rows falls below 0.1
     #[arg(long, default_value = "1", value_name = "ROWS|auto")]
     pub block: Block,
-    /// Clean windows of consecutive rows whose false alarms are measured and kept in the file; 0 for none
+    /// Clean windows of consecutive rows on which to measure false-alarm rates, kept in the file; 0 for none
     #[arg(long, default_value = "200", value_name = "WINDOWS")]
     pub calibrate: usize,
-    /// Seed of clusters and draws
+    /// Random seed of clusters and samples
     #[arg(long, default_value_t = 42)]
     pub seed: u64,
 }
 
 #[derive(Args)]
 pub struct CalibrateArgs {
-    /// Row file with rows without drift
+    /// Row file without drift
     #[arg(value_name = "ROWS")]
     pub rows: PathBuf,
-    /// Windows of each size
+    /// Windows per size
     #[arg(long, default_value = "2000")]
     pub windows: NonZeroUsize,
-    /// Rows of a window; several sizes separated by commas
+    /// Rows per window; several sizes separated by commas
     #[arg(
         long,
         value_delimiter = ',',
@@ -314,13 +350,13 @@ pub struct CalibrateArgs {
         value_name = "ROWS"
     )]
     pub window_rows: Vec<NonZeroUsize>,
-    /// Rows of each window's baseline
+    /// Rows per baseline
     #[arg(long, default_value = "5000", value_name = "ROWS")]
     pub baseline_rows: NonZeroUsize,
-    /// Draw rows as they follow each other, to see what their order does to the check; with a block they always are
+    /// Draw windows of consecutive rows, to measure the effect of their order; always on with --block above 1
     #[arg(long)]
     pub consecutive: bool,
-    /// Clusters that shares are counted over
+    /// Number of clusters
     #[arg(long, default_value = "5")]
     pub clusters: NonZeroUsize,
     #[command(flatten)]
@@ -335,13 +371,15 @@ pub struct DriftArgs {
     /// Row file of the window
     #[arg(long)]
     pub window: PathBuf,
-    /// End with exit code 3 if there is drift
+    /// Exit with code 3 if there is drift
     #[arg(long)]
     pub fail_on_drift: bool,
-    /// End with exit code 3 if a statistic is above its limit, as in `jsd=0.1`
+    /// Exit with code 3 if a statistic is above its limit, as in `jsd=0.1`; separated by commas
     #[arg(long, value_delimiter = ',', value_name = "STATISTIC=LIMIT")]
     pub fail_above: Vec<String>,
-    /// Clusters of the histogram; a baseline file has its own
+    #[command(flatten)]
+    pub changes: ChangesArgs,
+    /// Number of clusters; ignored with a baseline file, which has its own
     #[arg(long, default_value = "5")]
     pub clusters: NonZeroUsize,
     #[command(flatten)]
@@ -353,32 +391,32 @@ pub struct ReportArgs {
     /// Folder of the store
     #[arg(long, default_value = "driftline-store")]
     pub store: PathBuf,
-    /// The HTML file to write
+    /// HTML file to write
     #[arg(long, short)]
     pub output: PathBuf,
-    /// Only this model; may be repeated [default: every model of the store]
+    /// Include only this model; may be repeated [default: every model in the store]
     #[arg(long = "only", value_name = "PROJECT/MODEL")]
     pub only: Vec<String>,
-    /// Folder with images that the page may show, or a file that holds them; may be repeated
+    /// Folder or file of images that the page may show; may be repeated
     #[arg(long, value_name = "PATH")]
     pub images: Vec<PathBuf>,
 }
 
 #[derive(Args)]
 pub struct ServeArgs {
-    /// Folder of the store; it is made if it is not there
+    /// Folder of the store; created if it does not exist
     #[arg(long, default_value = "driftline-store")]
     pub store: PathBuf,
-    /// Where to listen; port 0 takes a free one
+    /// Address to listen on; port 0 picks a free port
     #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
     pub listen: SocketAddr,
-    /// The server's certificate for TLS, in PEM form, with those that lead to one that clients trust
+    /// TLS certificate chain of the server, PEM
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     pub tls_cert: Option<PathBuf>,
-    /// The key of the certificate, in PEM form
+    /// Private key of the TLS certificate, PEM
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
-    /// Folder with images that the page may show, or a file that holds them; may be repeated
+    /// Folder or file of images that the page may show; may be repeated
     #[arg(long, value_name = "PATH")]
     pub images: Vec<PathBuf>,
 }
@@ -391,18 +429,18 @@ pub struct ModelArgs {
 
 #[derive(Subcommand)]
 pub enum ModelCommand {
-    /// Download the official CIFAR-10 weights into the cache and print their path
+    /// Download the official CIFAR-10 weights to the cache and print their path
     Fetch,
-    /// Show what is in a model
+    /// Show the contents of a model
     Inspect {
-        /// A model.toml or a weights file, `sample` or `cifar10`
+        /// Model: a model.toml, a weights file, `sample` or `cifar10`
         model: String,
     },
     /// Write a model as an ONNX graph, with a model.toml beside it
     ExportOnnx {
-        /// A model.toml or a weights file, `sample` or `cifar10`
+        /// Model: a model.toml, a weights file, `sample` or `cifar10`
         model: String,
-        /// The .onnx file to write
+        /// ONNX file to write
         #[arg(long, short)]
         output: PathBuf,
     },
@@ -410,22 +448,22 @@ pub enum ModelCommand {
 
 #[derive(Args)]
 pub struct ConformanceArgs {
-    /// Only this backend [default: every one that this machine can run]
+    /// Test only this backend [default: every backend that can run here]
     #[arg(long)]
     pub backend: Option<String>,
-    /// What this plugin offers, as `driftline plugin test` does
+    /// Test this plugin, as `driftline plugin test` does
     #[arg(long, value_name = "FILE", conflicts_with_all = ["backend", "device", "runtime"])]
     pub plugin: Option<String>,
-    /// Where to compute: `cpu`, `cuda` or `cuda:N`
+    /// Device: `cpu`, `cuda` or `cuda:N`
     #[arg(long, default_value_t)]
     pub device: Device,
-    /// Library (onnx) or folder (tch) of the backend's engine [default: the backend looks for one]
+    /// Engine to load: a library file (onnx) or a folder (tch) [default: searched for]
     #[arg(long, value_name = "PATH", requires = "backend")]
     pub runtime: Option<PathBuf>,
-    /// Arithmetic: `fp32`, or `bf16` with candle, where the processor has it, or tch on CUDA [default: fp32]
+    /// Precision: `fp32`, or `bf16` with candle on processors that have it, or with tch on CUDA [default: fp32]
     #[arg(long, requires = "backend")]
     pub precision: Option<Precision>,
-    /// Write the result as JUnit XML too
+    /// Also write the result as JUnit XML
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
 }
@@ -438,40 +476,40 @@ pub struct PluginArgs {
 
 #[derive(Subcommand)]
 pub enum PluginCommand {
-    /// Show the plugins that are found and what they offer; runs none of them
+    /// List the installed plugins and their components, without running them
     List,
-    /// Show where plugins are looked for, and what is there
+    /// Show the folders that are searched for plugins
     Path,
-    /// Load a plugin in a process of its own and show what it says about itself; this runs its code
+    /// Load a plugin in a separate process and show its components; this runs its code
     Inspect {
-        /// The name of a plugin that is found, or a library
+        /// Name of an installed plugin, or a library file
         plugin: String,
-        /// What the process of its own does
+        /// Load it in this process
         #[arg(long, hide = true)]
         in_this_process: bool,
-        /// The engine whose library the process of its own loads first
+        /// Engine whose library is loaded first
         #[arg(long, hide = true)]
         with_runtime: Option<String>,
     },
-    /// Trust the library that a plugin has now: another one of its name is then refused
+    /// Trust the current library of a plugin; any other library is then refused
     Trust {
-        /// The name of a plugin that is found
+        /// Name of an installed plugin
         plugin: String,
     },
-    /// Make a new plugin to begin from: a transform that builds, passes its tests and is found
+    /// Create a plugin project: a drift transform that builds and passes the tests
     New(NewArgs),
-    /// Run the conformance cases of everything that a plugin offers, in a process of its own
+    /// Run the conformance cases of all components of a plugin, in a separate process
     Test(TestArgs),
 }
 
 #[derive(Args)]
 pub struct NewArgs {
-    /// Name of the plugin: small letters, digits and `-`
+    /// Name of the plugin: lower-case letters, digits and `-`
     pub name: String,
-    /// Language it is written in
+    /// Programming language
     #[arg(long, value_enum, default_value_t = Language::Rust)]
     pub lang: Language,
-    /// Folder to make [default: the name, in the working directory]
+    /// Folder to create [default: the name, in the working directory]
     #[arg(long, value_name = "DIR")]
     pub into: Option<PathBuf>,
 }
@@ -486,38 +524,38 @@ pub enum Language {
 
 #[derive(Args)]
 pub struct TestArgs {
-    /// A manifest, a library, or the name of a plugin that is found
+    /// A manifest, a library, or the name of an installed plugin
     pub plugin: String,
-    /// Only this component [default: all]
+    /// Test only this component [default: all]
     #[arg(long, value_name = "NAME")]
     pub component: Option<String>,
-    /// Parameters of a transform or options of a sink, as a JSON object
+    /// Parameters of a transform, or options of a sink, as a JSON object
     #[arg(long, value_name = "JSON", default_value = "{}")]
     pub config: String,
-    /// Seconds in which each case must end
+    /// Time limit per case, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     pub deadline: u64,
-    /// Write the result as JUnit XML too
+    /// Also write the result as JUnit XML
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
-    /// What the process of its own does
+    /// Run the cases in this process
     #[arg(long, hide = true)]
     pub in_this_process: bool,
 }
 
-/// Which sink of which store, for commands that come after a run.
+/// The sink and the store of an earlier run.
 #[derive(Args)]
 pub struct StoredArgs {
-    /// A settings file, for its `[sink]`, `[monitor]` and `[plugins]`
+    /// Settings file; its sections `[sink]`, `[monitor]` and `[plugins]` are used
     #[arg(long, short, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Sink that the run published to [default: local for labels, fiddler for sink]
     #[arg(long)]
     pub sink: Option<String>,
-    /// Folder of the store that the run was given [default: driftline-store]
+    /// Folder of the store of the run [default: driftline-store]
     #[arg(long)]
     pub store: Option<PathBuf>,
-    /// Any setting, as in `--set sink.options.url=http://127.0.0.1:8080`
+    /// Any setting, as in `--set sink.options.url=http://127.0.0.1:8080`; may be repeated
     #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
     pub set: Vec<String>,
 }
@@ -532,12 +570,12 @@ pub struct LabelsArgs {
 pub enum LabelsCommand {
     /// Publish a label file: Parquet or CSV with the columns `event_id` and `target`
     Publish {
-        /// The label file
+        /// Label file
         file: PathBuf,
-        /// Project of the events [default: the only one that was run into the store]
+        /// Project of the events [default: the only one in the store]
         #[arg(long)]
         project: Option<String>,
-        /// Name that the model was published under [default: the only one that was run into the store]
+        /// Name under which the model was published [default: the only one in the store]
         #[arg(long, value_name = "NAME")]
         model_name: Option<String>,
         #[command(flatten)]
@@ -553,24 +591,24 @@ pub struct SinkArgs {
 
 #[derive(Subcommand)]
 pub enum SinkCommand {
-    /// Deliver everything that runs into this store have left, and wait until it has arrived
+    /// Deliver everything that waits in a store, and wait until the sink has accepted it
     Flush(StoredArgs),
-    /// Show what waits for Fiddler, what is damaged and what it did not take, batch by batch
+    /// List the batches that wait for Fiddler, are damaged, or were rejected
     List(StoredArgs),
-    /// Make a batch due now; damaged ones and dead letters too, where they can be read
+    /// Make a batch due now; also damaged batches and dead letters that can be read
     Retry {
-        /// The batch's id, as `driftline sink list` shows it
+        /// Id of the batch, as shown by `driftline sink list`
         #[arg(required_unless_present = "all", conflicts_with = "all")]
         id: Option<String>,
-        /// Everything that is listed
+        /// Retry every listed batch
         #[arg(long)]
         all: bool,
         #[command(flatten)]
         stored: StoredArgs,
     },
-    /// Give a batch up: move it to the dead letters, and say what is lost
+    /// Give up a batch: move it to the dead letters and show what is lost
     Skip {
-        /// The batch's id, as `driftline sink list` shows it
+        /// Id of the batch, as shown by `driftline sink list`
         id: String,
         #[command(flatten)]
         stored: StoredArgs,
@@ -588,11 +626,11 @@ pub struct StoreArgs {
 
 #[derive(Subcommand)]
 pub enum StoreCommand {
-    /// Look at every file, whole, and change nothing; exit code 1 if something is damaged
+    /// Read every file and change nothing; exit code 1 if something is damaged
     Check,
-    /// Set aside what is damaged, so that the rest can be used; exit code 1 if something is left
+    /// Move damaged files aside so that the rest can be used; exit code 1 if damage remains
     Repair,
-    /// Make few files of the many that small calls leave
+    /// Merge small files into fewer large ones
     Compact,
 }
 
@@ -604,12 +642,12 @@ pub struct RuntimeArgs {
 
 #[derive(Subcommand)]
 pub enum RuntimeCommand {
-    /// Bring a library into the cache, checked, and print its path
+    /// Install a library to the cache, verify its checksum and print its path
     Install {
-        /// The engine it belongs to
+        /// Engine to install
         engine: Engine,
     },
-    /// Show which libraries are found
+    /// List the libraries that were found
     List,
 }
 

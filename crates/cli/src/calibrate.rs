@@ -6,6 +6,7 @@ use driftline::{BaselineFileOptions, CalibrateOptions};
 use crate::args::{BaselineArgs, CalibrateArgs, Output};
 use crate::flags::with_flags;
 use crate::progress::Reporter;
+use crate::table::Table;
 use crate::{Outcome, output};
 
 /// Compiles a baseline file.
@@ -42,11 +43,11 @@ pub fn baseline(args: &BaselineArgs, output: Output) -> anyhow::Result<Outcome> 
     Ok(Outcome::Done)
 }
 
-/// As in `clean windows of 200 consecutive rows: 4.5 % ± 1.5 of 200 called drifted, promised 5 %`.
+/// As in `clean windows of 200 consecutive rows: 4.5 % ± 1.5 of 200 called drifted, expected at most 5 %`.
 pub fn sentence(calibration: &Calibration) -> String {
     let drawn = &calibration.drawn;
     format!(
-        "clean windows of {} consecutive rows: {} of {} called drifted, promised {} %",
+        "clean windows of {} consecutive rows: {} of {} called drifted, expected at most {} %",
         drawn.window_rows,
         told(&calibration.check),
         drawn.windows,
@@ -71,14 +72,14 @@ pub fn calibrate(args: &CalibrateArgs, output: Output) -> anyhow::Result<Outcome
         return Ok(Outcome::Done);
     }
     output::text(&format!(
-        "{} clean windows of each size, beside baselines of {} other rows; promised: {} % false alarms",
+        "false-alarm rates on {} clean windows of each size, against baselines of {} other rows; expected: at most {} %",
         args.windows,
         args.baseline_rows,
         100.0 * args.test.alpha
     ))?;
     let header = ["statistic".to_owned()].into_iter();
     let sizes = args.window_rows.iter().map(|size| format!("{size} rows"));
-    let mut table = output::table(header.chain(sizes));
+    let mut table = Table::new(header.chain(sizes));
     let asked = all.first().map(|c| c.statistics.keys().copied());
     for statistic in asked.into_iter().flatten() {
         let rates = all.iter().map(|c| c.statistics.get(&statistic));
@@ -87,7 +88,7 @@ pub fn calibrate(args: &CalibrateArgs, output: Output) -> anyhow::Result<Outcome
     }
     let row = ["all together".to_owned()].into_iter();
     table.add_row(row.chain(all.iter().map(|c| told(&c.check))));
-    output::text(&table.to_string())?;
+    table.print()?;
     Ok(Outcome::Done)
 }
 

@@ -11,6 +11,7 @@ use serde_json::Map;
 
 use crate::args::{DoctorArgs, Output};
 use crate::flags::explain;
+use crate::table::Table;
 use crate::{Outcome, output};
 
 #[derive(Serialize)]
@@ -45,7 +46,7 @@ fn fiddler(store: &Path) -> Result<String, Error> {
     })
 }
 
-/// Looks around.
+/// Collects the report and shows it.
 pub fn doctor(args: &DoctorArgs, plugins: &Plugins, output: Output) -> anyhow::Result<Outcome> {
     let names = |entries: Vec<&String>| entries.into_iter().cloned().collect();
     let (backends, transforms, sinks) = (
@@ -81,7 +82,7 @@ pub fn doctor(args: &DoctorArgs, plugins: &Plugins, output: Output) -> anyhow::R
     if output.json {
         output::json(&report)?;
     } else {
-        let mut table = output::table(["driftline", report.driftline]);
+        let mut table = Table::new(["driftline", report.driftline]);
         table.add_row(["threads", &report.threads.to_string()]);
         table.add_row(["backends", &report.backends.join(", ")]);
         table.add_row(["transforms", &report.transforms.join(", ")]);
@@ -89,7 +90,7 @@ pub fn doctor(args: &DoctorArgs, plugins: &Plugins, output: Output) -> anyhow::R
         table.add_row(["cache", &report.cache]);
         table.add_row(["store", &report.store]);
         table.add_row(["fiddler", &report.fiddler]);
-        output::text(&table.to_string())?;
+        table.print()?;
     }
     Ok(Outcome::Done)
 }

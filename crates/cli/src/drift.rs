@@ -7,7 +7,12 @@ use driftline::stats::{Statistic, TestOptions, Verdict};
 use driftline::{DriftOptions, DriftReport};
 
 use crate::args::{DriftArgs, Output, TestArguments};
+use crate::output::Tone;
+use crate::table::{Cell, Table};
 use crate::{Outcome, calibrate, output};
+
+/// Changes that are shown unless all are asked for.
+const CHANGES_SHOWN: usize = 3;
 
 /// Compares the files.
 pub fn drift(args: &DriftArgs, output: Output) -> anyhow::Result<Outcome> {
@@ -21,7 +26,7 @@ pub fn drift(args: &DriftArgs, output: Output) -> anyhow::Result<Outcome> {
     if output.json {
         output::json(&report)?;
     } else {
-        show(&report)?;
+        show(&report, args.changes.all_changes)?;
     }
     let drifted = args.fail_on_drift && report.verdict == Verdict::Drift;
     Ok(if drifted || report.above_limit() {
@@ -31,64 +36,71 @@ pub fn drift(args: &DriftArgs, output: Output) -> anyhow::Result<Outcome> {
     })
 }
 
-fn show(report: &DriftReport) -> anyhow::Result<()> {
+fn show(report: &DriftReport, all_changes: bool) -> anyhow::Result<()> {
     let blocks = match report.baseline.block {
         1 => String::new(),
         rows => format!(" in blocks of {rows}"),
     };
-    output::text(&format!(
-        "{} baseline rows, {} window rows{blocks}: {}",
-        report.baseline.rows,
-        report.window.rows,
-        sentence(report)
-    ))?;
-    let mut table = output::table([
+    let (verdict, tone, level) = sentence(report);
+    output::verdict(
+        &format!(
+            "{} baseline rows, {} window rows{blocks}: ",
+            report.baseline.rows, report.window.rows
+        ),
+        (verdict, tone),
+        &level,
+    )?;
+    let with_limits = report.statistics.values().any(|s| s.threshold.is_some());
+    let mut header = vec![
         "statistic",
         "value",
         "noise floor",
         "effect",
         "detectable",
         "p-value",
-        "limit",
-        "drift",
-    ]);
-    let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |v| format!("{v:.4}"));
+    ];
+    header.extend(with_limits.then_some("limit"));
+    header.push("drift");
+    let mut table = Table::new(header);
     for (statistic, told) in &report.statistics {
-        table.add_row([
-            statistic.to_string(),
-            number(told.value),
-            number(told.expected),
-            number(told.effect),
-            number(told.detectable),
-            told.p_value.map_or_else(|| "-".to_owned(), p_value),
-            told.threshold
-                .map_or_else(|| "-".to_owned(), |t| t.to_string()),
-            match (told.drifted, told.rows_needed) {
-                (Some(true), _) => "yes".to_owned(),
-                (Some(false), _) => "no".to_owned(),
-                (None, Some(needed)) => format!("needs {needed} rows"),
-                (None, None) => "-".to_owned(),
-            },
-        ]);
+        let numbers = [told.value, told.expected, told.effect, told.detectable];
+        let mut row: Vec<Cell> = vec![statistic.into()];
+        row.extend(
+            numbers.map(|number| number.map_or_else(|| "-".into(), |n| four_digits(n).into())),
+        );
+        row.push(
+            told.p_value
+                .map_or_else(|| "-".into(), |p| p_value(p).into()),
+        );
+        if with_limits {
+            row.push(told.threshold.map_or_else(|| "-".into(), Cell::from));
+        }
+        row.push(match (told.drifted, told.rows_needed) {
+            (Some(drifted), _) => Cell::drifted(drifted),
+            (None, Some(needed)) => Cell::toned(format!("needs {needed} rows"), Tone::Unknown),
+            (None, None) => "-".into(),
+        });
+        table.add_row(row);
     }
-    output::text(&table.to_string())?;
+    table.print()?;
     if let Some(calibration) = &report.baseline.calibration {
         output::text(&format!("baseline's {}", calibrate::sentence(calibration)))?;
     }
     let explanation = &report.explanation;
     if report.verdict == Verdict::Drift && !explanation.words.is_empty() {
-        output::text(&format!("what changed: {}", explanation.words.join(", ")))?;
+        let changes = changes(&explanation.words, all_changes);
+        output::text(&format!("what changed: {changes}"))?;
         let rows: Vec<String> = explanation.exemplars.iter().map(usize::to_string).collect();
-        output::text(&format!("rows that stand for it: {}", rows.join(", ")))?;
+        output::text(&format!("rows that moved farthest: {}", rows.join(", ")))?;
     }
     if let Some(accuracy) = &explanation.accuracy {
         let percent = |share: f64| format!("{:.1} %", 100.0 * share);
         output::text(&format!(
             "{} {}, between {} and {}",
             if accuracy.calibrated {
-                "expected accuracy, from the confidence:"
+                "expected accuracy, estimated from the confidence:"
             } else {
-                "mean confidence, for want of labels in the baseline:"
+                "mean confidence (the baseline has no labels to calibrate it):"
             },
             percent(accuracy.value),
             percent(accuracy.low),
@@ -101,12 +113,37 @@ fn show(report: &DriftReport) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn sentence(report: &DriftReport) -> String {
-    let level = format!("at {} % false alarms", 100.0 * report.alpha);
-    match (report.verdict, report.p_value) {
-        (Verdict::Drift, Some(p)) => format!("drift (p {}, {level})", p_value(p)),
-        (Verdict::None, Some(p)) => format!("no drift (p {}, {level})", p_value(p)),
-        _ => "not enough rows to say".to_owned(),
+/// The verdict in words, its tone, and the numbers behind it.
+fn sentence(report: &DriftReport) -> (&'static str, Tone, String) {
+    let (verdict, tone) = match report.verdict {
+        Verdict::Drift => ("drift", Tone::Bad),
+        Verdict::None => ("no drift", Tone::Good),
+        Verdict::NotEnoughRows => ("not enough rows for a verdict", Tone::Unknown),
+    };
+    let level = 100.0 * report.alpha;
+    let numbers = report.p_value.map_or_else(String::new, |p| {
+        format!(" (p {}, false-alarm rate {level} %)", p_value(p))
+    });
+    (verdict, tone, numbers)
+}
+
+/// The largest changes, or all of them.
+pub fn changes(words: &[String], all: bool) -> String {
+    let shown = if all { words.len() } else { CHANGES_SHOWN };
+    let mut text = words[..shown.min(words.len())].join(", ");
+    if words.len() > shown {
+        let more = words.len() - shown;
+        text += &format!(" (and {more} more, see --all-changes)");
+    }
+    text
+}
+
+/// Four digits after the point, fewer for large numbers.
+fn four_digits(number: f64) -> String {
+    match number.abs() {
+        size if size < 10.0 => format!("{number:.4}"),
+        size if size < 1000.0 => format!("{number:.2}"),
+        _ => format!("{number:.0}"),
     }
 }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::args::Output;
 use crate::flags::explain;
+use crate::table::Table;
 use crate::{Outcome, output};
 
 #[derive(Serialize)]
@@ -39,16 +40,37 @@ fn show(entries: &[Entry], output: Output) -> anyhow::Result<Outcome> {
         output::json(&entries)?;
         return Ok(Outcome::Done);
     }
-    let mut table = output::table(["name", "source", "usable", "about"]);
+    let mut table = Table::new(["name", "source", "usable", "about"]);
     for entry in entries {
         let mut name = entry.name.clone();
         if !entry.aliases.is_empty() {
             name = format!("{name} ({})", entry.aliases.join(", "));
         }
-        let usable = entry.reason.clone().unwrap_or_else(|| "yes".to_owned());
-        table.add_row([name, entry.source.clone(), usable, entry.summary.clone()]);
+        let usable = if entry.available { "yes" } else { "no" };
+        table.add_row([name.as_str(), source(entry), usable, &entry.summary]);
     }
-    output::text(&table.to_string())?;
+    table.print()?;
+    places_and_reasons(entries)
+}
+
+/// Where an entry comes from, in a word.
+fn source(entry: &Entry) -> &str {
+    match entry.source.as_str() {
+        word @ ("built-in" | "plugin") => word,
+        _ => "plugin",
+    }
+}
+
+/// Tells below a table which library an entry comes from, and why one cannot be used.
+fn places_and_reasons<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> anyhow::Result<Outcome> {
+    for entry in entries {
+        if entry.source != source(entry) {
+            output::text(&format!("{}: {}", entry.name, entry.source))?;
+        }
+        if let Some(reason) = &entry.reason {
+            output::text(&format!("{} cannot be used: {reason}", entry.name))?;
+        }
+    }
     Ok(Outcome::Done)
 }
 
@@ -87,24 +109,19 @@ pub fn backends(plugins: &Plugins, output: Output) -> anyhow::Result<Outcome> {
         output::json(&found)?;
         return Ok(Outcome::Done);
     }
-    let mut table = output::table(["name", "engine", "devices", "source", "about"]);
+    let mut table = Table::new(["name", "engine", "devices", "source", "about"]);
     for backend in &found {
         let devices: Vec<_> = backend.devices.iter().map(Device::to_string).collect();
         table.add_row([
-            backend.entry.name.clone(),
-            backend.engine.clone().unwrap_or_else(|| "-".to_owned()),
-            devices.join(", "),
-            backend.entry.source.clone(),
-            backend.entry.summary.clone(),
+            backend.entry.name.as_str(),
+            backend.engine.as_deref().unwrap_or("-"),
+            &devices.join(", "),
+            source(&backend.entry),
+            &backend.entry.summary,
         ]);
     }
-    output::text(&table.to_string())?;
-    for entry in found.iter().map(|backend| &backend.entry) {
-        if let Some(reason) = &entry.reason {
-            output::text(&format!("{} cannot be used: {reason}", entry.name))?;
-        }
-    }
-    Ok(Outcome::Done)
+    table.print()?;
+    places_and_reasons(found.iter().map(|backend| &backend.entry))
 }
 
 /// Lists the transforms.
@@ -121,7 +138,7 @@ pub fn sinks(plugins: &Plugins, output: Output) -> anyhow::Result<Outcome> {
 struct StatisticEntry {
     #[serde(flatten)]
     entry: Entry,
-    /// Whether it is asked unless others are named.
+    /// Whether it is one of the default statistics.
     default: bool,
 }
 
@@ -142,11 +159,11 @@ pub fn statistics(output: Output) -> anyhow::Result<Outcome> {
         output::json(&found)?;
         return Ok(Outcome::Done);
     }
-    let mut table = output::table(["name", "default", "about"]);
+    let mut table = Table::new(["name", "default", "about"]);
     for StatisticEntry { entry, default } in found {
         let default = if default { "yes" } else { "" };
         table.add_row([entry.name, default.to_owned(), entry.summary]);
     }
-    output::text(&table.to_string())?;
+    table.print()?;
     Ok(Outcome::Done)
 }

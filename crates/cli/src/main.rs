@@ -18,6 +18,7 @@ mod runtime;
 mod serve;
 mod store;
 mod stored;
+mod table;
 
 use std::io;
 use std::path::PathBuf;
@@ -46,7 +47,7 @@ fn main() -> ExitCode {
     };
     // A server writes its own log.
     if !matches!(cli.command, Command::Serve(_)) {
-        progress::log_to_stderr();
+        progress::log_to_stderr(cli.output.verbose);
     }
     match dispatch(cli) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,

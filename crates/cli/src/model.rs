@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::args::{ModelArgs, ModelCommand, Output};
 use crate::progress::Reporter;
+use crate::table::Table;
 use crate::{Outcome, output};
 
 #[derive(Serialize)]
@@ -62,7 +63,7 @@ pub fn model(args: &ModelArgs, output: Output) -> anyhow::Result<Outcome> {
             if output.json {
                 output::json(&report)?;
             } else {
-                let mut table = output::table(["model", &report.name]);
+                let mut table = Table::new(["model", &report.name]);
                 table.add_row(["weights", &report.weights]);
                 table.add_row(["sha256", &report.sha256]);
                 table.add_row(["architecture", report.architecture]);
@@ -73,7 +74,7 @@ pub fn model(args: &ModelArgs, output: Output) -> anyhow::Result<Outcome> {
                     &format!("{} values, output of fc.0", report.dim),
                 ]);
                 table.add_row(["classes", &report.classes.join(", ")]);
-                output::text(&table.to_string())?;
+                table.print()?;
             }
         }
     }

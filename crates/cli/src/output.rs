@@ -1,4 +1,4 @@
-//! What the command says: results on stdout, the rest on stderr.
+//! What the command says: results on stdout, everything else on stderr.
 //!
 //! Names of files and messages of others are in both. A control character in them never reaches a terminal, which would
 //! obey it.
@@ -6,7 +6,8 @@
 use std::borrow::Cow;
 use std::io::{self, ErrorKind, Write};
 
-use comfy_table::{Cell, ContentArrangement, Table, presets};
+use anstream::AutoStream;
+use clap::builder::styling::AnsiColor;
 use driftline::core::Error;
 use serde::Serialize;
 
@@ -31,9 +32,24 @@ pub fn text(line: &str) -> anyhow::Result<()> {
     result(format!("{}\n", printable(line)).as_bytes())
 }
 
+/// Writes a line of the result with a verdict in it.
+pub fn verdict(before: &str, (verdict, tone): (&str, Tone), after: &str) -> anyhow::Result<()> {
+    let style = tone.colour().on_default();
+    let [before, verdict, after] = [before, verdict, after].map(printable);
+    styled(&format!("{before}{style}{verdict}{style:#}{after}\n"))
+}
+
 /// Writes a part of the result as it is. A closed pipe is the reader's choice, not an error.
 pub fn result(bytes: &[u8]) -> anyhow::Result<()> {
-    let mut stdout = io::stdout().lock();
+    write(io::stdout().lock(), bytes)
+}
+
+/// Writes a part of the result that may hold colours: they reach a terminal only, and not with `NO_COLOR`.
+pub fn styled(text: &str) -> anyhow::Result<()> {
+    write(AutoStream::auto(io::stdout().lock()), text.as_bytes())
+}
+
+fn write(mut stdout: impl Write, bytes: &[u8]) -> anyhow::Result<()> {
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(()),
         Err(e) => Err(Error::io("write the result", "stdout".as_ref(), e).into()),
@@ -67,17 +83,37 @@ fn obeyed(letter: char) -> bool {
     letter.is_control() && letter != '\n' && letter != '\t'
 }
 
-/// An empty table with the given columns.
-pub fn table<T: Into<Cell>>(columns: impl IntoIterator<Item = T>) -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(presets::UTF8_HORIZONTAL_ONLY)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(columns.into_iter().map(Into::into).collect::<Vec<Cell>>());
-    table
-}
-
 /// A share as a percentage, `-` if unknown.
 pub fn percent(share: Option<f64>) -> String {
     share.map_or_else(|| "-".to_owned(), |share| format!("{:.1} %", 100.0 * share))
+}
+
+/// What a verdict means to the reader, shown as a colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// No drift: green.
+    Good,
+    /// Drift: red.
+    Bad,
+    /// Not known: yellow.
+    Unknown,
+}
+
+impl Tone {
+    /// The tone of `drifted`.
+    pub fn of(drifted: Option<bool>) -> Self {
+        match drifted {
+            Some(true) => Self::Bad,
+            Some(false) => Self::Good,
+            None => Self::Unknown,
+        }
+    }
+
+    fn colour(self) -> AnsiColor {
+        match self {
+            Self::Good => AnsiColor::Green,
+            Self::Bad => AnsiColor::Red,
+            Self::Unknown => AnsiColor::Yellow,
+        }
+    }
 }

@@ -1,9 +1,10 @@
-//! `power`: from which strength and after how many images drift would be seen.
+//! `power`: how strong drift must be, and in how many images, to be detected.
 
-use driftline::{Components, Plugins, PowerOptions, PowerReport};
+use driftline::{Components, ENOUGH_POWER, Plugins, PowerOptions, PowerReport};
 
 use crate::args::{Output, PowerArgs};
 use crate::progress::{Reporter, stop_on_ctrl_c};
+use crate::table::Table;
 use crate::{Outcome, output};
 
 /// Sweeps a parameter.
@@ -28,37 +29,38 @@ pub fn power(args: &PowerArgs, plugins: &Plugins, output: Output) -> anyhow::Res
     if output.json {
         output::json(&report)?;
     } else {
-        show(&report)?;
+        show(&report, args)?;
     }
     Ok(Outcome::Done)
 }
 
-fn show(report: &PowerReport) -> anyhow::Result<()> {
+fn show(report: &PowerReport, args: &PowerArgs) -> anyhow::Result<()> {
     output::text(&format!(
-        "share of {} windows called drifted at {} % false alarms, against {} baseline rows",
+        "power: share of {} windows of each size in which {} is detected, at a false-alarm rate of {} %\n\
+         (baseline: {} rows; needed: the fewest images of a window with a power of at least {ENOUGH_POWER})",
         report.windows,
+        report.transform,
         100.0 * report.alpha,
         report.baseline_rows
     ))?;
     let sizes = report.strengths.first().into_iter();
     let sizes = sizes.flat_map(|strength| &strength.power);
-    let sizes = sizes.map(|size| format!("{} images", size.rows));
-    let header = ["drift".to_owned(), "accuracy".to_owned()].into_iter();
-    let mut table = output::table(header.chain(sizes).chain(["enough".to_owned()]));
-    for strength in &report.strengths {
-        let start = [
-            strength.transform.clone(),
-            output::percent(strength.accuracy),
-        ];
+    let sizes = sizes.map(|size| size.rows.to_string());
+    let header = [args.sweep.parameter.as_str(), "accuracy"]
+        .map(str::to_owned)
+        .into_iter();
+    let mut table = Table::new(header.chain(sizes).chain(["needed".to_owned()]));
+    for (value, strength) in args.sweep.values(args.steps.get()).zip(&report.strengths) {
+        let start = [value.to_string(), output::percent(strength.accuracy)];
         let powers = strength
             .power
             .iter()
             .map(|size| format!("{:.2}", size.power));
-        let enough = match strength.rows_needed {
-            Some(rows) => format!("{rows} images"),
+        let needed = match strength.rows_needed {
+            Some(rows) => rows.to_string(),
             None => "more".to_owned(),
         };
-        table.add_row(start.into_iter().chain(powers).chain([enough]));
+        table.add_row(start.into_iter().chain(powers).chain([needed]));
     }
-    output::text(&table.to_string())
+    table.print()
 }

@@ -12,7 +12,7 @@ use crate::output::{notice, printable};
 
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
-/// Shows progress in the way that fits where stderr goes.
+/// Shows progress on stderr.
 pub enum Reporter {
     /// On a terminal.
     Bar(Mutex<Option<ProgressBar>>),
@@ -22,7 +22,7 @@ pub enum Reporter {
     Quiet,
 }
 
-/// The stage that lines are written about.
+/// The stage in progress.
 pub struct Stage {
     name: String,
     rows: u64,
@@ -136,7 +136,7 @@ impl Progress for Reporter {
     }
 }
 
-/// Lets Ctrl-C ask for a clean stop; a second one ends the process at once.
+/// Stops cleanly on Ctrl-C; a second Ctrl-C ends the process at once.
 pub fn stop_on_ctrl_c() -> anyhow::Result<Cancel> {
     let cancel = Cancel::default();
     let request = cancel.clone();
@@ -146,27 +146,30 @@ pub fn stop_on_ctrl_c() -> anyhow::Result<Cancel> {
             std::process::exit(1);
         }
         asked = true;
-        notice("stopping after the current batch; press Ctrl-C again to end at once");
+        notice("stopping after the current batch; press Ctrl-C again to stop at once");
         request.request();
     })?;
     Ok(cancel)
 }
 
-/// Sends warnings of every part and of plugins to stderr; `DRIFTLINE_LOG` asks for more, as in `DRIFTLINE_LOG=debug`.
-pub fn log_to_stderr() {
+/// Logs to stderr what every part and every plugin says: warnings, what `DRIFTLINE_LOG` asks for, or what `-v` does.
+pub fn log_to_stderr(verbose: u8) {
     use std::io::Write;
     let environment = env_logger::Env::new().filter_or("DRIFTLINE_LOG", "warn");
-    env_logger::Builder::from_env(environment)
-        .format(|out, record| {
-            let level = match record.level() {
-                log::Level::Warn => "warning".to_owned(),
-                other => other.to_string().to_lowercase(),
-            };
-            writeln!(
-                out,
-                "{level}: {}",
-                printable(&with_flags(&record.args().to_string()))
-            )
-        })
-        .init();
+    let mut logger = env_logger::Builder::from_env(environment);
+    match verbose {
+        0 => &mut logger,
+        1 => logger.parse_filters("info"),
+        2 => logger.parse_filters("debug"),
+        _ => logger.parse_filters("trace"),
+    }
+    .format(|out, record| {
+        let level = match record.level() {
+            log::Level::Warn => "warning".to_owned(),
+            other => other.to_string().to_lowercase(),
+        };
+        let message = with_flags(&record.args().to_string());
+        writeln!(out, "{level}: {}", printable(&message))
+    })
+    .init();
 }

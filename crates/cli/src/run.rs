@@ -7,17 +7,15 @@ use driftline::stats::Distance;
 use driftline::{Components, Finished, QuickstartOptions, Settings};
 
 use crate::args::{Output, QuickstartArgs, RunArgs, SettingsArgs};
-use crate::drift::p_value;
+use crate::drift::{changes, p_value};
 use crate::progress::{Reporter, stop_on_ctrl_c};
+use crate::table::{Cell, Table};
 use crate::{Outcome, output, plugin};
 
 /// Days of a window that the table shows.
 const DAYS_SHOWN: usize = 7;
 
-/// Changes of a window that the terminal tells; the report has all.
-const WORDS_SHOWN: usize = 6;
-
-/// Does the notebook.
+/// Runs the demo.
 pub fn quickstart(
     args: &QuickstartArgs,
     plugins: &[PathBuf],
@@ -32,7 +30,7 @@ pub fn quickstart(
     })?;
     let mut settings = Settings::load(&first, None, &overrides(&args.settings)?)?;
     settings.plugins.path.splice(..0, plugins.iter().cloned());
-    execute(&settings, output)
+    execute(&settings, args.changes.all_changes, output)
 }
 
 /// Does what a settings file says.
@@ -45,7 +43,7 @@ pub fn run(args: &RunArgs, plugins: &[PathBuf], output: Output) -> anyhow::Resul
             window.transform.clone_from(transform);
         }
     }
-    execute(&settings, output)
+    execute(&settings, args.changes.all_changes, output)
 }
 
 /// The settings of `--set`.
@@ -95,14 +93,14 @@ fn overrides(args: &SettingsArgs) -> Result<Vec<(String, String)>, Error> {
     Ok(overrides)
 }
 
-fn execute(settings: &Settings, output: Output) -> anyhow::Result<Outcome> {
+fn execute(settings: &Settings, all_changes: bool, output: Output) -> anyhow::Result<Outcome> {
     let progress = Reporter::new(output.quiet);
     let cancel = stop_on_ctrl_c()?;
     let components = Components::new(&plugin::find(&settings.plugins)?)?;
     let finished = driftline::run(settings, &components, &cancel, &progress).map_err(|error| {
         match error.kind() {
             ErrorKind::Interrupted => {
-                error.remedy("what was written is kept; run the same command again to go on")
+                error.remedy("what was written is kept; run the same command again to resume")
             }
             _ => error,
         }
@@ -110,12 +108,12 @@ fn execute(settings: &Settings, output: Output) -> anyhow::Result<Outcome> {
     if output.json {
         output::json(&finished)?;
     } else {
-        show(&finished)?;
+        show(&finished, all_changes)?;
     }
     Ok(Outcome::Done)
 }
 
-fn show(finished: &Finished) -> anyhow::Result<()> {
+fn show(finished: &Finished, all_changes: bool) -> anyhow::Result<()> {
     let summary = &finished.summary;
     output::text(&format!(
         "{} ({} images, accuracy {}) on {}, {} threads, {}",
@@ -126,56 +124,54 @@ fn show(finished: &Finished) -> anyhow::Result<()> {
         summary.backend.threads,
         summary.backend.precision,
     ))?;
-    let mut windows = output::table([
-        "window",
-        "transform",
-        "images",
-        "accuracy",
-        "published",
-        "jsd",
-        "noise floor",
-        "psi",
-        "p-value",
-        "drift",
-    ]);
+    let mut windows = Table::new(["window", "transform", "images", "published", "accuracy"]);
+    let mut drift = Table::new(["window", "jsd", "noise floor", "psi", "p-value", "drift"]);
     let most = summary.windows.iter().map(|window| window.bins.len());
     let shown = most.max().unwrap_or_default().min(DAYS_SHOWN);
     let header = std::iter::once("jsd by day".to_owned());
-    let mut days = output::table(header.chain((1..=shown).map(|day| day.to_string())));
+    let mut days = Table::new(header.chain((1..=shown).map(|day| day.to_string())));
     for window in &summary.windows {
         windows.add_row([
             window.name.clone(),
-            window.transform.clone(),
+            // Transforms are long words; between two of them a line may end.
+            window.transform.replace("),", "), "),
             window.rows.to_string(),
-            output::percent(window.accuracy),
             window.published.to_string(),
-            format!("{:.4}", window.statistics[&Distance::Jsd]),
-            format!("{:.4}", window.noise_floor),
-            format!("{:.4}", window.statistics[&Distance::Psi]),
-            window.check.p_value.map_or_else(|| "-".to_owned(), p_value),
-            if window.drifted { "yes" } else { "no" }.to_owned(),
+            output::percent(window.accuracy),
+        ]);
+        drift.add_row([
+            Cell::from(&window.name),
+            format!("{:.4}", window.statistics[&Distance::Jsd]).into(),
+            format!("{:.4}", window.noise_floor).into(),
+            format!("{:.4}", window.statistics[&Distance::Psi]).into(),
+            window
+                .check
+                .p_value
+                .map_or_else(|| "-".into(), |p| p_value(p).into()),
+            Cell::drifted(window.drifted),
         ]);
         let mut row = vec![window.name.clone()];
         let bins = window.bins.iter().take(shown);
         row.extend(bins.map(|bin| format!("{:.3}", bin.statistics[&Distance::Jsd])));
         days.add_row(row);
     }
-    output::text(&windows.to_string())?;
-    output::text(&days.to_string())?;
+    for table in [windows, drift, days] {
+        table.print()?;
+        output::text("")?;
+    }
     for window in &summary.windows {
         let explanation = &window.explanation;
         if window.drifted && !explanation.words.is_empty() {
-            let words = explanation.words.iter().take(WORDS_SHOWN).cloned();
-            let words = words.collect::<Vec<_>>().join(", ");
-            output::text(&format!("{}: {words}", window.name))?;
+            let changes = changes(&explanation.words, all_changes);
+            output::text(&format!("{}: {changes}", window.name))?;
         }
-        let pages = window.bins.iter().filter(|bin| bin.page);
-        let days: Vec<String> = pages
+        let alerts = window.bins.iter().filter(|bin| bin.page);
+        let days: Vec<String> = alerts
             .map(|bin| bin.start.strftime("%F").to_string())
             .collect();
         if !days.is_empty() {
             output::text(&format!(
-                "{}: would page on {}",
+                "{}: would alert on {}",
                 window.name,
                 days.join(", ")
             ))?;
@@ -191,14 +187,17 @@ fn show(finished: &Finished) -> anyhow::Result<()> {
         ))?;
     }
     if summary.skipped_images > summary.skipped.len() as u64 {
-        output::text(&format!("skipped in all: {}", summary.skipped_images))?;
+        output::text(&format!(
+            "images skipped in total: {}",
+            summary.skipped_images
+        ))?;
     }
     output::text(&format!(
         "{} images in {:.1} s, {:.0} images/s embedding",
         summary.timing.images, summary.timing.total_seconds, summary.timing.images_per_second
     ))?;
     output::text(&format!(
-        "{} events new, {} there before, in {} (run {})",
+        "{} events new, {} already there, in {} (run {})",
         summary.sink.rows_published,
         summary.sink.rows_duplicate,
         summary.sink.location,

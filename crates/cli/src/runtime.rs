@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::args::{Engine, Output, RuntimeArgs, RuntimeCommand};
 use crate::flags::explain;
 use crate::progress::Reporter;
+use crate::table::Table;
 use crate::{Outcome, output};
 
 #[derive(Serialize)]
@@ -45,12 +46,12 @@ pub fn runtime(args: &RuntimeArgs, plugins: &Plugins, output: Output) -> anyhow:
             if output.json {
                 output::json(&found)?;
             } else {
-                let mut table = output::table(["runtime", "usable"]);
+                let mut table = Table::new(["runtime", "usable"]);
                 for entry in found {
                     let usable = entry.engine.or(entry.reason).unwrap_or_default();
                     table.add_row([entry.name.to_owned(), usable]);
                 }
-                output::text(&table.to_string())?;
+                table.print()?;
             }
         }
     }

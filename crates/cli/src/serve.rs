@@ -31,7 +31,7 @@ pub fn serve(args: &ServeArgs, output: Output) -> anyhow::Result<Outcome> {
             return Err(Error::new(
                 ErrorKind::InvalidConfig,
                 "read the token",
-                format!("{TOKEN} is set, and empty"),
+                format!("{TOKEN} is set but empty"),
             )
             .remedy("give it a token, or unset it")
             .into());
@@ -80,21 +80,21 @@ fn greet(listening: &Listening) -> anyhow::Result<()> {
         store,
         token,
     } = listening;
-    output::text(&format!("{store} at {address}"))?;
+    output::text(&format!("serving {store} at {address}"))?;
     match token {
         Some(token) => {
             output::text(&format!(
-                "token: {token}\n  It is shown this once and kept nowhere. To choose another, start with {TOKEN} set."
+                "token: {token}\n  It is shown only once and not stored. To choose another, start with {TOKEN} set."
             ))?;
             output::text(&format!("page:  {address}/#token={token}"))?;
             output::text(&format!(
-                "fill it, in another terminal:\n  FIDDLER_URL={address} FIDDLER_TOKEN={token} driftline quickstart --sink fiddler"
+                "to fill the store, in another terminal:\n  FIDDLER_URL={address} FIDDLER_TOKEN={token} driftline quickstart --sink fiddler"
             ))?;
         }
         None => output::text(&format!("page:  {address}/ (it asks for the token)"))?,
     }
     if std::io::stderr().is_terminal() {
-        output::text("Ctrl-C stops it.")?;
+        output::text("Press Ctrl-C to stop.")?;
     }
     Ok(())
 }
@@ -109,7 +109,7 @@ pub fn report(args: &ReportArgs, output: Output) -> anyhow::Result<Outcome> {
                 Error::new(
                     ErrorKind::InvalidConfig,
                     "read flags",
-                    format!("`--only {name}` names no model"),
+                    format!("`--only {name}` is not a project and a model"),
                 )
                 .remedy("write it as in `--only image_monitoring/sample-resnet18`")
             })?;

@@ -6,6 +6,7 @@ use driftline::core::{Error, ErrorKind, Finding};
 use driftline::{Settings, server, sink_fiddler, sink_local};
 
 use crate::args::{Output, StoreArgs, StoreCommand};
+use crate::table::Table;
 use crate::{Outcome, output};
 
 /// Looks at one sort of durable files below a store.
@@ -73,13 +74,13 @@ fn compact(store: &Path, output: Output) -> anyhow::Result<Outcome> {
         output::json(&done)?;
         return Ok(Outcome::Done);
     }
-    let mut table = output::table(["project", "model", "files before", "files after"]);
+    let mut table = Table::new(["project", "model", "files before", "files after"]);
     for model in &done {
         let counts = [model.files_before, model.files_after].map(|count| count.to_string());
         let [before, after] = &counts;
         table.add_row([&model.project, &model.model, before, after]);
     }
-    output::text(&table.to_string())?;
+    table.print()?;
     for damage in done.iter().flat_map(|model| &model.damaged) {
         output::text(damage)?;
     }

@@ -10,20 +10,21 @@ use serde::Serialize;
 use crate::args::{LabelsArgs, LabelsCommand, Output, SinkArgs, SinkCommand, StoredArgs};
 use crate::flags::explain;
 use crate::run::pairs;
+use crate::table::Table;
 use crate::{Outcome, output, plugin};
 
 const LOCAL: &str = "local";
 /// The sink whose rows may wait on this machine.
 const FIDDLER: &str = "fiddler";
 
-/// The settings of a run that was, as far as its sink needs them.
+/// The settings of an earlier run that its sink needs.
 struct Stored {
     settings: Settings,
     plugins: Plugins,
 }
 
 impl Stored {
-    /// `sink` is the one that is meant where nothing is said.
+    /// `sink` is the default sink.
     fn new(args: &StoredArgs, sink: &str, plugin_path: &[PathBuf]) -> Result<Self, Error> {
         let mut overrides = pairs(&args.set)?;
         let mut add = |key: &str, value: Option<String>| {
@@ -219,7 +220,7 @@ fn show(flushed: &[Flushed], store: &Path) -> anyhow::Result<()> {
     if flushed.is_empty() {
         return output::text(&format!("nothing waits in {}", store.display()));
     }
-    let mut table = output::table([
+    let mut table = Table::new([
         "project",
         "model",
         "sink",
@@ -239,7 +240,7 @@ fn show(flushed: &[Flushed], store: &Path) -> anyhow::Result<()> {
             &dead,
         ]);
     }
-    output::text(&table.to_string())?;
+    table.print()?;
     for file in flushed.iter().flat_map(|done| &done.damaged_files) {
         output::text(&format!("damaged: {}", file.display()))?;
     }
@@ -254,40 +255,39 @@ fn list(store: &Path, output: Output) -> anyhow::Result<Outcome> {
     } else if entries.is_empty() {
         output::text(&format!("nothing waits in {}", store.display()))?;
     } else {
-        output::text(&table_of(&entries))?;
+        for batches in entries.chunk_by(|a, b| (&a.project, &a.model) == (&b.project, &b.model)) {
+            show_batches(batches)?;
+        }
     }
     Ok(Outcome::Done)
 }
 
-fn table_of<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> String {
-    let mut table = output::table([
-        "project",
-        "model",
-        "id",
-        "kind",
-        "state",
-        "rows",
-        "tries",
-        "next try",
-        "last error",
-    ]);
-    for entry in entries {
-        let next = entry
+/// Shows the batches of one model, and below them why their last attempt failed.
+fn show_batches(batches: &[Entry]) -> anyhow::Result<()> {
+    let mut table = Table::new(["id", "kind", "state", "rows", "tries", "next try"]);
+    for batch in batches {
+        let next = batch
             .next_try
-            .map_or_else(String::new, |next| next.to_string());
+            .map_or_else(String::new, |next| next.strftime("%F %TZ").to_string());
         table.add_row([
-            entry.project.clone(),
-            entry.model.clone(),
-            entry.id.clone(),
-            entry.kind.clone(),
-            entry.state.name().to_owned(),
-            entry.rows.to_string(),
-            entry.tries.to_string(),
-            next,
-            entry.error.clone().unwrap_or_default(),
+            batch.id.as_str(),
+            &batch.kind,
+            batch.state.name(),
+            &batch.rows.to_string(),
+            &batch.tries.to_string(),
+            &next,
         ]);
     }
-    table.to_string()
+    if let Some(first) = batches.first() {
+        output::text(&format!("{}/{}", first.project, first.model))?;
+    }
+    table.print()?;
+    for batch in batches {
+        if let Some(error) = &batch.error {
+            output::text(&format!("{}: {error}", batch.id))?;
+        }
+    }
+    Ok(())
 }
 
 /// Makes batches due now. A batch that cannot be sent again is reported, and the others are still retried.

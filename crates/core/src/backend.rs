@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::{Error, ErrorKind, ImageShape, ImageView, Result};
 
-/// Arithmetic a backend promises to use.
+/// Precision that a backend computes in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -44,7 +44,7 @@ impl FromStr for Precision {
                 Error::new(
                     ErrorKind::InvalidConfig,
                     "read precision",
-                    format!("`{text}` is not a precision"),
+                    format!("`{text}` is not a valid precision"),
                 )
                 .remedy("write `fp32`, `tf32` or `bf16`")
             })
@@ -85,7 +85,7 @@ impl FromStr for Device {
             Error::new(
                 ErrorKind::InvalidConfig,
                 "read device",
-                format!("`{text}` is no device"),
+                format!("`{text}` is not a valid device"),
             )
             .remedy("write `cpu`, `cuda` or `cuda:N`")
         })
@@ -130,7 +130,7 @@ impl Engine {
 pub struct BackendConfig {
     /// A `model.toml` or a weights file.
     pub model: PathBuf,
-    /// Threads to compute with, at least 1.
+    /// Number of threads, at least 1.
     pub threads: usize,
     /// Where to compute; a backend that cannot compute there refuses.
     #[serde(default)]
@@ -138,7 +138,7 @@ pub struct BackendConfig {
     /// The library of the engine, for a backend that loads one; without it the backend looks for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runtime: Option<PathBuf>,
-    /// Arithmetic to use, which a backend without it refuses; without it fp32.
+    /// Precision, which a backend without it refuses; by default fp32.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub precision: Option<Precision>,
     /// What else the backend is told, by name; a backend refuses what it does not know.
@@ -210,7 +210,7 @@ pub struct BackendInfo {
     pub engine: String,
     /// Where it computes.
     pub device: Device,
-    /// Arithmetic in use.
+    /// Precision in use.
     pub precision: Precision,
     /// Threads in use.
     pub threads: usize,
@@ -306,7 +306,7 @@ impl InferenceMut<'_> {
 /// - `embed` writes every element of `out` or returns an error.
 /// - Row `i` of the output belongs to image `i`, and does not depend on the other images beyond rounding.
 /// - The output does not depend on the number of threads.
-/// - No image is no work: `N = 0` succeeds.
+/// - An empty batch (`N = 0`) succeeds.
 /// - A failed call leaves the backend usable.
 pub trait EmbeddingBackend: Send {
     /// What this backend is and what it produces.

@@ -27,7 +27,7 @@ impl fmt::Display for Finding {
             Some(0) => {}
             Some(1) => write!(f, "; 1 row is lost unless it is published again")?,
             Some(rows) => write!(f, "; {rows} rows are lost unless they are published again")?,
-            None => write!(f, "; how many rows are lost cannot be told")?,
+            None => write!(f, "; the number of lost rows is unknown")?,
         }
         let tense = if self.repaired { "done" } else { "repair" };
         write!(f, "; {tense}: {}", self.repair)

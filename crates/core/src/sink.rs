@@ -13,7 +13,7 @@ use crate::{Error, ErrorKind, Result, RowSchema};
 pub struct SinkConfig {
     /// Folder for everything the sink keeps on this machine.
     pub store: PathBuf,
-    /// What else the sink is told, by name; a sink refuses what it does not know.
+    /// Further options, by name; a sink refuses unknown ones.
     pub options: Map<String, Value>,
     /// What its rows belong to.
     pub monitor: MonitorSpec,

@@ -139,7 +139,7 @@ pub(crate) fn open(
         Some(name) => form_of(name),
         None => {
             return Err(place
-                .error(format!("there are no CIFAR-10 {split} batches in it"))
+                .error(format!("it has no CIFAR-10 {split} batches"))
                 .remedy(DAMAGED));
         }
     };

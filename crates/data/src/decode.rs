@@ -75,7 +75,7 @@ pub(crate) fn coloured(from: ImageShape, pixels: Vec<u8>) -> Result<Vec<u8>, Str
         pixels
     };
     if rgb.len() != from.bytes() {
-        return Err(format!("{} bytes are no {from} image", rgb.len()));
+        return Err(format!("{} bytes do not make a {from} image", rgb.len()));
     }
     Ok(rgb)
 }

@@ -20,13 +20,13 @@ impl Fingerprint {
 
     /// 64 hexadecimal digits.
     pub(crate) fn finish(self) -> String {
-        hex(&self.0.finalize())
+        hex::encode(self.0.finalize())
     }
 }
 
 /// Hex sha256 of `bytes`.
 pub(crate) fn of_bytes(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
+    hex::encode(Sha256::digest(bytes))
 }
 
 /// Hex sha256 of the content of a file.
@@ -38,12 +38,8 @@ pub(crate) fn of_file(path: &Path) -> Result<String> {
     loop {
         let read = file.read(&mut buffer).map_err(io)?;
         let Some(bytes) = buffer.get(..read).filter(|bytes| !bytes.is_empty()) else {
-            return Ok(hex(&hash.finalize()));
+            return Ok(hex::encode(hash.finalize()));
         };
         hash.update(bytes);
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -46,7 +46,7 @@ fn images(path: &Path) -> Result<(u64, Images)> {
     let file = Npz(path.to_owned());
     file.check()?;
     let (header, mut data) = file.array(IMAGES)?.ok_or_else(|| {
-        file.error("there is no `arr_0` in it")
+        file.error("it has no `arr_0`")
             .remedy("write it with `numpy.savez(path, images, labels)`")
     })?;
     let (rows, shape, image_bytes) = image_layout(&header).map_err(|message| {

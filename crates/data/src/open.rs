@@ -76,7 +76,7 @@ pub fn open(location: &str, options: &DecodeOptions) -> Result<Box<dyn ImageSour
     } else if name.ends_with(".npz") {
         npz::open(path, location, options)?
     } else {
-        return Err(refuse("this is no kind of source that is recognised").remedy(RECOGNISED));
+        return Err(refuse("this is not a recognised kind of source").remedy(RECOGNISED));
     };
     Ok(Box::new(rows))
 }

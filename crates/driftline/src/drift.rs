@@ -215,7 +215,7 @@ pub(crate) fn accept(test: &TestOptions) -> Result<()> {
     if test.alpha > 0.0 && test.alpha < 1.0 {
         return Ok(());
     }
-    let message = format!("`{}` is no share of false alarms", test.alpha);
+    let message = format!("`{}` is not a valid false-alarm rate", test.alpha);
     Err(
         Error::new(ErrorKind::InvalidConfig, "read options", message)
             .remedy("give `test.alpha` a number above 0 and below 1, such as 0.05"),

@@ -1,4 +1,4 @@
-//! driftline watches image data for drift: images become embeddings with a backend of your choice, are compared with a
+//! driftline detects drift in image data: images become embeddings with a backend of your choice, are compared with a
 //! baseline, and go to a sink.
 //!
 //! Images to rows, and rows beside rows:
@@ -123,7 +123,7 @@ pub use plan::{Finished, Plan};
 #[cfg(feature = "plugins")]
 pub use plugins::prepare_runtime;
 pub use plugins::{Plugins, Probe};
-pub use power::{PowerAtSize, PowerOptions, PowerReport, Strength, Sweep, power};
+pub use power::{ENOUGH_POWER, PowerAtSize, PowerOptions, PowerReport, Strength, Sweep, power};
 #[cfg(feature = "report")]
 pub use report::{ReportFile, ReportOptions, report};
 pub use run::{QuickstartOptions, run};

@@ -211,11 +211,7 @@ pub(crate) fn hash(identity: &impl Serialize) -> Result<String> {
         )
         .because(cause)
     })?;
-    let digest = Sha256::digest(json);
-    Ok(digest[..6]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    Ok(hex::encode(&Sha256::digest(json)[..6]))
 }
 
 fn refuse(message: String) -> Error {

@@ -13,8 +13,8 @@ use serde::Serialize;
 use crate::drift::accept;
 use crate::{Components, Embedder, EmbedderOptions, Images, baselines};
 
-/// The share of windows that must be seen for a size to be enough.
-const ENOUGH: f64 = 0.9;
+/// The power that a window size must have to be enough.
+pub const ENOUGH_POWER: f64 = 0.9;
 
 /// A parameter of a transform and the range that it goes through, as in `sigma=0.1..2`.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,8 +51,8 @@ impl FromStr for Sweep {
 }
 
 impl Sweep {
-    /// Evenly spread, to four digits.
-    fn values(&self, steps: usize) -> impl Iterator<Item = f64> {
+    /// `steps` values, evenly spaced over the range, to four digits.
+    pub fn values(&self, steps: usize) -> impl Iterator<Item = f64> {
         let step = (self.high - self.low) / steps.saturating_sub(1).max(1) as f64;
         (0..steps).map(move |i| ((self.low + i as f64 * step) * 1e4).round() / 1e4)
     }
@@ -206,7 +206,7 @@ pub fn power(
                 })
             })
             .collect::<Result<Vec<_>>>()?;
-        let enough = power.iter().filter(|size| size.power >= ENOUGH);
+        let enough = power.iter().filter(|size| size.power >= ENOUGH_POWER);
         strengths.push(Strength {
             transform: expression,
             accuracy: drifted.accuracy(),

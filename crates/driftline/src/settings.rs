@@ -45,14 +45,14 @@ pub struct Settings {
 pub struct RunSettings {
     /// Seed of transforms, samples and clusters.
     pub seed: u64,
-    /// Images in one call of the backend.
+    /// Images per backend call.
     pub batch_size: NonZeroUsize,
-    /// Whether a bad image is left out or ends the run.
+    /// Whether an image that cannot be read is skipped or ends the run.
     pub on_error: OnError,
-    /// Name of the run; without it a hash of configuration and inputs.
+    /// Id of the run; by default a hash of configuration and inputs.
     #[serde(rename = "id")]
     pub run_id: Option<String>,
-    /// The moment the calendar counts back from; without it the moment of the first start.
+    /// Time that windows are dated back from; by default the first start.
     pub now: Option<Timestamp>,
 }
 
@@ -64,11 +64,11 @@ pub struct MonitorSettings {
     pub project: String,
     /// Name of the baseline data set.
     pub dataset: String,
-    /// Name the model is published under; without it the name in the model package.
+    /// Name under which the model is published; by default the name in the model package.
     pub model: Option<String>,
     /// Name of the custom feature over the embedding.
     pub feature: String,
-    /// Clusters of the drift histogram.
+    /// Number of clusters of the baseline.
     pub clusters: NonZeroUsize,
 }
 
@@ -86,13 +86,13 @@ pub struct ModelSettings {
 pub struct BackendSettings {
     /// Registered name.
     pub name: String,
-    /// Threads to compute with; without it all of the machine.
+    /// Number of threads; by default one per core.
     pub threads: Option<NonZeroUsize>,
     /// Where to compute.
     pub device: Device,
-    /// Library of the engine, such as libonnxruntime; without it the backend looks for one.
+    /// Library of the engine, such as libonnxruntime; by default the backend searches for one.
     pub runtime: Option<PathBuf>,
-    /// Arithmetic to use: `fp32`, or `bf16` with the backend `candle` where the processor has it; without it fp32.
+    /// Precision: `fp32`, or `bf16` with the backend `candle` on processors that have it; by default fp32.
     pub precision: Option<Precision>,
     /// What else the backend is told; see the backend's own page, or `driftline plugin inspect`.
     pub options: serde_json::Map<String, serde_json::Value>,
@@ -102,11 +102,11 @@ pub struct BackendSettings {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PluginSettings {
-    /// Folders that plugins are looked for in first; absolute paths.
+    /// Folders to search for plugins first; absolute paths.
     pub path: Vec<PathBuf>,
-    /// File with the plugins that are trusted; without it `driftline/plugins.lock` in the folder for configuration.
+    /// File that lists the trusted plugins; by default `driftline/plugins.lock` in the configuration folder.
     pub lock: Option<PathBuf>,
-    /// Whether a plugin must be in that file.
+    /// Whether only plugins in that file are loaded.
     pub require_lock: bool,
 }
 
@@ -126,7 +126,7 @@ pub struct WindowSettings {
     pub name: String,
     /// Path or name of the images.
     pub source: String,
-    /// Drift to inject, as in `blur(sigma=0.1..2)`.
+    /// Drift transform to apply, as in `blur(sigma=0.1..2)`.
     #[serde(default = "no_transform")]
     pub transform: String,
     /// First day; without it windows are a week apart and the last begins a week before `run.now`.
@@ -154,9 +154,9 @@ fn six_days() -> NonZeroUsize {
 pub struct SinkSettings {
     /// Registered name.
     pub name: String,
-    /// Folder for the local store, and for what a stopped run needs to go on.
+    /// Folder of the local store, and of what a stopped run needs to resume.
     pub store: PathBuf,
-    /// What else the sink is told; see the sink's own page, or `driftline plugin inspect`.
+    /// Further options of the sink; see its documentation, or `driftline plugin inspect`.
     pub options: serde_json::Map<String, serde_json::Value>,
 }
 
@@ -238,7 +238,7 @@ impl Default for SinkSettings {
     }
 }
 
-/// The notebook's three weeks over one source: as it is, blurred, darkened.
+/// The three weeks of the demo over one source: unchanged, blurred, darkened.
 pub fn three_weeks(source: &str, days: NonZeroUsize, per_day: u64) -> Vec<WindowSettings> {
     [
         ("week-1", "none"),

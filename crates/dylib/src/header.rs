@@ -33,12 +33,12 @@ fn inspect<R>(
         return Err("it is a folder; the library itself is needed".to_owned());
     }
     if !metadata.is_file() {
-        return Err("it is no regular file".to_owned());
+        return Err("it is not a regular file".to_owned());
     }
     // Read piece by piece: libraries of engines have hundreds of megabytes.
     let cache = ReadCache::new(File::open(path).map_err(|cause| cause.to_string())?);
     let file =
-        object::File::parse(&cache).map_err(|cause| format!("it is no library ({cause})"))?;
+        object::File::parse(&cache).map_err(|cause| format!("it is not a library ({cause})"))?;
     let machine = match std::env::consts::ARCH {
         "x86_64" => Architecture::X86_64,
         "aarch64" => Architecture::Aarch64,
@@ -53,7 +53,7 @@ fn inspect<R>(
     }
     if file.kind() != ObjectKind::Dynamic {
         return Err(format!(
-            "it is no dynamic library but an object of kind {:?}",
+            "it is not a dynamic library but an object of kind {:?}",
             file.kind()
         ));
     }
@@ -72,7 +72,7 @@ mod tests {
         assert!(
             check_header(&text)
                 .unwrap_err()
-                .contains("it is no library")
+                .contains("it is not a library")
         );
         assert!(
             check_header(folder.path())

@@ -51,6 +51,5 @@ pub(crate) fn sha256(path: &Path) -> io::Result<String> {
             read => hash.update(buffer.get(..read).unwrap_or_default()),
         }
     }
-    let bytes = hash.finalize();
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex::encode(hash.finalize()))
 }

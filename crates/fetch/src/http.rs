@@ -42,10 +42,14 @@ impl Http {
             Error::new(ErrorKind::InvalidConfig, OPERATION, message).because(e.without_url())
         };
         let url = reqwest::Url::parse(url).map_err(|e| {
-            Error::new(ErrorKind::InvalidConfig, OPERATION, "this is no address")
-                .with("url", url)
-                .because(e)
-                .remedy(format!("correct {}", cache::MIRROR))
+            Error::new(
+                ErrorKind::InvalidConfig,
+                OPERATION,
+                "this is not a valid address",
+            )
+            .with("url", url)
+            .because(e)
+            .remedy(format!("correct {}", cache::MIRROR))
         })?;
         // In the blocking client the timeout is that of each wait: for the answer, and for every read.
         let mut builder = Client::builder()

@@ -1,6 +1,9 @@
 //! Seeded samples of rows that do not depend on the order in which rows are met.
 
 use std::collections::BTreeMap;
+use std::hash::Hasher;
+
+use fnv::FnvHasher;
 
 /// At most `size` things, those whose names hash to the least numbers. Samples of parts merge into the sample of the
 /// whole.
@@ -53,9 +56,9 @@ impl<T> Sample<T> {
 
 /// FNV-1a, whose bits are then mixed so that names which differ in their last digit lie far apart.
 fn hash(name: &str) -> u64 {
-    let mut hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let mut fnv = FnvHasher::default();
+    fnv.write(name.as_bytes());
+    let mut hash = fnv.finish();
     hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     hash ^ (hash >> 31)

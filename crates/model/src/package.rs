@@ -424,10 +424,10 @@ impl ModelPackage {
                 "there is a model.toml beside the graph already",
             )
             .with("file", manifest.display())
-            .remedy("export into a folder of its own"));
+            .remedy("export to a separate folder"));
         }
         let graph = onnx::export(&network, self.preprocessing.shape);
-        let sha256 = hex(&Sha256::digest(&graph));
+        let sha256 = hex::encode(Sha256::digest(&graph));
         let write = |path: &Path, bytes: &[u8]| {
             std::fs::write(path, bytes).map_err(|e| Error::io("export", path, e))
         };
@@ -533,7 +533,7 @@ fn hash_graph(path: &Path) -> Result<String> {
     for (location, file) in external {
         text.push_str(&format!("{}  {location}\n", hash_file(&file)?));
     }
-    Ok(hex(&Sha256::digest(text)))
+    Ok(hex::encode(Sha256::digest(text)))
 }
 
 fn hash_file(path: &Path) -> Result<String> {
@@ -547,9 +547,5 @@ fn hash_file(path: &Path) -> Result<String> {
             read => hasher.update(&buffer[..read]),
         }
     }
-    Ok(hex(&hasher.finalize()))
-}
-
-fn hex(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    Ok(hex::encode(hasher.finalize()))
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use driftline_core::{Error, ErrorKind, Result};
 
-/// Hears how far the work is. Calls may come from several threads.
+/// Receives the progress of the work. Calls may come from several threads.
 pub trait Progress: Sync {
     /// A stage begins; it will pass over `rows` rows.
     fn begin(&self, stage: &str, rows: u64);

@@ -19,11 +19,11 @@ use crate::Cancel;
 /// Batches that may wait between two stages.
 const QUEUE: usize = 2;
 
-/// What a bad image does to a run.
+/// How a run handles an image that cannot be read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnError {
-    /// It is counted, listed and left out.
+    /// It is skipped, counted and listed.
     #[default]
     Skip,
     /// It ends the run.
@@ -33,11 +33,11 @@ pub enum OnError {
 /// How images are embedded.
 #[derive(Debug, Clone, Copy)]
 pub struct EmbedOptions {
-    /// Images in one call of the backend, at least 1.
+    /// Images per backend call, at least 1.
     pub batch_size: usize,
     /// Seed of the transforms.
     pub seed: u64,
-    /// What a bad image does.
+    /// How an image that cannot be read is handled.
     pub on_error: OnError,
 }
 

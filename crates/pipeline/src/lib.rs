@@ -2,7 +2,7 @@
 //!
 //! | module | what is in it |
 //! | --- | --- |
-//! | [`mod@embed`] | images -> embeddings: reader, backend and consumer on threads of their own, bounded queues between |
+//! | [`mod@embed`] | images -> embeddings: reader, backend and consumer on separate threads, bounded queues between |
 //! | [`part`] | embedded rows in parts of fixed extent, kept on disk so that a stopped run resumes |
 //! | [`schedule`] | which image becomes an event on which day |
 //! | [`run`] | baseline, windows, sink and statistics in order |

@@ -111,7 +111,7 @@ impl RunFolder {
         })
     }
 
-    /// The moment that the run's calendar counts back from.
+    /// The time that the windows of the run are dated back from.
     pub fn now(&self) -> Timestamp {
         self.now
     }

@@ -37,7 +37,7 @@ pub const CLUSTERED_ROWS: u64 = 100_000;
 /// Images of a window, and events of a day, that are checked; of more, evenly spread ones.
 pub const CHECKED_ROWS: u64 = 5_000;
 
-/// Days in which one false page may come, on average: two years.
+/// Days with one false alert on average: two years.
 pub const PAGE_DAYS: f64 = 730.0;
 
 /// Days from the start of one window to the start of the next.
@@ -47,7 +47,7 @@ const WINDOW_DAYS: i64 = 7;
 pub struct Run {
     /// Name of the run, the first part of every `event_id`.
     pub run_id: String,
-    /// The moment the calendar counts back from, unless an earlier start of this run fixed it.
+    /// The time that windows are dated back from, unless an earlier start of this run fixed it.
     pub now: Timestamp,
     /// Folder for what the run keeps on this machine.
     pub store: PathBuf,
@@ -577,7 +577,7 @@ fn no_images(stage: &str, what: &str) -> Error {
         format!("{what} has no usable image"),
     )
     .with("stage", stage)
-    .remedy("run again with `run.on_error=fail` to see what is wrong with the first of them")
+    .remedy("run again with `run.on_error=fail` to see the first error")
 }
 
 fn timestamp(ms: i64) -> Result<Timestamp> {

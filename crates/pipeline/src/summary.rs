@@ -28,7 +28,7 @@ pub struct Summary {
     pub timing: Timing,
     /// Largest resident memory of the process, where the system tells.
     pub peak_memory_bytes: Option<u64>,
-    /// Images left out.
+    /// Skipped images.
     pub skipped_images: u64,
     /// The first of them, with the stage each was in.
     pub skipped: Vec<Skipped>,
@@ -46,7 +46,7 @@ pub struct BackendSummary {
     pub engine: String,
     /// Where it computed.
     pub device: Device,
-    /// Arithmetic used.
+    /// Precision used.
     pub precision: String,
     /// Threads used.
     pub threads: usize,
@@ -115,7 +115,7 @@ pub struct BinSummary {
     pub statistics: BTreeMap<Distance, f64>,
     /// What the statistics say of these events, of at most [`CHECKED_ROWS`](crate::run::CHECKED_ROWS) of them.
     pub check: Check,
-    /// Whether the days up to this one, of all windows in order, are reason to page somebody: without drift once in
+    /// Whether the days up to this one, of all windows in order, are reason for an alert: without drift once in
     /// [`PAGE_DAYS`](crate::run::PAGE_DAYS) days on average.
     pub page: bool,
 }

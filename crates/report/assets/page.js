@@ -42,12 +42,12 @@ async function attempt(step) {
     await step();
   } catch (error) {
     if (error.status === 401 || error.status === 403) {
-      askToken(sessionStorage.getItem(token.key) ? 'The server does not accept this token.' : 'This server shows its data to whoever has its token.');
+      askToken(sessionStorage.getItem(token.key) ? 'The server does not accept this token.' : 'This server requires a token.');
       return;
     }
     const again = h('button', { type: 'button' }, 'Try again');
     again.addEventListener('click', () => attempt(step));
-    byId('problem').replaceChildren(h('h2', {}, 'That did not work'), h('p', {}, error.message), again);
+    byId('problem').replaceChildren(h('h2', {}, 'An error occurred'), h('p', {}, error.message), again);
     show('problem');
     console.info(error.message);
   }
@@ -71,7 +71,7 @@ async function start() {
   show(null, 'Looking for models…');
   const models = await source.models();
   if (models.length === 0) {
-    empty('No model yet', 'Publish one with an official Fiddler client that is pointed at this server, or play three weeks of drift on sample data:', 'driftline quickstart --sink fiddler');
+    empty('No model yet', 'Publish one with an official Fiddler client that is pointed at this server, or simulate three weeks of events with drift on sample data:', 'driftline quickstart --sink fiddler');
     return;
   }
   const chosen = models.find((one) => one.project === state.project && one.model === state.model) ?? models[0];
@@ -119,7 +119,7 @@ async function load() {
   document.title = `${model.verdict.drifted ? '▲ ' : ''}${model.model} · driftline`;
   byId('verdict').className = model.verdict.drifted ? 'drifted' : '';
   if (model.bins.length === 0) {
-    empty(`No events of ${model.model} yet`, 'Its baseline is here; what is published from now on shows up after a reload. To see how that looks:', 'driftline quickstart --sink fiddler');
+    empty(`No events of ${model.model} yet`, 'Its baseline is published; reload the page when events are. For an example with events:', 'driftline quickstart --sink fiddler');
     byId('pickers').hidden = false;
     return;
   }

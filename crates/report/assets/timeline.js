@@ -210,7 +210,7 @@ function legend(statistic, model) {
   const items = [
     [small(mark(11, 7, 5, false)), 'no drift'],
     [small(mark(11, 7, 5, true)), statistic === 'jsd' ? 'drift' : 'drift, by the JSD'],
-    [small(s('rect', { class: 'floor', x: 1, y: 1, width: 20, height: 12 })), 'noise floor: what chance alone gives so few rows'],
+    [small(s('rect', { class: 'floor', x: 1, y: 1, width: 20, height: 12 })), 'noise floor: the distance that chance alone gives so few rows'],
   ];
   if (statistic === 'jsd') items.push([small(s('path', { class: 'limit', d: 'M1 7H21' })), `limit: ${model.drift_factor.toFixed(1)} noise floors`]);
   return items.map(([picture, text]) => h('li', {}, picture, text));

@@ -1,4 +1,4 @@
-//! A run as a picture and as a page, and a store as the web page that a server shows.
+//! A run as a chart and as an HTML page, and a store as the web page that a server shows.
 //!
 //! | module | what is in it |
 //! | --- | --- |
@@ -6,7 +6,7 @@
 //! | [`mod@page`] | a run as one self-contained HTML page that opens offline |
 //! | [`site`] | the web page itself: markup, style, script, and what it may do |
 //! | [`view`] | what the web page shows, as JSON |
-//! | [`verdict`] | what the numbers say, in one sentence |
+//! | [`verdict`] | the verdict in one sentence |
 //! | [`pictures`] | [`Pictures`]: urls of rows to PNG, from where it is allowed |
 //! | [`mod@store_page`] | a store as one self-contained page |
 

@@ -17,7 +17,7 @@ th, td { text-align: right; padding: 0.3rem 0.7rem; border-bottom: 1px solid #88
 th:first-child, td:first-child, th:nth-child(2), td:nth-child(2) { text-align: left; }
 @media (prefers-color-scheme: dark) { body { color: #e6edf3; background: #0d1117; } }";
 
-/// One self-contained HTML page: what was run, the chart, the windows and their days as tables, and images left out.
+/// One self-contained HTML page: what was run, the chart, the windows and their days as tables, and skipped images.
 /// It needs neither a network nor scripts.
 pub fn page(summary: &Summary) -> String {
     let title = format!("Drift of {}", summary.model.name);
@@ -42,7 +42,7 @@ pub fn page(summary: &Summary) -> String {
                     (chart(summary))
                     p {
                         "The shaded band is the noise floor: the distance that chance alone gives a day of that size. "
-                        "Whether a window drifted is decided by all statistics together, at most 5 % of windows without drift."
+                        "All statistics together decide whether a window drifted; the false-alarm rate is at most 5 %."
                     }
                     h2 { "Windows" }
                     (windows(summary))
@@ -127,7 +127,7 @@ fn p_value(check: &Check) -> String {
 fn days(summary: &Summary) -> Markup {
     html! {
         div.scroll { table {
-            tr { th { "day" } th { "window" } th { "events" } th { "JSD" } th { "noise floor" } th { "PSI" } th { "p-value" } th { "page" } }
+            tr { th { "day" } th { "window" } th { "events" } th { "JSD" } th { "noise floor" } th { "PSI" } th { "p-value" } th { "alert" } }
             @for window in &summary.windows {
                 @for bin in &window.bins {
                     tr {
@@ -136,7 +136,7 @@ fn days(summary: &Summary) -> Markup {
                         td { (four(bin.noise_floor)) }
                         td { (four(bin.statistics[&Distance::Psi])) }
                         td { (p_value(&bin.check)) }
-                        td { @if bin.page { strong { "page" } } }
+                        td { @if bin.page { strong { "alert" } } }
                     }
                 }
             }
@@ -146,8 +146,8 @@ fn days(summary: &Summary) -> Markup {
 
 fn skipped(summary: &Summary) -> Markup {
     html! {
-        h2 { "Images left out" }
-        p { (summary.skipped_images) " in all." }
+        h2 { "Skipped images" }
+        p { (summary.skipped_images) " in total." }
         ul {
             @for skipped in &summary.skipped {
                 li {

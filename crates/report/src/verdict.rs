@@ -1,6 +1,6 @@
-//! What the numbers say, in one sentence.
+//! The verdict in one sentence.
 
-use driftline_metrics::{BIN_ALPHA, BinSize};
+use driftline_metrics::BinSize;
 use serde::Serialize;
 
 use crate::view::{BinRow, Numbers, WindowView};
@@ -8,7 +8,7 @@ use crate::view::{BinRow, Numbers, WindowView};
 /// Windows that a sentence names; more are counted.
 const NAMED: usize = 3;
 
-/// What the numbers say.
+/// The verdict.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Verdict {
     /// Whether any window or bin has drifted.
@@ -17,7 +17,7 @@ pub struct Verdict {
     pub text: String,
 }
 
-/// Speaks of the windows where there are several, of the bins where there is one.
+/// The verdict on the windows where there are several, otherwise on the bins.
 pub(crate) fn verdict(windows: &[WindowView], bins: &[BinRow], size: BinSize) -> Verdict {
     let say = |drifted, text| Verdict { drifted, text };
     if bins.is_empty() {
@@ -26,7 +26,7 @@ pub(crate) fn verdict(windows: &[WindowView], bins: &[BinRow], size: BinSize) ->
     if bins.iter().all(|bin| bin.numbers.jsd.is_none()) {
         return say(
             false,
-            "Drift is not known: there is no baseline to compare with".to_owned(),
+            "Drift is unknown: there is no baseline to compare with".to_owned(),
         );
     }
     if windows.len() > 1 {
@@ -37,72 +37,64 @@ pub(crate) fn verdict(windows: &[WindowView], bins: &[BinRow], size: BinSize) ->
 }
 
 fn of_windows(windows: &[WindowView]) -> Verdict {
-    let mut worst: Vec<&WindowView> = windows.iter().collect();
-    worst.sort_by(|a, b| factor(&b.numbers).total_cmp(&factor(&a.numbers)));
-    let drifted: Vec<&WindowView> = worst
-        .iter()
-        .copied()
-        .filter(|window| window.numbers.drifted)
+    let all = counted(windows.len(), "window");
+    let mut drifted: Vec<&WindowView> = windows.iter().filter(|w| w.numbers.drifted).collect();
+    if drifted.is_empty() {
+        let tested = windows.iter().filter_map(|window| {
+            let p = window.numbers.p_value?;
+            Some((p, format!(" ({})", window.name)))
+        });
+        return no_drift(&all, tested);
+    }
+    drifted.sort_by(|a, b| factor(&b.numbers).total_cmp(&factor(&a.numbers)));
+    let named = drifted.iter().take(NAMED);
+    let mut parts: Vec<String> = named
+        .map(|window| format!("{} ({})", window.name, size_of(&window.numbers)))
         .collect();
-    let text = match (drifted.as_slice(), worst.first()) {
-        ([], Some(most)) => format!(
-            "No drift in {} windows: the most has {}, {}; drift begins at p {BIN_ALPHA}",
-            windows.len(),
-            most.name,
-            size_of(&most.numbers)
-        ),
-        (drifted, _) => {
-            let named = drifted.iter().take(NAMED);
-            let mut parts: Vec<String> = named
-                .map(|window| format!("{}: drift, {}", window.name, size_of(&window.numbers)))
-                .collect();
-            if drifted.len() > NAMED {
-                parts.push(format!("and {} more", drifted.len() - NAMED));
-            }
-            parts.join("; ")
-        }
-    };
+    if drifted.len() > NAMED {
+        parts.push(format!("and {} more", drifted.len() - NAMED));
+    }
     Verdict {
-        drifted: !drifted.is_empty(),
-        text,
+        drifted: true,
+        text: format!("Drift in {} of {all}: {}", drifted.len(), parts.join(", ")),
     }
 }
 
 fn of_bins(bins: &[BinRow], size: BinSize) -> Verdict {
     let word = size.name().to_lowercase();
-    let drifted: Vec<&BinRow> = bins.iter().filter(|bin| bin.numbers.drifted).collect();
-    let Some(last) = bins.last() else {
-        return Verdict {
-            drifted: false,
-            text: String::new(),
-        };
+    let all = counted(bins.len(), &word);
+    let drifted = bins.iter().filter(|bin| bin.numbers.drifted).count();
+    let Some(last) = bins.last().filter(|_| drifted > 0) else {
+        let tested = bins.iter().filter_map(|bin| bin.numbers.p_value);
+        return no_drift(&all, tested.map(|p| (p, String::new())));
     };
-    let text = if drifted.is_empty() {
-        format!(
-            "No drift in {}; the last has {}; drift begins at p {BIN_ALPHA}",
-            counted(bins.len(), &word),
-            size_of(&last.numbers)
-        )
+    let has = if last.numbers.drifted {
+        "has"
     } else {
-        let now = if last.numbers.drifted {
-            "drifted"
-        } else {
-            "is well"
-        };
-        format!(
-            "Drift in {} of {}; the last {word} {now}, {}",
-            drifted.len(),
-            counted(bins.len(), &word),
-            size_of(&last.numbers)
-        )
+        "has not"
     };
     Verdict {
-        drifted: !drifted.is_empty(),
-        text,
+        drifted: true,
+        text: format!(
+            "Drift in {drifted} of {all}; the last {word} {has} drifted ({})",
+            size_of(&last.numbers)
+        ),
     }
 }
 
-/// As in `JSD 0.11 is 9 times the noise floor`.
+/// As in `No drift in 3 windows; smallest p-value 0.210 (week-1)`, from the p-values and where they are.
+fn no_drift(all: &str, tested: impl Iterator<Item = (f64, String)>) -> Verdict {
+    let smallest = tested.min_by(|(a, _), (b, _)| a.total_cmp(b));
+    let smallest = smallest.map_or_else(String::new, |(p, place)| {
+        format!("; smallest p-value {}{place}", probability(p))
+    });
+    Verdict {
+        drifted: false,
+        text: format!("No drift in {all}{smallest}"),
+    }
+}
+
+/// As in `JSD 0.110, 8.8 times the noise floor, p 1e-7`.
 fn size_of(numbers: &Numbers) -> String {
     let Some(jsd) = numbers.jsd else {
         return "no distance".to_owned();
@@ -113,11 +105,10 @@ fn size_of(numbers: &Numbers) -> String {
     } else {
         format!("{factor:.0}")
     };
-    let p = match numbers.p_value {
-        None => String::new(),
-        Some(p) => format!(" (p {})", probability(p)),
-    };
-    format!("JSD {jsd:.3} is {factor} times the noise floor{p}")
+    let p = numbers
+        .p_value
+        .map_or_else(String::new, |p| format!(", p {}", probability(p)));
+    format!("JSD {jsd:.3}, {factor} times the noise floor{p}")
 }
 
 /// A p-value: three digits, or its power of ten.
@@ -194,27 +185,30 @@ mod tests {
         assert!(drifted);
         assert_eq!(
             text,
-            "week 3: drift, JSD 0.160 is 13 times the noise floor (p 1e-7); \
-             week 2: drift, JSD 0.110 is 8.8 times the noise floor (p 1e-7)"
+            "Drift in 2 of 3 windows: week 3 (JSD 0.160, 13 times the noise floor, p 1e-7), \
+             week 2 (JSD 0.110, 8.8 times the noise floor, p 1e-7)"
         );
         let (_, many) = said(&windows(&[0.1, 0.1, 0.1, 0.1, 0.1]), &bins(&[0.1]));
-        assert!(many.ends_with("; and 2 more"), "{many}");
+        assert!(many.ends_with(", and 2 more"), "{many}");
     }
 
     #[test]
     fn steady_windows_and_single_windows_have_sentences_too() {
         let (drifted, text) = said(&windows(&[0.02, 0.01]), &bins(&[0.02]));
-        assert!(
-            !drifted && text.starts_with("No drift in 2 windows: the most has week 1, JSD 0.020")
+        assert!(!drifted);
+        assert_eq!(
+            text,
+            "No drift in 2 windows; smallest p-value 0.250 (week 1)"
         );
         let (drifted, text) = said(&windows(&[0.1]), &bins(&[0.02, 0.1, 0.02]));
         assert!(drifted);
         assert_eq!(
             text,
-            "Drift in 1 of 3 days; the last day is well, JSD 0.020 is 1.6 times the noise floor (p 0.250)"
+            "Drift in 1 of 3 days; the last day has not drifted (JSD 0.020, 1.6 times the noise floor, p 0.250)"
         );
         let (drifted, text) = said(&windows(&[0.02]), &bins(&[0.02]));
-        assert!(!drifted && text.starts_with("No drift in 1 day; the last has JSD 0.020"));
+        assert!(!drifted);
+        assert_eq!(text, "No drift in 1 day; smallest p-value 0.250");
         assert_eq!(
             said(&[], &[]),
             (false, "There are no events yet".to_owned())

@@ -78,8 +78,5 @@ pub fn sha256(bytes: &[u8]) -> String {
 
 /// Lower-case hexadecimal digits of a finished hash.
 pub(crate) fn hex(sha: Sha256) -> String {
-    sha.finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex::encode(sha.finalize())
 }

@@ -199,7 +199,7 @@ impl IdFilter {
     pub fn read(path: &Path, digest: Option<&str>) -> Result<Option<Self>> {
         let opened = Opened::new(path)?;
         if opened.digest()?.as_deref() != digest {
-            return Err(damaged(path, "its end is not what it was"));
+            return Err(damaged(path, "its footer is not what was written"));
         }
         let Some(at) = id_column(opened.parquet()) else {
             return Ok(None);

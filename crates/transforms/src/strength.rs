@@ -1,6 +1,9 @@
 //! A parameter that every image draws for itself.
 
+use std::hash::Hasher;
+
 use driftline_core::{Error, ErrorKind, Result, TransformContext, TransformSpec};
+use fnv::FnvHasher;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
@@ -74,9 +77,9 @@ impl std::fmt::Display for Strength {
 
 /// FNV-1a of the name, so that two transforms in a chain draw independently.
 fn salt(name: &str) -> u64 {
-    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    let mut hash = FnvHasher::default();
+    hash.write(name.as_bytes());
+    hash.finish()
 }
 
 pub(crate) fn refuse(message: String) -> Error {

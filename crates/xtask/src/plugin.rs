@@ -125,10 +125,7 @@ pub(crate) fn install(workspace: &Path, name: &str, built: &Path, into: &Path) -
     let built = built.join(library);
     let bytes =
         std::fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
-    let digest: String = Sha256::digest(&bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let digest = hex::encode(Sha256::digest(&bytes));
     let text = text.replace(line, &format!("{line}\nsha256 = \"{digest}\""));
     std::fs::create_dir_all(into).with_context(|| format!("cannot make {}", into.display()))?;
     let manifest = into.join(format!("{name}.plugin.toml"));

@@ -1,11 +1,13 @@
 //! What all families have in common: severity, seed, and the way from u8 and back.
 
+use std::hash::Hasher;
 use std::marker::PhantomData;
 
 use driftline_plugin_sdk::TransformPlugin;
 use driftline_plugin_sdk::core::{
     DriftTransform, Error, ErrorKind, ImageBatch, Result, TransformContext, TransformInfo,
 };
+use fnv::FnvHasher;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -117,7 +119,7 @@ impl<F: Family> DriftTransform for Corruption<F> {
 
 /// FNV-1a of the name, so that two families in a chain draw independently.
 fn salt(name: &str) -> u64 {
-    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    let mut hash = FnvHasher::default();
+    hash.write(name.as_bytes());
+    hash.finish()
 }

@@ -1,4 +1,4 @@
-//! driftline as a process of its own, in which a plugin may crash or hang.
+//! driftline as a separate process, in which a plugin may crash or hang.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, ExitStatus, Stdio};

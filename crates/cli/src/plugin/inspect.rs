@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::child::{Child, Ended};
 use crate::args::Output;
+use crate::table::Table;
 use crate::{Outcome, output};
 
 /// Time in which a plugin must have said what it is.
@@ -66,23 +67,23 @@ pub(super) fn inspect(plugin: &str, plugins: &Plugins, output: Output) -> anyhow
         output::json(&inside)?;
         return Ok(Outcome::Done);
     }
-    let mut table = output::table([&inside.name, &inside.version]);
+    let mut table = Table::new([&inside.name, &inside.version]);
     table.add_row(["library", &inside.library.display().to_string()]);
     table.add_row(["sha256", &inside.sha256]);
     for component in &inside.components {
         let offered = format!("{} ({})", component.summary, component.version);
         table.add_row([&format!("{} {}", component.kind, component.name), &offered]);
     }
-    output::text(&table.to_string())?;
+    table.print()?;
     Ok(Outcome::Done)
 }
 
-/// Loads a plugin in a process of its own before driftline loads it.
+/// Loads a plugin in a separate process before driftline loads it.
 pub(super) fn probe(library: &Path, runtime: Option<&str>) -> Result<(), Error> {
     in_a_process(library, runtime).map(drop)
 }
 
-/// What the process of its own does.
+/// What the separate process does.
 pub(super) fn in_this_process(library: &Path, runtime: Option<&str>) -> anyhow::Result<Outcome> {
     prepare_runtime(runtime, None)?;
     output::json(&look(library)?)?;
@@ -102,11 +103,11 @@ fn in_a_process(library: &Path, runtime: Option<&str>) -> Result<Inside, Error> 
     })?;
     match child.wait(DEADLINE, |_| {}) {
         Ended::Done { stdout, .. } => serde_json::from_slice(&stdout)
-            .map_err(|cause| failed("its process said nothing sensible".to_owned()).because(cause)),
+            .map_err(|cause| failed("its process gave no valid answer".to_owned()).because(cause)),
         Ended::Failed { message, .. } => Err(failed(message)),
         Ended::Crashed { status } => Err(failed(format!("it crashed as it was loaded ({status})"))),
         Ended::Late => Err(failed(format!(
-            "it did not say what it is within {} s",
+            "it did not answer within {} s",
             DEADLINE.as_secs()
         ))),
     }

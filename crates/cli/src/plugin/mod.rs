@@ -2,10 +2,10 @@
 //!
 //! | module | what is in it |
 //! | --- | --- |
-//! | [`inspect`] | a look inside |
-//! | [`new`] | a plugin to begin from |
+//! | [`inspect`] | the components of a plugin |
+//! | [`new`] | a new plugin from a template |
 //! | [`test`] | the conformance cases of a plugin |
-//! | [`child`] | driftline as a process of its own, which a plugin may crash |
+//! | [`child`] | driftline as a separate process, which a plugin may crash |
 
 mod child;
 mod inspect;
@@ -24,14 +24,15 @@ use driftline::PluginSettings;
 use serde::Serialize;
 
 use crate::args::{Output, PluginArgs, PluginCommand};
+use crate::table::Table;
 use crate::{Outcome, output};
 
-/// Looks for plugins. One that is not trusted is loaded in a process of its own first.
+/// Searches for plugins. One that is not trusted is loaded in a separate process first.
 pub fn find(settings: &PluginSettings) -> Result<Plugins, Error> {
     Plugins::find(settings, Some(inspect::probe))
 }
 
-/// Does what was asked for.
+/// Runs a subcommand.
 pub fn plugin(args: &PluginArgs, plugins: &Plugins, output: Output) -> anyhow::Result<Outcome> {
     match &args.command {
         PluginCommand::List => list(plugins, output),
@@ -86,19 +87,20 @@ fn list(plugins: &Plugins, output: Output) -> anyhow::Result<Outcome> {
         output::json(&listed)?;
         return Ok(Outcome::Done);
     }
-    let mut table = output::table(["name", "version", "offers", "trusted", "library"]);
+    let mut table = Table::new(["name", "version", "offers", "trusted"]);
     for plugin in &listed {
-        let library = plugin.library.as_ref().unwrap_or(&plugin.manifest);
         table.add_row([
-            plugin.name.clone().unwrap_or_else(|| "-".to_owned()),
-            plugin.version.clone().unwrap_or_else(|| "-".to_owned()),
-            plugin.components.join(", "),
-            if plugin.trusted { "yes" } else { "no" }.to_owned(),
-            library.display().to_string(),
+            plugin.name.as_deref().unwrap_or("-"),
+            plugin.version.as_deref().unwrap_or("-"),
+            &plugin.components.join(", "),
+            if plugin.trusted { "yes" } else { "no" },
         ]);
     }
-    output::text(&table.to_string())?;
+    table.print()?;
     for plugin in &listed {
+        if let (Some(name), Some(library)) = (&plugin.name, &plugin.library) {
+            output::text(&format!("{name}: {}", library.display()))?;
+        }
         if let Some(reason) = &plugin.reason {
             output::text(&format!("{}: {reason}", plugin.manifest.display()))?;
         }
@@ -141,11 +143,11 @@ fn path(plugins: &Plugins, output: Output) -> anyhow::Result<Outcome> {
         output::json(&looked)?;
         return Ok(Outcome::Done);
     }
-    let mut table = output::table(["folder", "what is there"]);
+    let mut table = Table::new(["folder", "what is there"]);
     for looked in looked {
         table.add_row([looked.path.display().to_string(), looked.found.to_owned()]);
     }
-    output::text(&table.to_string())?;
+    table.print()?;
     Ok(Outcome::Done)
 }
 
@@ -167,7 +169,7 @@ fn find<'a>(name: &str, plugins: &'a Plugins) -> Result<&'a Manifest, Error> {
 
 fn trust(name: &str, plugins: &Plugins, output: Output) -> anyhow::Result<Outcome> {
     let manifest = find(name, plugins)?;
-    // One that cannot be loaded is not to be trusted; from now on it is not tried in a process of its own any more.
+    // One that cannot be loaded is not to be trusted; from now on it is not tried in a separate process any more.
     inspect::probe(&manifest.library, manifest.runtime.as_deref())?;
     let sha256 = sha256(&manifest.library)?;
     let mut lock = plugins.policy().lock.clone();

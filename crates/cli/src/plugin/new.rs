@@ -1,4 +1,4 @@
-//! `plugin new`: a plugin to begin from, made of the templates of this repository.
+//! `plugin new`: a new plugin from the templates of this repository.
 
 use std::path::{Path, PathBuf};
 
@@ -43,7 +43,7 @@ pub(super) fn new(args: &NewArgs, output: Output) -> anyhow::Result<Outcome> {
         return Err(Error::new(
             ErrorKind::InvalidConfig,
             "make plugin",
-            "there is something already",
+            "the folder is not empty",
         )
         .with("folder", folder.display())
         .remedy("name another folder with --into")
@@ -109,7 +109,7 @@ impl Name {
                 "make plugin",
                 format!("`{name}` cannot be a plugin's name"),
             )
-            .remedy("begin with a small letter, go on with small letters, digits and single `-`"));
+            .remedy("start with a lower-case letter and continue with lower-case letters, digits and single `-`"));
         }
         let capital = |part: &str| part[..1].to_ascii_uppercase() + &part[1..];
         Ok(Self {

@@ -15,7 +15,7 @@ use crate::args::{Output, TestArgs};
 use crate::conformance::conclude;
 use crate::{Outcome, output};
 
-/// What the process of its own writes before each case.
+/// What the separate process prints before each case.
 const CASE: &str = "case: ";
 
 /// Runs the cases.
@@ -88,7 +88,7 @@ fn run(args: &TestArgs, target: &Target) -> anyhow::Result<Report> {
         Error::new(
             ErrorKind::InvalidConfig,
             "read `--config`",
-            "it is no JSON object",
+            "it is not a JSON object",
         )
         .because(cause)
         .remedy("write it as in --config '{\"amount\": 0.5}'")

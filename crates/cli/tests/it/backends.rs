@@ -244,7 +244,7 @@ fn a_plugin_that_is_garbage_is_named_and_hurts_nobody() {
 
     fs::write(folder.join("libbad.so"), "garbage").unwrap();
     let text = stderr(&with(&embed));
-    assert!(text.contains("it is no library"), "{text}");
+    assert!(text.contains("it is not a library"), "{text}");
 
     // A real library that is no plugin.
     fs::copy(std::env::current_exe().unwrap(), folder.join("libbad.so")).unwrap();

@@ -22,3 +22,4 @@ mod read_back;
 mod reproducible;
 mod store;
 mod streams;
+mod tables;

@@ -189,8 +189,8 @@ fn files_that_are_no_plugin_are_refused_by_name() {
     compiler.args(["-shared", "-fPIC", "-o"]).arg(&plain);
     assert!(compiler.arg(&source).status().unwrap().success());
     for (what, bytes, expected) in [
-        ("text", b"no library\n".to_vec(), "it is no library"),
-        ("empty", Vec::new(), "it is no library"),
+        ("text", b"no library\n".to_vec(), "it is not a library"),
+        ("empty", Vec::new(), "it is not a library"),
         ("truncated", whole[..whole.len() / 2].to_vec(), LIBRARY),
         ("machine", other_machine, "it is for Aarch64"),
         ("plain", fs::read(&plain).unwrap(), "it exports 1: answer"),

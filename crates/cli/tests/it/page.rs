@@ -79,7 +79,7 @@ fn looks_right(browser: &mut Browser, run: &Value, name: &str) {
             window["name"].as_str().unwrap(),
             window["statistics"]["jsd"].as_f64(),
         );
-        let said = format!("{name}: drift, JSD {:.3}", jsd.unwrap());
+        let said = format!("{name} (JSD {:.3}, ", jsd.unwrap());
         assert_eq!(
             verdict.contains(&said),
             window["drifted"] == true,

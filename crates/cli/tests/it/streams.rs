@@ -69,7 +69,10 @@ fn a_reader_that_has_enough_is_no_failure() {
     let workspace = Workspace::new();
     for arguments in [
         &["completions", "bash"] as &[&str],
+        &["statistics"],
         &["statistics", "--json"],
+        &["backends"],
+        &["man"],
         &["--help"],
     ] {
         let mut command = workspace.command(arguments);
@@ -82,6 +85,25 @@ fn a_reader_that_has_enough_is_no_failure() {
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
         assert_eq!(stderr(&output), "");
+    }
+}
+
+#[test]
+fn a_closed_stderr_changes_no_exit_code() {
+    let workspace = Workspace::new();
+    for (arguments, code) in [
+        (&["model", "inspect", "missing.pth"] as &[&str], 1),
+        (&["drift"], 2),
+        (&["embed", "sample", "-o", "x", "--backend", "nonsense"], 2),
+    ] {
+        let mut command = workspace.command(arguments);
+        let piped = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = piped.spawn().unwrap();
+        drop(child.stderr.take());
+        let output = child.wait_with_output().unwrap();
+        let told = workspace.run(arguments);
+        assert_eq!(told.status.code(), Some(code), "{}", stderr(&told));
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}");
     }
 }
 

@@ -6,7 +6,7 @@ use driftline_core::{Error, ErrorKind, Result};
 use driftline_fetch::Cache;
 use driftline_rows::{create_folder, write_atomic};
 
-use super::wheel::{OPERATION, Wheel, hex};
+use super::wheel::{OPERATION, Wheel, sha256};
 
 /// A library inside a wheel.
 struct Packaged {
@@ -70,14 +70,14 @@ pub fn install() -> Result<PathBuf> {
     let folder = Cache::open()?.folder().join("runtimes").join("onnx");
     let name = library.member.rsplit('/').next().unwrap_or(library.member);
     let path = folder.join(name);
-    if std::fs::read(&path).is_ok_and(|bytes| hex(&bytes) == library.sha256) {
+    if std::fs::read(&path).is_ok_and(|bytes| sha256(&bytes) == library.sha256) {
         return Ok(path);
     }
     create_folder(&folder)?;
     let download = tempfile::tempdir_in(&folder).map_err(|e| Error::io(OPERATION, &folder, e))?;
     let mut wheel = library.wheel.download(download.path())?;
     let bytes = wheel.member(library.member)?;
-    let found = hex(&bytes);
+    let found = sha256(&bytes);
     if found != library.sha256 {
         return Err(Error::new(
             ErrorKind::InvalidData,
@@ -88,7 +88,7 @@ pub fn install() -> Result<PathBuf> {
             ),
         )
         .with("member", library.member)
-        .remedy("look at where pip downloads from"));
+        .remedy("check which package index pip uses"));
     }
     write_atomic(&path, &bytes)?;
     Ok(path)

@@ -267,7 +267,7 @@ mod tests {
         assert!(text.contains("lib/libtorch_cpu.so: "), "{text}");
         assert!(text.contains("`driftline runtime install tch`"), "{text}");
         std::fs::write(folder.join("lib/libtorch_cpu.so"), "garbage").unwrap();
-        assert!(message(&folder).contains("it is no library"));
+        assert!(message(&folder).contains("it is not a library"));
         assert!(message(&folder.join("lib/libtorch_cpu.so")).contains("it is a file"));
         // Any library of this machine has a header that is accepted.
         let library = std::env::current_exe().unwrap();

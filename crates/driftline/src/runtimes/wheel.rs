@@ -46,7 +46,7 @@ impl Wheel {
                     format!("this is not the wheel: expected sha256 {wanted}, found {found}"),
                 )
                 .with("file", path.display())
-                .remedy("look at where pip downloads from"));
+                .remedy("check which package index pip uses"));
             }
         }
         let file = File::open(&path).map_err(|e| Error::io(OPERATION, &path, e))?;
@@ -157,17 +157,13 @@ fn hash_file(path: &Path) -> Result<String> {
     let mut buffer = vec![0; 1 << 20];
     loop {
         match file.read(&mut buffer).map_err(io)? {
-            0 => return Ok(hex_of(&hasher.finalize())),
+            0 => return Ok(hex::encode(hasher.finalize())),
             read => hasher.update(&buffer[..read]),
         }
     }
 }
 
 /// Hex sha256 of `bytes`.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    hex_of(&Sha256::digest(bytes))
-}
-
-fn hex_of(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+pub(super) fn sha256(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
 }

@@ -174,7 +174,7 @@ fn refused(status: StatusCode, said: Option<String>) -> Error {
         ),
         StatusCode::PROXY_AUTHENTICATION_REQUIRED => (
             ErrorKind::InvalidConfig,
-            "the proxy asks who you are",
+            "the proxy requires authentication",
             "put name and password into HTTPS_PROXY",
         ),
         StatusCode::TOO_MANY_REQUESTS => (

@@ -296,7 +296,7 @@ impl Courier {
                 let error = Error::new(ErrorKind::Unavailable, "deliver rows", message)
                     .with("job", job)
                     .retryable()
-                    .remedy("look at the server's jobs; `job_seconds` says how long is waited");
+                    .remedy("check the server's jobs; `job_seconds` sets how long to wait");
                 return Err(error.into());
             }
             self.wire.sleep(pause.min(left))?;

@@ -92,7 +92,7 @@ impl Outbox {
             return Err(
                 Error::new(ErrorKind::InvalidData, "open the outbox", message)
                     .with("file", repaired.display())
-                    .remedy("run `driftline store repair`, which goes on with it"),
+                    .remedy("run `driftline store repair`, which completes the repair"),
             );
         }
         let database = folder.join(DATABASE);
@@ -102,7 +102,7 @@ impl Outbox {
             return Err(
                 Error::new(ErrorKind::InvalidData, "open the outbox", message)
                     .with("file", database.display())
-                    .remedy("run `driftline store repair`, which makes it anew from the rows"),
+                    .remedy("run `driftline store repair`, which rebuilds it from the rows"),
             );
         }
         let db = Database::open(&database)?;
@@ -180,7 +180,7 @@ impl Outbox {
             return Ok(None);
         };
         let damaged = |cause| {
-            let message = "what it says about the monitor is damaged";
+            let message = "its description of the monitor is damaged";
             Error::new(ErrorKind::InvalidData, "read the outbox", message)
                 .with("file", self.folder.join(DATABASE).display())
                 .because(cause)
@@ -201,7 +201,7 @@ impl Outbox {
             )
             .with("outbox", self.folder.display())
             .remedy(
-                "give `sink.store` another folder for another server, or remove the outbox to send everything anew",
+                "give `sink.store` another folder for another server, or remove the outbox to send everything again",
             )),
             Some(bound) if bound == server => Ok(()),
             _ => self.db.note("server", server),

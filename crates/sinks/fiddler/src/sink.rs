@@ -59,7 +59,7 @@ impl FiddlerSink {
                 Error::new(ErrorKind::NotFound, "prepare the model", message)
                     .with("outbox", folder.display())
                     .remedy(
-                        "remove the outbox, and run the same command again to send everything anew",
+                        "remove the outbox, and run the same command again to send everything again",
                     ),
             );
         }
@@ -139,13 +139,13 @@ fn outcome(outbox: &Outbox, cause: Option<Error>, out: &Out) -> Result<()> {
         (None, Some(first), _) => {
             let message = format!("{damaged} rows in the outbox are damaged: {}", first.reason);
             Error::new(ErrorKind::InvalidData, "deliver rows", message).remedy(
-                "run the same command again: these rows are sent anew; then remove their files",
+                "run the same command again: these rows are sent again; then remove their files",
             )
         }
         (None, None, Some(first)) => {
             let message = format!("the server did not take {dead} rows: {}", first.reason);
             Error::new(ErrorKind::InvalidData, "deliver rows", message)
-                .remedy("correct the cause, remove the dead letters, and run the same command again: these rows are sent anew")
+                .remedy("correct the cause, remove the dead letters, and run the same command again: these rows are sent again")
         }
     };
     let error = match out.damaged.first() {
@@ -178,7 +178,7 @@ fn left_over(outbox: &Outbox, cause: &Error, is_all_there: bool) -> Error {
     let error = error.remedy(if is_all_there {
         "then run `driftline sink flush`; nothing is lost"
     } else {
-        "then run the same command again: it sends the damaged rows anew"
+        "then run the same command again: it sends the damaged rows again"
     });
     if cause.is_retryable() {
         error.retryable()

@@ -21,7 +21,7 @@ impl Token {
     fn new(text: &str, origin: &str) -> Result<Self> {
         let text = text.trim();
         if text.is_empty() || !text.chars().all(|c| c.is_ascii_graphic()) {
-            let message = format!("what is in {origin} is not a token");
+            let message = format!("the content of {origin} is not a valid token");
             return Err(unusable(message).remedy("copy it from Settings > Credentials"));
         }
         Ok(Self(text.to_owned()))

@@ -253,7 +253,7 @@ impl Model<'_> {
                 "none; the next rows that are published bring it back",
             ),
             Err(error) if damaged(&error) => {
-                let then = "the next rows that are published write it anew";
+                let then = "the next rows that are published write it again";
                 self.note_and_move(&path, &error.to_string(), Some(0), then)?;
             }
             Err(error) => self.note(&path, &error.to_string(), Some(0), "none"),
@@ -274,7 +274,7 @@ impl Model<'_> {
                     let problem = format!("{} names it, and it is not there", path.display());
                     let (rows, repair) = match new_rows {
                         true => (rows_in(&missing), "it is passed over"),
-                        false => (Some(0), "what it should replace stays"),
+                        false => (Some(0), "the files that it should replace stay"),
                     };
                     self.note(&missing, &problem, rows, repair);
                     if let Some(finding) = self.findings.last_mut() {

@@ -87,7 +87,7 @@ fn what_is_no_library_is_refused_by_name() {
     std::fs::write(&foreign, header).unwrap();
     let cases = [
         (folder.path().to_owned(), "it is a folder"),
-        (text, "it is no library"),
+        (text, "it is not a library"),
         (foreign, "and this machine is"),
         (folder.path().join("missing.so"), "No such file"),
     ];
@@ -236,6 +236,6 @@ fn a_library_that_was_cut_off_is_refused() {
         let cut = folder.path().join(format!("{part}.so"));
         std::fs::write(&cut, &bytes[..part]).unwrap();
         let error = look_at(&cut).unwrap_err().to_string();
-        assert!(error.contains("it is no library"), "{part}: {error}");
+        assert!(error.contains("it is not a library"), "{part}: {error}");
     }
 }

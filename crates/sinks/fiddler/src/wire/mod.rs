@@ -117,7 +117,7 @@ fn check_version(data: &Value, oldest: Version, api: &str) -> Result<String> {
     let text = text_of(data, "server_version", "the server's version")?;
     let mut version = Version::parse(text).map_err(|cause| {
         unexpected(format!(
-            "the server's version is `{}`, which is no version",
+            "the server's version is `{}`, which is not a valid version",
             shortened(text)
         ))
         .because(cause)

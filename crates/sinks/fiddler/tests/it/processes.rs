@@ -121,7 +121,7 @@ fn a_proxy_from_the_environment_is_used_and_pages_of_it_are_told() {
     let output = run();
     assert!(!output.status.success());
     let text = format!("{output:?}");
-    assert!(text.contains("the proxy asks who you are"), "{text}");
+    assert!(text.contains("the proxy requires authentication"), "{text}");
     assert!(!text.contains(TOKEN), "{text}");
 }
 
