@@ -7,6 +7,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use driftline::core::{Device, Precision};
+use driftline::stats::DEFAULT_CLUSTERS;
+
+/// The default of `--clusters`.
+const CLUSTERS: NonZeroUsize = NonZeroUsize::new(DEFAULT_CLUSTERS).unwrap();
 
 /// Watches image data for drift.
 #[derive(Parser)]
@@ -42,11 +46,11 @@ pub enum Command {
     Embed(EmbedArgs),
     /// Compare two row files
     Drift(DriftArgs),
-    /// Compile a row file into a baseline file: clusters, profile, the rows that tests look at
+    /// Compile a row file into a baseline file: clusters, profile, the rows that tests use
     Baseline(BaselineArgs),
-    /// Measure from which strength and after how many images drift would be seen
+    /// Measure from which strength and after how many images drift would be detected
     Power(PowerArgs),
-    /// Measure the false alarms of the drift statistics on clean windows, beside what is promised
+    /// Measure the false alarms of the drift statistics on clean windows, beside the significance level
     Calibrate(CalibrateArgs),
     /// Write what is in a store as one page that opens offline
     Report(ReportArgs),
@@ -260,13 +264,13 @@ pub struct TestArguments {
     /// Statistics, separated by commas (see `driftline statistics`) [default: those marked there]
     #[arg(long, value_delimiter = ',')]
     pub statistic: Vec<String>,
-    /// Share of windows without drift that may be called drifted
+    /// Significance level: the share of windows without drift that may be called drifted
     #[arg(long, default_value_t = 0.05, value_name = "SHARE")]
     pub alpha: f64,
     /// Consecutive rows that depend on each other, as the frames of a video do; 1 for independent rows
     #[arg(long, default_value = "1", value_name = "ROWS")]
     pub block: NonZeroUsize,
-    /// Seed of clusters, draws and permutations
+    /// Seed of clusters, subsamples and permutations
     #[arg(long, default_value_t = 42)]
     pub seed: u64,
 }
@@ -279,10 +283,10 @@ pub struct BaselineArgs {
     /// The baseline file to write
     #[arg(long, short)]
     pub output: PathBuf,
-    /// Clusters that shares are counted over
-    #[arg(long, default_value = "5")]
+    /// Number of clusters
+    #[arg(long, default_value_t = CLUSTERS)]
     pub clusters: NonZeroUsize,
-    /// Rows kept for the statistics that look at rows; of more rows a sample
+    /// Rows kept for the tests; of more rows a subsample
     #[arg(long, default_value = "5000", value_name = "ROWS")]
     pub kept: NonZeroUsize,
     /// Consecutive rows that depend on each other, as the frames of a video do: a number, 1 for independent rows, or `auto`
@@ -292,7 +296,7 @@ pub struct BaselineArgs {
     /// Clean windows of consecutive rows whose false alarms are measured and kept in the file; 0 for none
     #[arg(long, default_value = "200", value_name = "WINDOWS")]
     pub calibrate: usize,
-    /// Seed of clusters and draws
+    /// Seed of clusters and subsamples
     #[arg(long, default_value_t = 42)]
     pub seed: u64,
 }
@@ -339,8 +343,8 @@ pub struct CalibrateArgs {
     /// Draw rows as they follow each other, to see what their order does to the check; with a block they always are
     #[arg(long)]
     pub consecutive: bool,
-    /// Clusters that shares are counted over
-    #[arg(long, default_value = "5")]
+    /// Number of clusters
+    #[arg(long, default_value_t = CLUSTERS)]
     pub clusters: NonZeroUsize,
     #[command(flatten)]
     pub test: TestArguments,
@@ -361,7 +365,7 @@ pub struct DriftArgs {
     #[arg(long, value_delimiter = ',', value_name = "STATISTIC=LIMIT")]
     pub fail_above: Vec<String>,
     /// Clusters of the histogram; a baseline file has its own
-    #[arg(long, default_value = "5")]
+    #[arg(long, default_value_t = CLUSTERS)]
     pub clusters: NonZeroUsize,
     #[command(flatten)]
     pub test: TestArguments,

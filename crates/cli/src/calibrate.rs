@@ -5,7 +5,7 @@ use driftline::core::{Error, ErrorKind, Result};
 use driftline::pipeline::Progress;
 use driftline::stats::{
     Baseline, BaselineOptions, Calibration, CleanWindows, FalseAlarms, Sample, Space, Statistic,
-    TestOptions, dependent_rows, false_alarms,
+    TestOptions, block_length, false_alarms,
 };
 use serde::Serialize;
 
@@ -18,7 +18,7 @@ const WINDOW_ROWS: usize = 200;
 const WINDOW_BLOCKS: usize = 20;
 const FEWEST_WINDOW_ROWS: usize = 20;
 
-/// Standard errors above the promise from which false alarms are no chance.
+/// Standard errors above the level from which false alarms are no chance.
 const BY_CHANCE: f64 = 4.0;
 
 #[derive(Serialize)]
@@ -40,7 +40,7 @@ pub fn baseline(args: &BaselineArgs, output: Output) -> anyhow::Result<Outcome> 
     } = baselines::read_rows(&args.rows)?;
     let named = |error: Error| error.with("file", args.rows.display());
     let embeddings = sample.space(Space::Embeddings).map_err(named)?;
-    let dependent = embeddings.and_then(dependent_rows);
+    let dependent = embeddings.and_then(block_length);
     let block = match (args.block, dependent) {
         (Block::Rows(rows), _) => rows.get(),
         (Block::Auto, Some(rows)) => rows,
@@ -67,7 +67,7 @@ pub fn baseline(args: &BaselineArgs, output: Output) -> anyhow::Result<Outcome> 
     let mut baseline = Baseline::compile(&sample, options).map_err(named)?;
     let progress = Reporter::new(output.quiet);
     if let Some(calibration) = calibration(&sample, args.calibrate, &options, &progress)? {
-        baseline = baseline.calibrated(calibration);
+        baseline = baseline.with_calibration(calibration);
     }
     let compiled = Loaded {
         rows: baseline,
@@ -119,7 +119,7 @@ fn calibration(
     if windows == 0 || window_rows < FEWEST_WINDOW_ROWS || baseline_rows < options.clusters {
         return Ok(None);
     }
-    let drawn = CleanWindows {
+    let clean_windows = CleanWindows {
         baseline_rows,
         window_rows,
         windows,
@@ -133,22 +133,22 @@ fn calibration(
     progress.begin("calibrate", windows as u64);
     let measured = false_alarms(
         sample,
-        drawn,
+        clean_windows,
         &Statistic::DEFAULT,
         (options, &test),
         |windows| progress.advance(windows),
     );
     progress.end();
     let measured = measured?;
-    Ok((measured.check.unanswered < 1.0).then_some(measured))
+    Ok((measured.check.not_enough_rows < 1.0).then_some(measured))
 }
 
-/// Why the p-values of a baseline may not hold, when its own clean windows are called drifted more often than promised.
+/// Why the p-values of a baseline may not hold, when its own clean windows are called drifted more often than the level allows.
 fn doubt(calibration: &Calibration, block: usize, dependent: Option<usize>) -> Option<String> {
-    let promised = calibration.promised;
-    let windows = calibration.drawn.windows as f64;
-    let chance = BY_CHANCE * (promised * (1.0 - promised) / windows).sqrt();
-    if calibration.check.rate <= promised + chance {
+    let alpha = calibration.alpha;
+    let windows = calibration.clean_windows.windows as f64;
+    let chance = BY_CHANCE * (alpha * (1.0 - alpha) / windows).sqrt();
+    if calibration.check.rate <= alpha + chance {
         return None;
     }
     let cause = match dependent {
@@ -163,15 +163,15 @@ fn doubt(calibration: &Calibration, block: usize, dependent: Option<usize>) -> O
     ))
 }
 
-/// As in `clean windows of 200 consecutive rows: 4.5 % ± 1.5 of 200 called drifted, promised 5 %`.
+/// As in `clean windows of 200 consecutive rows: 4.5 % ± 1.5 of 200 called drifted, level 5 %`.
 pub fn sentence(calibration: &Calibration) -> String {
-    let drawn = &calibration.drawn;
+    let windows = &calibration.clean_windows;
     format!(
-        "clean windows of {} consecutive rows: {} of {} called drifted, promised {} %",
-        drawn.window_rows,
-        told(&calibration.check),
-        drawn.windows,
-        100.0 * calibration.promised
+        "clean windows of {} consecutive rows: {} of {} called drifted, level {} %",
+        windows.window_rows,
+        rate(&calibration.check),
+        windows.windows,
+        100.0 * calibration.alpha
     )
 }
 
@@ -193,7 +193,7 @@ pub fn calibrate(args: &CalibrateArgs, output: Output) -> anyhow::Result<Outcome
             &format!("windows of {size} rows"),
             args.windows.get() as u64,
         );
-        let drawn = CleanWindows {
+        let clean_windows = CleanWindows {
             baseline_rows: args.baseline_rows.get(),
             window_rows: size.get(),
             windows: args.windows.get(),
@@ -201,7 +201,7 @@ pub fn calibrate(args: &CalibrateArgs, output: Output) -> anyhow::Result<Outcome
         };
         all.push(false_alarms(
             &rows,
-            drawn,
+            clean_windows,
             &statistics,
             (&compile, &test),
             |windows| progress.advance(windows),
@@ -213,7 +213,7 @@ pub fn calibrate(args: &CalibrateArgs, output: Output) -> anyhow::Result<Outcome
         return Ok(Outcome::Done);
     }
     output::text(&format!(
-        "{} clean windows of each size, beside baselines of {} other rows; promised: {} % false alarms",
+        "{} clean windows of each size, beside baselines of {} other rows, at a level of {} % false alarms",
         args.windows,
         args.baseline_rows,
         100.0 * test.alpha
@@ -225,18 +225,22 @@ pub fn calibrate(args: &CalibrateArgs, output: Output) -> anyhow::Result<Outcome
     for statistic in asked.into_iter().flatten() {
         let rates = all.iter().map(|c| c.statistics.get(&statistic));
         let row = [statistic.to_string()].into_iter();
-        table.add_row(row.chain(rates.map(|rate| rate.map_or_else(String::new, told))));
+        table.add_row(row.chain(rates.map(|alarms| alarms.map_or_else(String::new, rate))));
     }
     let row = ["all together".to_owned()].into_iter();
-    table.add_row(row.chain(all.iter().map(|c| told(&c.check))));
+    table.add_row(row.chain(all.iter().map(|c| rate(&c.check))));
     output::text(&table.to_string())?;
     Ok(Outcome::Done)
 }
 
 /// As in `4.9 % ± 0.5`.
-fn told(alarms: &FalseAlarms) -> String {
-    if alarms.unanswered >= 1.0 {
+fn rate(alarms: &FalseAlarms) -> String {
+    if alarms.not_enough_rows >= 1.0 {
         return "not enough rows".to_owned();
     }
-    format!("{:.1} % ± {:.1}", 100.0 * alarms.rate, 100.0 * alarms.error)
+    format!(
+        "{:.1} % ± {:.1}",
+        100.0 * alarms.rate,
+        100.0 * alarms.standard_error
+    )
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use driftline::baselines::{self, Loaded};
 use driftline::core::{Error, ErrorKind, Result};
 use driftline::stats::{
-    Answer, BaselineOptions, Calibration, Explanation, Sample, Statistic, TestOptions, Verdict,
+    BaselineOptions, Calibration, Explanation, Sample, Statistic, TestOptions, TestOutcome, Verdict,
 };
 use serde::Serialize;
 
@@ -20,7 +20,7 @@ struct Report {
     alpha: f64,
     p_value: Option<f64>,
     verdict: Verdict,
-    statistics: BTreeMap<Statistic, Told>,
+    statistics: BTreeMap<Statistic, Tested>,
     explanation: Explanation,
 }
 
@@ -29,7 +29,7 @@ struct Reference {
     rows: u64,
     /// Consecutive rows that depend on each other, and change sides as one.
     block: usize,
-    /// What its own clean windows gave, in a baseline file.
+    /// False-alarm rates measured on clean windows of the baseline, in a baseline file.
     calibration: Option<Calibration>,
 }
 
@@ -40,16 +40,16 @@ struct RowCount {
 
 /// A statistic, its limit, and whether it is above the limit; without one, whether it drifted.
 #[derive(Serialize)]
-struct Told {
+struct Tested {
     value: Option<f64>,
     expected: Option<f64>,
     effect: Option<f64>,
     p_value: Option<f64>,
-    detectable: Option<f64>,
+    minimum_detectable_effect: Option<f64>,
     verdict: Verdict,
     threshold: Option<f64>,
     drifted: Option<bool>,
-    /// Rows that an answer takes, where there are fewer.
+    /// Rows that the test needs, where there are fewer.
     #[serde(skip_serializing_if = "Option::is_none")]
     rows_needed: Option<usize>,
 }
@@ -78,7 +78,7 @@ pub fn drift(args: &DriftArgs, output: Output) -> anyhow::Result<Outcome> {
     let check = baseline.check(&window, &wanted, &test).map_err(named)?;
     if let Some(missing) = limits
         .keys()
-        .find(|limit| !check.answers.contains_key(limit))
+        .find(|limit| !check.statistics.contains_key(limit))
     {
         let message = format!("the rows have nothing that `{missing}` looks at");
         return Err(named(Error::new(
@@ -101,11 +101,11 @@ pub fn drift(args: &DriftArgs, output: Output) -> anyhow::Result<Outcome> {
         p_value: check.p_value,
         verdict: check.verdict,
         statistics: check
-            .answers
+            .statistics
             .iter()
-            .map(|(statistic, answer)| {
+            .map(|(statistic, outcome)| {
                 let threshold = limits.get(statistic).copied();
-                (*statistic, Told::new(answer, threshold, test.alpha))
+                (*statistic, Tested::new(outcome, threshold, test.alpha))
             })
             .collect(),
         explanation: baseline.explain(&window, &test).map_err(named)?,
@@ -118,7 +118,7 @@ pub fn drift(args: &DriftArgs, output: Output) -> anyhow::Result<Outcome> {
     let above = report
         .statistics
         .values()
-        .any(|told| told.threshold.is_some() && told.drifted == Some(true));
+        .any(|tested| tested.threshold.is_some() && tested.drifted == Some(true));
     let failed = above || (args.fail_on_drift && report.verdict == Verdict::Drift);
     Ok(if failed {
         Outcome::AboveLimit
@@ -127,29 +127,29 @@ pub fn drift(args: &DriftArgs, output: Output) -> anyhow::Result<Outcome> {
     })
 }
 
-impl Told {
-    fn new(answer: &Answer, threshold: Option<f64>, alpha: f64) -> Self {
-        let verdict = answer.verdict(alpha);
-        let finding = answer.finding();
+impl Tested {
+    fn new(outcome: &TestOutcome, threshold: Option<f64>, alpha: f64) -> Self {
+        let verdict = outcome.verdict(alpha);
+        let result = outcome.result();
         let decided = match verdict {
             Verdict::NotEnoughRows => None,
             verdict => Some(verdict == Verdict::Drift),
         };
         Self {
-            value: finding.map(|f| f.value),
-            expected: finding.map(|f| f.expected),
-            effect: finding.map(|f| f.effect),
-            p_value: finding.map(|f| f.p_value),
-            detectable: finding.map(|f| f.detectable),
+            value: result.map(|r| r.value),
+            expected: result.map(|r| r.expected),
+            effect: result.map(|r| r.effect),
+            p_value: result.map(|r| r.p_value),
+            minimum_detectable_effect: result.map(|r| r.minimum_detectable_effect),
             verdict,
             threshold,
-            drifted: match (threshold, finding) {
-                (Some(threshold), Some(finding)) => Some(finding.value > threshold),
+            drifted: match (threshold, result) {
+                (Some(threshold), Some(result)) => Some(result.value > threshold),
                 _ => decided,
             },
-            rows_needed: match answer {
-                Answer::Finding(_) => None,
-                Answer::NotEnoughRows { needed, .. } => Some(*needed),
+            rows_needed: match outcome {
+                TestOutcome::Tested(_) => None,
+                TestOutcome::NotEnoughRows { needed, .. } => Some(*needed),
             },
         }
     }
@@ -171,23 +171,24 @@ fn show(report: &Report) -> anyhow::Result<()> {
         "value",
         "noise floor",
         "effect",
-        "detectable",
+        "min. detectable effect",
         "p-value",
         "limit",
         "drift",
     ]);
     let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |v| format!("{v:.4}"));
-    for (statistic, told) in &report.statistics {
+    for (statistic, tested) in &report.statistics {
         table.add_row([
             statistic.to_string(),
-            number(told.value),
-            number(told.expected),
-            number(told.effect),
-            number(told.detectable),
-            told.p_value.map_or_else(|| "-".to_owned(), p_value),
-            told.threshold
+            number(tested.value),
+            number(tested.expected),
+            number(tested.effect),
+            number(tested.minimum_detectable_effect),
+            tested.p_value.map_or_else(|| "-".to_owned(), p_value),
+            tested
+                .threshold
                 .map_or_else(|| "-".to_owned(), |t| t.to_string()),
-            match (told.drifted, told.rows_needed) {
+            match (tested.drifted, tested.rows_needed) {
                 (Some(true), _) => "yes".to_owned(),
                 (Some(false), _) => "no".to_owned(),
                 (None, Some(needed)) => format!("needs {needed} rows"),
@@ -200,8 +201,8 @@ fn show(report: &Report) -> anyhow::Result<()> {
         output::text(&format!("baseline's {}", calibrate::sentence(calibration)))?;
     }
     let explanation = &report.explanation;
-    if report.verdict == Verdict::Drift && !explanation.words.is_empty() {
-        output::text(&format!("what changed: {}", explanation.words.join(", ")))?;
+    if report.verdict == Verdict::Drift && !explanation.changes.is_empty() {
+        output::text(&format!("what changed: {}", explanation.changes.join(", ")))?;
         let rows: Vec<String> = explanation.exemplars.iter().map(usize::to_string).collect();
         output::text(&format!("rows that stand for it: {}", rows.join(", ")))?;
     }

@@ -17,7 +17,7 @@ use crate::{Outcome, output};
 const DAYS_SHOWN: usize = 7;
 
 /// Changes of a window that the terminal tells; the report has all.
-const WORDS_SHOWN: usize = 6;
+const CHANGES_SHOWN: usize = 6;
 
 /// Does the notebook.
 pub fn quickstart(
@@ -191,18 +191,18 @@ fn show(finished: &Finished) -> anyhow::Result<()> {
     output::text(&days.to_string())?;
     for window in &summary.windows {
         let explanation = &window.explanation;
-        if window.drifted && !explanation.words.is_empty() {
-            let words = explanation.words.iter().take(WORDS_SHOWN).cloned();
-            let words = words.collect::<Vec<_>>().join(", ");
-            output::text(&format!("{}: {words}", window.name))?;
+        if window.drifted && !explanation.changes.is_empty() {
+            let changes = explanation.changes.iter().take(CHANGES_SHOWN).cloned();
+            let changes = changes.collect::<Vec<_>>().join(", ");
+            output::text(&format!("{}: {changes}", window.name))?;
         }
-        let pages = window.bins.iter().filter(|bin| bin.page);
-        let days: Vec<String> = pages
+        let alerts = window.bins.iter().filter(|bin| bin.alert);
+        let days: Vec<String> = alerts
             .map(|bin| bin.start.strftime("%F").to_string())
             .collect();
         if !days.is_empty() {
             output::text(&format!(
-                "{}: would page on {}",
+                "{}: would alert on {}",
                 window.name,
                 days.join(", ")
             ))?;

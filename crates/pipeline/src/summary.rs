@@ -115,9 +115,9 @@ pub struct BinSummary {
     pub statistics: BTreeMap<Distance, f64>,
     /// What the statistics say of these events, of at most [`CHECKED_ROWS`](crate::run::CHECKED_ROWS) of them.
     pub check: Check,
-    /// Whether the days up to this one, of all windows in order, are reason to page somebody: without drift once in
-    /// [`PAGE_DAYS`](crate::run::PAGE_DAYS) days on average.
-    pub page: bool,
+    /// Whether the days up to this one, of all windows in order, are reason for an alert: without drift once in
+    /// [`ALERT_DAYS`](crate::run::ALERT_DAYS) days on average.
+    pub alert: bool,
 }
 
 /// See [`Summary::sink`].

@@ -41,7 +41,7 @@ const ALL_TESTS: [&str; 5] = ["--workspace", "--lib", "--bins", "--tests", "--ex
 const DENY_WARNINGS: [&str; 3] = ["--", "-D", "warnings"];
 
 /// Lints of what is compiled in no other step: parts without their default features.
-const WITHOUT_FEATURES: [&str; 2] = ["driftline", "driftline-stats"];
+const WITHOUT_FEATURES: [&str; 1] = ["driftline"];
 
 /// Tools that tests find by environment variables.
 struct Tools {
