@@ -6,11 +6,9 @@ use std::path::Path;
 use anyhow::Result;
 use driftline::baselines;
 use driftline::core::RowSchema;
-use driftline::stats::multiple::combined;
-use driftline::stats::sequential::PageBudget;
 use driftline::stats::{
-    Answer, Baseline, BaselineOptions, Calibration, CleanWindows, FalseAlarms, Sample, Statistic,
-    TestOptions, false_alarms,
+    AlertBudget, Baseline, BaselineOptions, Calibration, CleanWindows, FalseAlarms, Sample,
+    Statistic, TestOptions, TestOutcome, bonferroni, false_alarms,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -18,6 +16,8 @@ use rand_distr::{Distribution, StandardNormal, StudentT};
 use rayon::prelude::*;
 
 const DIM: usize = 128;
+/// Clusters of the published tables.
+const CLUSTERS: usize = 10;
 const CLASSES: usize = 10;
 const PROPERTIES: usize = 9;
 const SIZES: [usize; 4] = [20, 50, 200, 1_000];
@@ -83,6 +83,7 @@ fn table(
     let consecutive = block.is_some();
     let block = block.unwrap_or(1);
     let compile = BaselineOptions {
+        clusters: CLUSTERS,
         block,
         ..BaselineOptions::default()
     };
@@ -93,7 +94,7 @@ fn table(
     let sizes = SIZES
         .iter()
         .map(|size| {
-            let drawn = CleanWindows {
+            let clean_windows = CleanWindows {
                 baseline_rows,
                 window_rows: *size,
                 windows,
@@ -101,7 +102,7 @@ fn table(
             };
             Ok(false_alarms(
                 pool,
-                drawn,
+                clean_windows,
                 &Statistic::DEFAULT,
                 (&compile, &test),
                 |_| (),
@@ -114,14 +115,14 @@ fn table(
             cells.join(" | ")
         );
     };
-    let rate = |alarms: &FalseAlarms, more: String| match alarms.unanswered {
+    let rate = |alarms: &FalseAlarms, more: String| match alarms.not_enough_rows {
         1.0 => "not enough rows".to_owned(),
         _ => format!("{:.1} %{more}", 100.0 * alarms.rate),
     };
     let asked = sizes.first().map(|size| size.statistics.keys().copied());
     for statistic in asked.into_iter().flatten() {
-        let answers = sizes.iter().filter_map(|s| s.statistics.get(&statistic));
-        let cells = answers.map(|alarms| rate(alarms, format!(" ({:.3})", alarms.uniformity)));
+        let alarms = sizes.iter().filter_map(|s| s.statistics.get(&statistic));
+        let cells = alarms.map(|alarms| rate(alarms, format!(" ({:.3})", alarms.ks_distance)));
         line(statistic.name(), cells.collect());
     }
     let cells = sizes.iter().map(|size| rate(&size.check, String::new()));
@@ -129,44 +130,48 @@ fn table(
     Ok(())
 }
 
-/// Days of 200 rows over two years, each checked by all statistics and class by class: pages of twenty such monitors.
+/// Days of 200 rows over two years, each checked by all statistics and class by class: alerts of twenty such monitors.
 fn years() -> Result<()> {
     const MONITORS: u64 = 20;
     let monitors: Vec<u64> = (0..MONITORS)
         .into_par_iter()
-        .map(pages)
+        .map(alerts)
         .collect::<Result<_>>()?;
-    let pages: u64 = monitors.iter().sum();
+    let alerts: u64 = monitors.iter().sum();
     println!(
-        "\nFalse alerts of {MONITORS} monitors in two years of daily windows of 200 rows, over all statistics and {CLASSES} classes: {pages}, {:.2} per monitor.",
-        pages as f64 / MONITORS as f64
+        "\nFalse alerts of {MONITORS} monitors in two years of daily windows of 200 rows, over all statistics and {CLASSES} classes: {alerts}, {:.2} per monitor.",
+        alerts as f64 / MONITORS as f64
     );
     Ok(())
 }
 
-/// The pages of one monitor.
-fn pages(monitor: u64) -> Result<u64> {
+/// The alerts of one monitor.
+fn alerts(monitor: u64) -> Result<u64> {
     let mut rows = Rows::new(100 + monitor, Shape::Mixture);
-    let baseline = Baseline::compile(&rows.take(5_000)?, BaselineOptions::default())?;
-    let mut budget = PageBudget::new(DAYS as f64)?;
-    let mut pages = 0;
+    let options = BaselineOptions {
+        clusters: CLUSTERS,
+        ..BaselineOptions::default()
+    };
+    let baseline = Baseline::compile(&rows.take(5_000)?, options)?;
+    let mut budget = AlertBudget::new(DAYS as f64)?;
+    let mut alerts = 0;
     for day in 0..DAYS {
         let options = TestOptions {
             seed: day,
-            divisions: 499,
+            permutations: 499,
             ..TestOptions::default()
         };
         let window = rows.take(200)?;
         let check = baseline.check(&window, &Statistic::DEFAULT, &options)?;
         let explanation = baseline.explain(&window, &options)?;
         let classes = explanation.classes.iter().map(|class| &class.embeddings);
-        let answers = check.answers.values().chain(classes);
-        let p_values = answers
-            .filter_map(Answer::finding)
-            .map(|finding| finding.p_value);
-        pages += u64::from(budget.update(combined(p_values).unwrap_or(1.0)));
+        let outcomes = check.statistics.values().chain(classes);
+        let p_values = outcomes
+            .filter_map(TestOutcome::result)
+            .map(|result| result.p_value);
+        alerts += u64::from(budget.update(bonferroni(p_values).unwrap_or(1.0)));
     }
-    Ok(pages)
+    Ok(alerts)
 }
 
 #[derive(Clone, Copy, PartialEq)]

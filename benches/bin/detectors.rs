@@ -13,6 +13,8 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
 const BASELINE_ROWS: usize = 5_000;
+/// Clusters of the published tables.
+const CLUSTERS: usize = 10;
 const SEED: u64 = 42;
 
 fn main() -> Result<()> {
@@ -26,7 +28,11 @@ fn main() -> Result<()> {
     let mut order: Vec<usize> = (0..clean.rows()).collect();
     order.shuffle(&mut ChaCha8Rng::seed_from_u64(SEED));
     let (reference, others) = order.split_at(BASELINE_ROWS);
-    let baseline = Baseline::compile(&clean.select(reference), BaselineOptions::default())?;
+    let options = BaselineOptions {
+        clusters: CLUSTERS,
+        ..BaselineOptions::default()
+    };
+    let baseline = Baseline::compile(&clean.select(reference), options)?;
     let clean = measure(&baseline, &clean.select(others), sizes)?;
     let mut cells = Vec::new();
     for (name, severity, path) in files(Path::new(&folder))? {

@@ -75,16 +75,16 @@ fn mmd(bytes: &[u8], dim: usize, window: usize) -> Result<Value> {
     let start = Instant::now();
     let test = Mmd::fit(Vectors::new("baseline", baseline, dim)?);
     let options = TestOptions {
-        divisions: 199,
+        permutations: 199,
         ..TestOptions::default()
     };
-    let answer = test.test(Vectors::new("window", window, dim)?, &options)?;
+    let outcome = test.test(Vectors::new("window", window, dim)?, &options)?;
     let seconds = start.elapsed().as_secs_f64();
-    let finding = answer.finding().context("too few rows")?;
+    let result = outcome.result().context("too few rows")?;
     Ok(json!({
         "seconds": seconds,
-        "value": finding.value,
-        "p_value": finding.p_value,
+        "value": result.value,
+        "p_value": result.p_value,
         "peak_mb": peak_memory()?,
     }))
 }

@@ -7,7 +7,11 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use driftline::core::{Device, Precision};
+use driftline::stats::DEFAULT_CLUSTERS;
 use driftline::{Block, Sweep};
+
+/// The default of `--clusters`.
+const CLUSTERS: NonZeroUsize = NonZeroUsize::new(DEFAULT_CLUSTERS).unwrap();
 
 /// Environment and exit codes, at the end of the help and of the man page.
 const AFTER_HELP: &str = "\
@@ -297,13 +301,13 @@ pub struct TestArguments {
     /// Drift statistics, separated by commas [default: those marked in `driftline statistics`]
     #[arg(long, value_delimiter = ',')]
     pub statistic: Vec<String>,
-    /// False-alarm rate: the share of windows without drift that may be called drifted
-    #[arg(long, default_value_t = 0.05, value_name = "RATE")]
+    /// Significance level: the share of windows without drift that may be called drifted
+    #[arg(long, default_value_t = 0.05, value_name = "SHARE")]
     pub alpha: f64,
     /// Block length: consecutive rows that depend on each other, such as video frames; 1 for independent rows
     #[arg(long, default_value = "1", value_name = "ROWS")]
     pub block: NonZeroUsize,
-    /// Random seed of clusters, samples and permutations
+    /// Random seed of clusters, subsamples and permutations
     #[arg(long, default_value_t = 42)]
     pub seed: u64,
 }
@@ -317,9 +321,9 @@ pub struct BaselineArgs {
     #[arg(long, short)]
     pub output: PathBuf,
     /// Number of clusters
-    #[arg(long, default_value = "5")]
+    #[arg(long, default_value_t = CLUSTERS)]
     pub clusters: NonZeroUsize,
-    /// Reference rows to keep, sampled if there are more
+    /// Reference rows to keep; of more rows a subsample
     #[arg(long, default_value = "5000", value_name = "ROWS")]
     pub kept: NonZeroUsize,
     /// Block length: consecutive rows that depend on each other, such as video frames; 1 for independent rows, `auto` for
@@ -329,7 +333,7 @@ pub struct BaselineArgs {
     /// Clean windows of consecutive rows on which to measure false-alarm rates, kept in the file; 0 for none
     #[arg(long, default_value = "200", value_name = "WINDOWS")]
     pub calibrate: usize,
-    /// Random seed of clusters and samples
+    /// Random seed of clusters and subsamples
     #[arg(long, default_value_t = 42)]
     pub seed: u64,
 }
@@ -357,7 +361,7 @@ pub struct CalibrateArgs {
     #[arg(long)]
     pub consecutive: bool,
     /// Number of clusters
-    #[arg(long, default_value = "5")]
+    #[arg(long, default_value_t = CLUSTERS)]
     pub clusters: NonZeroUsize,
     #[command(flatten)]
     pub test: TestArguments,
@@ -380,7 +384,7 @@ pub struct DriftArgs {
     #[command(flatten)]
     pub changes: ChangesArgs,
     /// Number of clusters; ignored with a baseline file, which has its own
-    #[arg(long, default_value = "5")]
+    #[arg(long, default_value_t = CLUSTERS)]
     pub clusters: NonZeroUsize,
     #[command(flatten)]
     pub test: TestArguments,

@@ -45,13 +45,13 @@ pub fn baseline(args: &BaselineArgs, output: Output) -> anyhow::Result<Outcome> 
 
 /// As in `clean windows of 200 consecutive rows: 4.5 % ± 1.5 of 200 called drifted, expected at most 5 %`.
 pub fn sentence(calibration: &Calibration) -> String {
-    let drawn = &calibration.drawn;
+    let windows = &calibration.clean_windows;
     format!(
         "clean windows of {} consecutive rows: {} of {} called drifted, expected at most {} %",
-        drawn.window_rows,
-        told(&calibration.check),
-        drawn.windows,
-        100.0 * calibration.promised
+        windows.window_rows,
+        rate(&calibration.check),
+        windows.windows,
+        100.0 * calibration.alpha
     )
 }
 
@@ -84,18 +84,22 @@ pub fn calibrate(args: &CalibrateArgs, output: Output) -> anyhow::Result<Outcome
     for statistic in asked.into_iter().flatten() {
         let rates = all.iter().map(|c| c.statistics.get(&statistic));
         let row = [statistic.to_string()].into_iter();
-        table.add_row(row.chain(rates.map(|rate| rate.map_or_else(String::new, told))));
+        table.add_row(row.chain(rates.map(|alarms| alarms.map_or_else(String::new, rate))));
     }
     let row = ["all together".to_owned()].into_iter();
-    table.add_row(row.chain(all.iter().map(|c| told(&c.check))));
+    table.add_row(row.chain(all.iter().map(|c| rate(&c.check))));
     table.print()?;
     Ok(Outcome::Done)
 }
 
 /// As in `4.9 % ± 0.5`.
-fn told(alarms: &FalseAlarms) -> String {
-    if alarms.unanswered >= 1.0 {
+fn rate(alarms: &FalseAlarms) -> String {
+    if alarms.not_enough_rows >= 1.0 {
         return "not enough rows".to_owned();
     }
-    format!("{:.1} % ± {:.1}", 100.0 * alarms.rate, 100.0 * alarms.error)
+    format!(
+        "{:.1} % ± {:.1}",
+        100.0 * alarms.rate,
+        100.0 * alarms.standard_error
+    )
 }

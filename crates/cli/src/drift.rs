@@ -56,26 +56,32 @@ fn show(report: &DriftReport, all_changes: bool) -> anyhow::Result<()> {
         "value",
         "noise floor",
         "effect",
-        "detectable",
+        "min. detectable",
         "p-value",
     ];
     header.extend(with_limits.then_some("limit"));
     header.push("drift");
     let mut table = Table::new(header);
-    for (statistic, told) in &report.statistics {
-        let numbers = [told.value, told.expected, told.effect, told.detectable];
+    for (statistic, tested) in &report.statistics {
+        let numbers = [
+            tested.value,
+            tested.expected,
+            tested.effect,
+            tested.minimum_detectable_effect,
+        ];
         let mut row: Vec<Cell> = vec![statistic.into()];
         row.extend(
             numbers.map(|number| number.map_or_else(|| "-".into(), |n| four_digits(n).into())),
         );
         row.push(
-            told.p_value
+            tested
+                .p_value
                 .map_or_else(|| "-".into(), |p| p_value(p).into()),
         );
         if with_limits {
-            row.push(told.threshold.map_or_else(|| "-".into(), Cell::from));
+            row.push(tested.threshold.map_or_else(|| "-".into(), Cell::from));
         }
-        row.push(match (told.drifted, told.rows_needed) {
+        row.push(match (tested.drifted, tested.rows_needed) {
             (Some(drifted), _) => Cell::drifted(drifted),
             (None, Some(needed)) => Cell::toned(format!("needs {needed} rows"), Tone::Unknown),
             (None, None) => "-".into(),
@@ -87,8 +93,8 @@ fn show(report: &DriftReport, all_changes: bool) -> anyhow::Result<()> {
         output::text(&format!("baseline's {}", calibrate::sentence(calibration)))?;
     }
     let explanation = &report.explanation;
-    if report.verdict == Verdict::Drift && !explanation.words.is_empty() {
-        let changes = changes(&explanation.words, all_changes);
+    if report.verdict == Verdict::Drift && !explanation.changes.is_empty() {
+        let changes = changes(&explanation.changes, all_changes);
         output::text(&format!("what changed: {changes}"))?;
         let rows: Vec<String> = explanation.exemplars.iter().map(usize::to_string).collect();
         output::text(&format!("rows that moved farthest: {}", rows.join(", ")))?;

@@ -152,7 +152,7 @@ pub fn statistics(output: Output) -> anyhow::Result<Outcome> {
             source: "built-in".to_owned(),
             available: true,
             reason: None,
-            summary: statistic.summary().to_owned(),
+            summary: statistic.description().to_owned(),
         },
     });
     if output.json {

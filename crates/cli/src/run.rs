@@ -161,11 +161,11 @@ fn show(finished: &Finished, all_changes: bool) -> anyhow::Result<()> {
     }
     for window in &summary.windows {
         let explanation = &window.explanation;
-        if window.drifted && !explanation.words.is_empty() {
-            let changes = changes(&explanation.words, all_changes);
+        if window.drifted && !explanation.changes.is_empty() {
+            let changes = changes(&explanation.changes, all_changes);
             output::text(&format!("{}: {changes}", window.name))?;
         }
-        let alerts = window.bins.iter().filter(|bin| bin.page);
+        let alerts = window.bins.iter().filter(|bin| bin.alert);
         let days: Vec<String> = alerts
             .map(|bin| bin.start.strftime("%F").to_string())
             .collect();

@@ -194,7 +194,7 @@ impl Default for MonitorSettings {
             dataset: "baseline".to_owned(),
             model: None,
             feature: "image_feature".to_owned(),
-            clusters: const { NonZeroUsize::new(5).unwrap() },
+            clusters: const { NonZeroUsize::new(driftline_stats::DEFAULT_CLUSTERS).unwrap() },
         }
     }
 }

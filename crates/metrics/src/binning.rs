@@ -1,13 +1,11 @@
 //! The bins of every histogram: clusters, score bins and categories.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use arrow_array::Array;
 use driftline_core::{MonitorSpec, Result, Rows};
 use driftline_sink_local::Centroids;
-use driftline_stats::{KMeans, KMeansConfig};
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use driftline_stats::{KMeans, KMeansConfig, subsample};
 use rayon::prelude::*;
 
 use crate::parts::{StampedPart, read_rows};
@@ -18,7 +16,7 @@ pub const SCORE_BINS: usize = 10;
 /// Categories of the target that are told apart; rarer ones count as unseen.
 pub const CATEGORIES: usize = 1_000;
 
-/// Baseline rows that clusters are found on; of a larger baseline a seeded sample of this size, drawn as `driftline run`
+/// Baseline rows that clusters are found on; of a larger baseline a seeded subsample of this size, drawn as `driftline run`
 /// draws it. The shares of the clusters are always those of all rows.
 pub const CLUSTERED_ROWS: u64 = 100_000;
 
@@ -247,7 +245,7 @@ fn found_here(
         return Ok(None);
     }
     let dim = monitor.schema.dim;
-    let chosen = chosen_rows(rows);
+    let chosen = subsample(rows, CLUSTERED_ROWS, SEED);
     let mut row = 0;
     let mut embeddings = Vec::with_capacity(rows.min(CLUSTERED_ROWS) as usize * dim);
     for (part, profile) in baseline.iter().zip(profiles) {
@@ -269,41 +267,4 @@ fn found_here(
         ..KMeansConfig::default()
     };
     KMeans::fit(&embeddings, dim, clusters, &config).map(Some)
-}
-
-/// Which of `rows` rows clusters are found on; `None` is all. A sample of fixed size by Floyd's method.
-fn chosen_rows(rows: u64) -> Option<HashSet<u64>> {
-    if rows <= CLUSTERED_ROWS {
-        return None;
-    }
-    let mut rng = ChaCha8Rng::seed_from_u64(SEED);
-    let mut chosen = HashSet::new();
-    for limit in rows - CLUSTERED_ROWS..rows {
-        let row = rng.random_range(0..=limit);
-        if !chosen.insert(row) {
-            chosen.insert(limit);
-        }
-    }
-    Some(chosen)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn of_a_huge_baseline_a_fixed_sample_of_rows_is_clustered() {
-        assert_eq!(chosen_rows(CLUSTERED_ROWS), None);
-        let rows = 3 * CLUSTERED_ROWS;
-        let chosen = chosen_rows(rows).unwrap();
-        assert_eq!(chosen.len() as u64, CLUSTERED_ROWS);
-        assert_eq!(chosen_rows(rows).unwrap(), chosen);
-        assert!(chosen.iter().all(|row| *row < rows));
-        // A third of each third, give or take.
-        let low = chosen.iter().filter(|row| **row < CLUSTERED_ROWS).count() as f64;
-        assert!(
-            (low / CLUSTERED_ROWS as f64 - 1.0 / 3.0).abs() < 0.01,
-            "{low}"
-        );
-    }
 }

@@ -2,13 +2,13 @@
 //! baseline, over the rows that it was compiled from.
 //!
 //! They are in `<store>/<project>/<model>/profiles/<run id>.parquet`, whatever the sink, with the columns of
-//! [`driftline_stats::profile_columns`].
+//! [`driftline_stats::buckets_to_batch`].
 
 use std::path::{Path, PathBuf};
 
 use driftline_core::{MonitorSpec, Result};
 use driftline_rows::{create_folder, read_table, write_table};
-use driftline_stats::{Bucket, profile_columns};
+use driftline_stats::{Bucket, buckets_from_batch, buckets_to_batch};
 
 /// The file of a run.
 pub fn path(store: &Path, monitor: &MonitorSpec, run_id: &str) -> PathBuf {
@@ -27,17 +27,17 @@ pub fn write(path: &Path, buckets: &[Bucket]) -> Result<()> {
     if let Some(folder) = path.parent() {
         create_folder(folder)?;
     }
-    write_table(path, &profile_columns::to_batch(buckets)?)
+    write_table(path, &buckets_to_batch(buckets)?)
 }
 
 /// Reads the file of a run.
 ///
 /// # Errors
-/// Those of [`read_table`] and [`profile_columns::from_batch`], naming the file.
+/// Those of [`read_table`] and [`buckets_from_batch`], naming the file.
 pub fn read(path: &Path) -> Result<Vec<Bucket>> {
     let mut buckets = Vec::new();
     for batch in read_table(path)? {
-        let more = profile_columns::from_batch(&batch);
+        let more = buckets_from_batch(&batch);
         buckets.extend(more.map_err(|error| error.with("file", path.display()))?);
     }
     Ok(buckets)

@@ -9,14 +9,11 @@ use driftline_core::{
     Ack, DriftTransform, EmbeddingBackend, Error, ErrorKind, ImageSource, MonitorSink, MonitorSpec,
     Result, Row, RowSchema, Rows, RowsBuilder,
 };
-use driftline_stats::sequential::PageBudget;
 use driftline_stats::{
-    BaselineOptions, Bucket, Check, Distance, Histogram, Profile, ProfilePlan, Sample, Statistic,
-    TestOptions, Verdict, noise_floor,
+    AlertBudget, BaselineOptions, Bucket, Check, Distance, Histogram, Profile, ProfilePlan, Sample,
+    Statistic, TestOptions, Verdict, noise_floor, subsample,
 };
 use jiff::Timestamp;
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 
 use crate::embed::bad_image;
 use crate::part::{PART_ROWS, Part, PartBuilder, RowNames};
@@ -38,7 +35,7 @@ pub const CLUSTERED_ROWS: u64 = 100_000;
 pub const CHECKED_ROWS: u64 = 5_000;
 
 /// Days with one false alert on average: two years.
-pub const PAGE_DAYS: f64 = 730.0;
+pub const ALERT_DAYS: f64 = 730.0;
 
 /// Days from the start of one window to the start of the next.
 const WINDOW_DAYS: i64 = 7;
@@ -152,9 +149,9 @@ impl Run {
             .enumerate()
             .map(|(i, window)| runner.window(window, count - i, &baseline))
             .collect::<Result<Vec<_>>>()?;
-        let mut budget = PageBudget::new(PAGE_DAYS)?;
+        let mut budget = AlertBudget::new(ALERT_DAYS)?;
         for bin in windows.iter_mut().flat_map(|window| &mut window.bins) {
-            bin.page = bin.check.p_value.is_some_and(|p| budget.update(p));
+            bin.alert = bin.check.p_value.is_some_and(|p| budget.update(p));
         }
         runner.sink.flush()?;
         let profiles_path = profiles::path(&self.store, &self.monitor, &runner.run_id);
@@ -342,7 +339,7 @@ impl Runner<'_> {
             if day.events == 0 {
                 continue;
             }
-            let histogram = clusters.counted(day.profile.clusters.clone())?;
+            let histogram = clusters.histogram_of(day.profile.clusters.clone())?;
             whole.merge(&histogram)?;
             bins.push(BinSummary {
                 start: timestamp(schedule.day_start_ms(i))?,
@@ -350,7 +347,7 @@ impl Runner<'_> {
                 noise_floor: floor(&histogram),
                 statistics: clusters.distances(&histogram)?,
                 check: check(&day.sample)?,
-                page: false,
+                alert: false,
             });
             self.profiles.push(Bucket {
                 window: window.name.clone(),
@@ -523,19 +520,7 @@ struct Kept(Option<HashSet<u64>>);
 
 impl Kept {
     fn new(rows: u64, seed: u64) -> Self {
-        if rows <= CLUSTERED_ROWS {
-            return Self(None);
-        }
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        // A sample of fixed size by Floyd's method: its memory does not grow with the baseline.
-        let mut chosen = HashSet::new();
-        for limit in rows - CLUSTERED_ROWS..rows {
-            let row = rng.random_range(0..=limit);
-            if !chosen.insert(row) {
-                chosen.insert(limit);
-            }
-        }
-        Self(Some(chosen))
+        Self(subsample(rows, CLUSTERED_ROWS, seed))
     }
 
     fn contains(&self, row: u64) -> bool {

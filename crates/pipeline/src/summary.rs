@@ -116,8 +116,8 @@ pub struct BinSummary {
     /// What the statistics say of these events, of at most [`CHECKED_ROWS`](crate::run::CHECKED_ROWS) of them.
     pub check: Check,
     /// Whether the days up to this one, of all windows in order, are reason for an alert: without drift once in
-    /// [`PAGE_DAYS`](crate::run::PAGE_DAYS) days on average.
-    pub page: bool,
+    /// [`ALERT_DAYS`](crate::run::ALERT_DAYS) days on average.
+    pub alert: bool,
 }
 
 /// See [`Summary::sink`].

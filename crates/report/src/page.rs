@@ -87,17 +87,17 @@ fn changes(summary: &Summary) -> Markup {
         div.scroll { table {
             tr {
                 th { "window" } th { "statistic" } th { "value" } th { "noise floor" } th { "effect" }
-                th { "detectable" } th { "p-value" }
+                th { "min. detectable effect" } th { "p-value" }
             }
             @for window in &summary.windows {
-                @for (statistic, answer) in &window.check.answers {
+                @for (statistic, outcome) in &window.check.statistics {
                     tr {
                         td { (window.name) } td { (statistic) }
-                        @match answer.finding() {
-                            Some(finding) => {
-                                td { (four(finding.value)) } td { (four(finding.expected)) }
-                                td { (four(finding.effect)) } td { (four(finding.detectable)) }
-                                td { (probability(finding.p_value)) }
+                        @match outcome.result() {
+                            Some(result) => {
+                                td { (four(result.value)) } td { (four(result.expected)) }
+                                td { (four(result.effect)) } td { (four(result.minimum_detectable_effect)) }
+                                td { (probability(result.p_value)) }
                             }
                             None => { td colspan="5" { "not enough rows" } }
                         }
@@ -111,8 +111,8 @@ fn changes(summary: &Summary) -> Markup {
 
 fn explained(name: &str, explanation: &Explanation) -> Markup {
     html! {
-        @if !explanation.words.is_empty() {
-            p { strong { (name) } ": " (explanation.words.join(", ")) "." }
+        @if !explanation.changes.is_empty() {
+            p { strong { (name) } ": " (explanation.changes.join(", ")) "." }
         }
         @for warning in &explanation.warnings {
             p { strong { (name) } ": " (warning) "." }
@@ -136,7 +136,7 @@ fn days(summary: &Summary) -> Markup {
                         td { (four(bin.noise_floor)) }
                         td { (four(bin.statistics[&Distance::Psi])) }
                         td { (p_value(&bin.check)) }
-                        td { @if bin.page { strong { "alert" } } }
+                        td { @if bin.alert { strong { "alert" } } }
                     }
                 }
             }

@@ -20,9 +20,9 @@ fn main() -> driftline_core::Result<()> {
     for rows in [50, 200, 1_000] {
         let window = normal(rows);
         let window = Vectors::new("the window", &window, DIM)?;
-        for divisions in [199, 999] {
+        for permutations in [199, 999] {
             let options = TestOptions {
-                divisions,
+                permutations,
                 ..TestOptions::default()
             };
             let tests: [(&str, Box<dyn DriftTest>); 2] = [
@@ -31,10 +31,10 @@ fn main() -> driftline_core::Result<()> {
             ];
             for (name, test) in tests {
                 let start = Instant::now();
-                let answer = test.test(window, &options)?;
+                let outcome = test.test(window, &options)?;
                 let time = start.elapsed().as_secs_f64();
-                let p = answer.finding().map(|finding| finding.p_value);
-                println!("{name}, {rows} rows, {divisions} divisions: {time:.3} s, p {p:?}");
+                let p = outcome.result().map(|result| result.p_value);
+                println!("{name}, {rows} rows, {permutations} permutations: {time:.3} s, p {p:?}");
             }
         }
     }

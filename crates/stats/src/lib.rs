@@ -1,122 +1,89 @@
 //! Drift statistics between a baseline and a window.
 //!
+//! A [`Baseline`] is compiled once from a [`Sample`] of rows; [`Baseline::check`] tests windows against it, and
+//! [`Baseline::explain`] says what drifted.
+//!
+//! ```
+//! use driftline_core::RowSchema;
+//! use driftline_stats::{Baseline, BaselineOptions, Sample, Statistic, TestOptions, Verdict};
+//!
+//! # fn main() -> driftline_core::Result<()> {
+//! // 300 embeddings of 4 values, and 100 whose last value moved.
+//! let embeddings = |rows: usize, moved: f32| -> Vec<f32> {
+//!     let value = |i: usize| (i * 7919 % 1009) as f32 / 1009.0;
+//!     let moved = |i: usize| if i % 4 == 3 { moved } else { 0.0 };
+//!     (0..4 * rows).map(|i| value(i) + moved(i)).collect()
+//! };
+//! let schema = RowSchema::new(4, vec![])?;
+//! let sample = |embeddings| Sample::from_parts(schema.clone(), embeddings, vec![], vec![]);
+//!
+//! let baseline = Baseline::compile(&sample(embeddings(300, 0.0))?, BaselineOptions::default())?;
+//! let statistics = [Statistic::Hotelling, Statistic::Mmd];
+//! let check = |window: Sample| baseline.check(&window, &statistics, &TestOptions::default());
+//!
+//! assert_eq!(check(sample(embeddings(100, 0.0))?)?.verdict, Verdict::None);
+//! let drifted = check(sample(embeddings(100, 0.5))?)?;
+//! assert_eq!(drifted.verdict, Verdict::Drift);
+//! let result = drifted.statistics[&Statistic::Hotelling].result().expect("enough rows");
+//! assert!(result.effect > result.minimum_detectable_effect);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Each statistic is also a [`DriftTest`] of its own, fitted to the rows of a baseline: [`Hotelling`], [`RandomFeatureMmd`],
+//! [`OutlierShare`], [`Frechet`] and so on.
+//!
 //! | module | what is in it |
 //! | --- | --- |
-//! | [`mod@sample`] | [`Sample`]: embeddings, scores and image properties of rows |
-//! | [`mod@baseline`] | [`Baseline`]: compiled once from a sample, asked about windows |
-//! | [`mod@catalogue`] | [`Statistic`]: every statistic by its name |
-//! | [`mod@explain`] | [`Explanation`]: what drifted, in words |
-//! | [`mod@calibration`] | [`false_alarms()`] and [`power()`], measured on the user's own rows |
-//! | [`mod@sequential`] | over many windows: control charts, the page budget, streams of rows |
-//! | [`mod@multiple`] | many p-values: Benjamini-Hochberg, and one p-value of several |
-//! | [`mod@profile`] | [`Profile`]: what is kept of rows when the rows are gone, mergeable |
-//! | [`mod@profile_columns`] | profiles as Arrow columns, one row a bucket of time |
-//! | [`mod@vectors`] | [`Vectors`]: rows of one space |
-//! | [`mod@finding`] | [`DriftTest`], and the [`Answer`] that each gives: value, noise floor, effect, p-value, verdict |
-//! | [`mod@autocorrelation`] | [`dependent_rows`]: over how many rows neighbours depend on each other |
-//! | [`mod@division`] | the two-sample permutation test, of rows or of blocks of rows |
-//! | [`mod@moments`] | [`Moments`]: mergeable sums of rows, and the covariance with Ledoit-Wolf shrinkage |
-//! | [`mod@hotelling`] | [`Hotelling`]: the distance of the means in units of the spread |
-//! | [`mod@mmd`] | [`Mmd`]: the maximum mean discrepancy, exact |
-//! | [`mod@random_features`] | [`RandomFeatureMmd`]: the same from random Fourier features |
-//! | [`mod@energy`] | [`Energy`]: the energy distance |
-//! | [`mod@wasserstein`] | [`SlicedWasserstein`]: the Wasserstein distance along random directions |
-//! | [`mod@centroid`] | [`Centroid`]: the Euclidean or cosine distance of the means |
-//! | [`mod@frechet`] | [`Frechet`]: the Fréchet distance, of all rows and of each class |
-//! | [`mod@ks`] | [`ks()`]: the test of Kolmogorov and Smirnov |
-//! | [`mod@components`] | [`DriftedComponents`]: the share of components that drifted |
-//! | [`mod@neighbours`] | [`OutlierShare`]: rows that are far from every row of the baseline |
-//! | [`mod@reconstruction`] | [`Reconstruction`]: how well the baseline's principal components describe rows |
-//! | [`mod@classifier`] | [`DomainClassifier`]: whether a classifier can tell the two sides apart |
-//! | [`mod@scores`] | [`ScoreShift`] and [`PredictionShift`]: the model's own outputs |
-//! | [`mod@accuracy`] | [`EstimatedAccuracy`]: accuracy without labels, from confidence |
-//! | [`mod@distance`] | [`Distance`]: how far two histograms are apart, with those that Fiddler shows |
-//! | [`mod@counts`] | tests of two histograms: permutation of the rows, and the G-test |
-//! | [`mod@cluster`] | shares of k-means clusters |
-//!
-//! Without the cargo feature `cluster-drift` there is nothing that looks at clusters: no [`Baseline`] and what stands on it, but each
-//! statistic as a [`DriftTest`] of its own.
+//! | `vectors`, `sample` | [`Vectors`]: rows of one space; [`Sample`]: embeddings, scores and image properties of rows |
+//! | `outcome` | [`DriftTest`], [`TestOptions`], and the [`TestOutcome`]: value, noise floor, effect, p-value, verdict |
+//! | `moments` | [`Moments`]: mergeable sums of rows, and the covariance with Ledoit-Wolf shrinkage |
+//! | `multiple_testing` | [`benjamini_hochberg()`] and [`bonferroni()`] |
+//! | `subsample` | [`subsample()`]: some of many rows, in little memory |
+//! | `permutation` | [`NullDistribution`]: the two-sample permutation test, of rows or of blocks of rows; [`block_length`] |
+//! | `statistics` | [`Statistic`]: every statistic, by name and as a type |
+//! | `cluster` | [`Clusters`], [`ClusterShares`]: shares of k-means clusters |
+//! | `profile` | [`Profile`]: what is kept of rows when the rows are gone, mergeable; as Arrow columns |
+//! | `baseline` | [`Baseline`], [`Check`]; [`false_alarms()`] and [`power()`], measured on the user's own rows |
+//! | `explain` | [`Explanation`]: what drifted, in words |
+//! | `sequential` | [`AlertBudget`], control charts and [`OnlineTest`]: over many windows, or a stream of rows |
 
-pub mod accuracy;
-pub mod autocorrelation;
-#[cfg(feature = "cluster-drift")]
-pub mod baseline;
-#[cfg(feature = "cluster-drift")]
-pub mod calibration;
-#[cfg(feature = "cluster-drift")]
-pub mod catalogue;
-pub mod centroid;
-pub mod classifier;
-#[cfg(feature = "cluster-drift")]
-pub mod cluster;
-pub mod components;
-pub mod counts;
-pub mod distance;
-pub mod division;
-pub mod energy;
-#[cfg(feature = "cluster-drift")]
-pub mod explain;
-pub mod finding;
-pub mod frechet;
-mod gram;
-mod halves;
-pub mod hotelling;
-pub mod ks;
-pub mod mmd;
-pub mod moments;
-pub mod multiple;
-pub mod neighbours;
-#[cfg(feature = "cluster-drift")]
-pub mod profile;
-#[cfg(feature = "cluster-drift")]
-pub mod profile_columns;
-pub mod random_features;
-pub mod reconstruction;
-#[cfg(feature = "cluster-drift")]
-pub mod sample;
-pub mod scores;
-pub mod sequential;
-mod sides;
-pub mod vectors;
-pub mod wasserstein;
+mod baseline;
+mod cluster;
+mod explain;
+mod moments;
+mod multiple_testing;
+mod outcome;
+mod permutation;
+mod profile;
+mod sample;
+mod sequential;
+mod statistics;
+mod subsample;
+mod vectors;
 
-pub use accuracy::{Accuracy, Estimate, EstimatedAccuracy};
-pub use autocorrelation::dependent_rows;
-#[cfg(feature = "cluster-drift")]
-pub use baseline::{Baseline, BaselineOptions, Check, Compiled};
-#[cfg(feature = "cluster-drift")]
-pub use calibration::{Calibration, CleanWindows, FalseAlarms, Power, false_alarms, power};
-#[cfg(feature = "cluster-drift")]
-pub use catalogue::Statistic;
-pub use centroid::{Centroid, CentroidDistance};
-pub use classifier::{Classifier, DomainClassifier};
-#[cfg(feature = "cluster-drift")]
-pub use cluster::{ClusterShares, Clusters, Histogram, KMeans, KMeansConfig};
-pub use components::DriftedComponents;
-pub use counts::{GTest, g_test};
-pub use distance::{
-    Distance, bias_corrected_jsd, drift_factor, hellinger, jsd, jsd_p_value, kl, noise_floor, psi,
-    total_variation,
+pub use baseline::{
+    Baseline, BaselineOptions, Calibration, Check, CleanWindows, Compiled, FalseAlarms, Power,
+    false_alarms, power,
 };
-pub use division::Null;
-pub use energy::Energy;
-#[cfg(feature = "cluster-drift")]
+pub use cluster::{ClusterShares, Clusters, DEFAULT_CLUSTERS, Histogram, KMeans, KMeansConfig};
 pub use explain::{ClassChange, ExpectedAccuracy, Explanation, PropertyChange, ShareChange};
-pub use finding::{Answer, DriftTest, Finding, TestOptions, Verdict};
-pub use frechet::{Frechet, FrechetByClass};
-pub use hotelling::Hotelling;
-pub use ks::ks;
-pub use mmd::Mmd;
 pub use moments::Moments;
-pub use neighbours::OutlierShare;
-#[cfg(feature = "cluster-drift")]
-pub use profile::{Profile, ProfilePlan};
-#[cfg(feature = "cluster-drift")]
-pub use profile_columns::Bucket;
-pub use random_features::RandomFeatureMmd;
-pub use reconstruction::Reconstruction;
-#[cfg(feature = "cluster-drift")]
+pub use multiple_testing::{benjamini_hochberg, benjamini_hochberg_adjusted, bonferroni};
+pub use outcome::{DriftTest, TestOptions, TestOutcome, TestResult, Verdict};
+pub use permutation::{NullDistribution, block_length};
+pub use profile::{
+    Bucket, PROFILE_VERSION, Profile, ProfilePlan, buckets_from_batch, buckets_to_batch,
+};
 pub use sample::{Sample, Space};
-pub use scores::{PredictionShift, ScoreShift};
+pub use sequential::{AlertBudget, Consecutive, Cusum, Ewma, OnlineTest, PageHinkley};
+pub use statistics::{
+    Accuracy, Centroid, CentroidDistance, Classifier, DRIFTLENS_COMPONENTS,
+    DRIFTLENS_COMPONENTS_PER_LABEL, Distance, DomainClassifier, DriftedComponents, Energy,
+    Estimate, EstimatedAccuracy, Frechet, FrechetByClass, GTest, Hotelling, Mmd, OutlierShare,
+    PredictionShift, RandomFeatureMmd, Reconstruction, ScoreShift, SlicedWasserstein, Statistic,
+    bias_corrected_jsd, drift_factor, frechet, g_test, hellinger, jsd, jsd_p_value, kl, ks,
+    noise_floor, psi, roc_auc, total_variation,
+};
+pub use subsample::subsample;
 pub use vectors::Vectors;
-pub use wasserstein::SlicedWasserstein;

@@ -15,20 +15,20 @@ const CHUNK: usize = 256;
 /// Rows that one thread sums up.
 const SHARE: usize = 512;
 
-/// The sum of the parts of `rows`, made on all threads. What is added to what depends on the number of rows alone, so that
-/// threads change nothing.
-pub(crate) fn sum_of_parts<T: Send>(
+/// The sum over slices of `rows`, computed on all threads. The order of the additions depends on the number of rows alone, not
+/// on that of the threads.
+pub(crate) fn tree_sum<T: Send>(
     rows: Range<usize>,
-    part: &(impl Fn(Range<usize>) -> T + Sync),
+    of_slice: &(impl Fn(Range<usize>) -> T + Sync),
     add: &(impl Fn(&mut T, &T) + Sync),
 ) -> T {
     if rows.len() <= SHARE {
-        return part(rows);
+        return of_slice(rows);
     }
     let middle = rows.start + (rows.len() / 2).next_multiple_of(SHARE);
     let (mut first, second) = rayon::join(
-        || sum_of_parts(rows.start..middle, part, add),
-        || sum_of_parts(middle..rows.end, part, add),
+        || tree_sum(rows.start..middle, of_slice, add),
+        || tree_sum(middle..rows.end, of_slice, add),
     );
     add(&mut first, &second);
     first
@@ -64,12 +64,12 @@ impl Moments {
 
     /// Those of `rows`, on all threads; their number changes nothing.
     pub fn of(rows: Vectors<'_>) -> Self {
-        let part = |range| Self::of_part(rows.part(range));
-        sum_of_parts(0..rows.rows(), &part, &Self::add)
+        let of_slice = |range| Self::of_slice(rows.slice(range));
+        tree_sum(0..rows.rows(), &of_slice, &Self::add)
     }
 
     /// Those of `rows`, on this thread.
-    pub(crate) fn of_part(rows: Vectors<'_>) -> Self {
+    pub(crate) fn of_slice(rows: Vectors<'_>) -> Self {
         let dim = rows.dim();
         // A row is followed by 1 and its squared length, so that the products of all that hold every sum.
         let wide = dim + 2;
@@ -140,7 +140,6 @@ impl Moments {
     }
 
     /// Lengths of everything in it, which those that were read from a file may have wrong.
-    #[cfg(feature = "cluster-drift")]
     pub(crate) fn sizes(&self) -> [usize; 4] {
         let [sum, products, cubes] = [&self.sum, &self.products, &self.cubes].map(Vec::len);
         [self.dim, sum, products, cubes]

@@ -5,8 +5,7 @@ use driftline_core::{Error, ErrorKind, Result, RowSchema, Rows};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use crate::Vectors;
-use crate::scores::prediction;
+use crate::vectors::{Vectors, arg_max};
 
 /// What a statistic looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -158,7 +157,7 @@ impl Sample {
             0 => Vec::new(),
             classes => {
                 let rows = self.scores.chunks_exact(classes);
-                rows.map(|row| prediction(row).0 as u32).collect()
+                rows.map(|row| arg_max(row).0 as u32).collect()
             }
         }
     }
@@ -193,9 +192,9 @@ impl Sample {
         }
     }
 
-    /// Numbers of at most `most` rows, ascending: all, or stretches of `block` consecutive rows, spread evenly for dependent rows and drawn from
+    /// Row numbers of a subsample of at most `most` rows, ascending: all, or stretches of `block` consecutive rows, spread evenly for dependent rows and drawn from
     /// `seed` for independent ones.
-    pub(crate) fn thin(&self, most: usize, block: usize, seed: u64) -> Vec<usize> {
+    pub(crate) fn subsample(&self, most: usize, block: usize, seed: u64) -> Vec<usize> {
         if self.rows <= most {
             return (0..self.rows).collect();
         }
@@ -222,7 +221,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn thinned_rows_are_some_of_all(
+        fn a_subsample_is_of_all_rows(
             rows in 0_usize..300,
             most in 0_usize..300,
             block in 0_usize..400,
@@ -231,22 +230,22 @@ mod tests {
                 rows,
                 ..Sample::new(RowSchema::new(1, vec![]).unwrap())
             };
-            let thinned = sample.thin(most, block, 1);
-            prop_assert!(thinned.len() <= most.min(rows));
-            prop_assert!(thinned.is_sorted_by(|a, b| a < b));
-            prop_assert!(thinned.last().is_none_or(|last| *last < rows));
+            let chosen = sample.subsample(most, block, 1);
+            prop_assert!(chosen.len() <= most.min(rows));
+            prop_assert!(chosen.is_sorted_by(|a, b| a < b));
+            prop_assert!(chosen.last().is_none_or(|last| *last < rows));
             if rows > most && block > 1 && most > 0 {
                 // Whole stretches, the first from the first row.
                 let block = block.min(most);
-                prop_assert_eq!(thinned.len(), most / block * block);
-                for stretch in thinned.chunks(block) {
+                prop_assert_eq!(chosen.len(), most / block * block);
+                for stretch in chosen.chunks(block) {
                     prop_assert_eq!(stretch[block - 1], stretch[0] + block - 1);
                 }
                 if most / block > 1 {
-                    prop_assert_eq!(thinned.last(), Some(&(rows - 1)));
+                    prop_assert_eq!(chosen.last(), Some(&(rows - 1)));
                 }
             } else {
-                prop_assert_eq!(thinned.len(), most.min(rows));
+                prop_assert_eq!(chosen.len(), most.min(rows));
             }
         }
     }

@@ -51,15 +51,15 @@ impl<'a> Vectors<'a> {
     }
 
     /// The rows with these numbers, which it has.
-    pub(crate) fn part(&self, rows: Range<usize>) -> Self {
+    pub(crate) fn slice(&self, rows: Range<usize>) -> Self {
         Self {
             values: &self.values[rows.start * self.dim..rows.end * self.dim],
             dim: self.dim,
         }
     }
 
-    /// The values of at most `most` rows, drawn from `seed`, in the rows' order.
-    pub(crate) fn some(&self, most: usize, seed: u64) -> Vec<f32> {
+    /// The values of a random subsample of at most `most` rows, in the rows' order.
+    pub(crate) fn subsample(&self, most: usize, seed: u64) -> Vec<f32> {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let count = self.rows().min(most);
         let mut chosen = rand::seq::index::sample(&mut random, self.rows(), count).into_vec();
@@ -107,6 +107,14 @@ impl<'a> Vectors<'a> {
         Err(Error::new(ErrorKind::InvalidData, "compare rows", message)
             .remedy("compare rows of one model"))
     }
+}
+
+/// The greatest value of a row, the first of several, and its place: the predicted class of a row of scores.
+pub(crate) fn arg_max(row: &[f32]) -> (usize, f32) {
+    let values = row.iter().copied().enumerate();
+    values.fold((0, f32::NEG_INFINITY), |best, value| {
+        if value.1 > best.1 { value } else { best }
+    })
 }
 
 /// Looks at stretches of values first, which is many times faster than looking for the first bad one.

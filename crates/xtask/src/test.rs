@@ -41,10 +41,7 @@ const ALL_TESTS: [&str; 5] = ["--workspace", "--lib", "--bins", "--tests", "--ex
 const DENY_WARNINGS: [&str; 3] = ["--", "-D", "warnings"];
 
 /// Lints of what is compiled in no other step: parts without their default features, and the examples that need none.
-const WITHOUT_FEATURES: [(&str, &[&str]); 2] = [
-    ("driftline", &["--lib", "--examples"]),
-    ("driftline-stats", &["--lib"]),
-];
+const WITHOUT_FEATURES: [(&str, &[&str]); 1] = [("driftline", &["--lib", "--examples"])];
 
 /// What a program that embeds and checks does not compile.
 const ONLY_WITH_FEATURES: [&str; 5] = ["axum", "hyper", "keyring", "libsqlite3-sys", "reqwest"];

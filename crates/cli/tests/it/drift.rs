@@ -42,7 +42,13 @@ fn a_compiled_baseline_says_what_its_rows_say() {
         assert_eq!(rows, compiled);
         assert_eq!(rows["verdict"], verdict, "{rows:#}");
         for (name, told) in rows["statistics"].as_object().unwrap() {
-            for key in ["value", "expected", "effect", "p_value", "detectable"] {
+            for key in [
+                "value",
+                "expected",
+                "effect",
+                "p_value",
+                "minimum_detectable_effect",
+            ] {
                 assert!(told[key].as_f64().is_some(), "{name}: {told}");
             }
         }
@@ -110,7 +116,7 @@ fn drift_is_told_in_words_and_ends_with_3_where_that_is_asked() {
     let files = ["--baseline", "baseline.parquet", "--window", "dark.parquet"];
     let (code, report, _) = drift(&workspace, &files);
     assert_eq!(code, Some(0));
-    let words = report["explanation"]["words"].to_string();
+    let words = report["explanation"]["changes"].to_string();
     assert!(words.contains("brightness -"), "{words}");
     assert_eq!(
         report["explanation"]["exemplars"].as_array().unwrap().len(),
@@ -195,7 +201,7 @@ fn power_and_calibration_are_measured_on_ones_own_data() {
         let rate = size["check"]["rate"].as_f64().unwrap();
         // 5 in 100 at most are expected; 15 have a probability of 1e-4.
         assert!(rate <= 0.15, "{size:#}");
-        assert_eq!(size["promised"], 0.05);
+        assert_eq!(size["alpha"], 0.05);
     }
 }
 

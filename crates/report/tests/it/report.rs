@@ -24,7 +24,7 @@ fn check(jsd: f64) -> Check {
         } else {
             Verdict::None
         },
-        answers: BTreeMap::new(),
+        statistics: BTreeMap::new(),
     }
 }
 
@@ -37,7 +37,7 @@ fn window(name: &str, jsd: f64) -> WindowSummary {
             noise_floor: 0.02,
             statistics: statistics(jsd),
             check: check(jsd),
-            page: false,
+            alert: false,
         })
         .collect();
     WindowSummary {
@@ -51,7 +51,7 @@ fn window(name: &str, jsd: f64) -> WindowSummary {
         drifted: jsd > 0.03,
         check: check(jsd),
         explanation: Explanation {
-            words: vec!["brightness -49 %".to_owned()],
+            changes: vec!["brightness -49 %".to_owned()],
             ..Explanation::default()
         },
         bins,

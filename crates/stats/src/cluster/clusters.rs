@@ -1,11 +1,11 @@
-//! The baseline that windows are compared with, and mergeable histograms over its clusters.
+//! The clusters of a baseline, and mergeable histograms over them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use driftline_core::{Error, ErrorKind, Result};
 
-use super::{KMeans, KMeansConfig};
+use super::kmeans::{KMeans, KMeansConfig};
 use crate::Distance;
 
 /// Clusters of the baseline's embeddings and how many rows fell into each.
@@ -31,7 +31,7 @@ impl Clusters {
         Ok(Self { clusters, counts })
     }
 
-    /// A baseline whose rows were counted before: `counts` in each of `clusters`.
+    /// Clusters whose rows were counted before: `counts` in each of `clusters`.
     ///
     /// # Errors
     /// `InvalidData` if there is not one count for each cluster.
@@ -43,8 +43,8 @@ impl Clusters {
         })
     }
 
-    /// The clusters themselves.
-    pub fn centres(&self) -> &KMeans {
+    /// The k-means that found the clusters.
+    pub fn kmeans(&self) -> &KMeans {
         &self.clusters
     }
 
@@ -75,7 +75,7 @@ impl Clusters {
     ///
     /// # Errors
     /// `InvalidData` if there is not one count for each cluster.
-    pub fn counted(&self, counts: Vec<u64>) -> Result<Histogram> {
+    pub fn histogram_of(&self, counts: Vec<u64>) -> Result<Histogram> {
         check_counts(&self.clusters, &counts)?;
         Ok(Histogram {
             clusters: Arc::clone(&self.clusters),
@@ -83,7 +83,7 @@ impl Clusters {
         })
     }
 
-    /// Every distance between the baseline and `window`, which must not be empty.
+    /// Every distance between the rows of the baseline and `window`, which must not be empty.
     pub fn distances(&self, window: &Histogram) -> Result<BTreeMap<Distance, f64>> {
         Distance::ALL
             .into_iter()

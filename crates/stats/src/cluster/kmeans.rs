@@ -1,6 +1,6 @@
 //! k-means with k-means++ starts, deterministic across thread counts.
 //!
-//! Starts are compared on a sample, the best one is refined on all rows by Lloyd's iteration. Rows are processed in
+//! Starts are compared on a subsample, the best one is refined on all rows by Lloyd's iteration. Rows are processed in
 //! chunks of fixed size whose sums are added in order, so that the result does not depend on the number of threads.
 
 use driftline_core::{Error, ErrorKind, Result};
@@ -17,7 +17,11 @@ const CHUNK: usize = 1024;
 const BLOCK: usize = 64;
 
 /// Rows that the starts are compared on.
-const SAMPLE: usize = 8192;
+const SUBSAMPLE: usize = 8192;
+
+/// Number of clusters that shares are counted over unless another is asked for, as in Fiddler: enough to tell most kinds of image
+/// apart, with enough rows in each.
+pub const DEFAULT_CLUSTERS: usize = 5;
 
 /// How clusters are found.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -85,11 +89,11 @@ impl KMeans {
         }
         let threshold = config.tolerance * mean_variance(rows, dim);
         let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
-        let sample = sample(rows, dim, &mut rng);
+        let subsample = subsample(rows, dim, &mut rng);
         let best = (0..config.starts.max(1))
             .map(|_| {
-                let start = Self::new(dim, plus_plus(&sample, dim, k, &mut rng));
-                start.lloyd(&sample, config.max_iterations, threshold)
+                let start = Self::new(dim, plus_plus(&subsample, dim, k, &mut rng));
+                start.lloyd(&subsample, config.max_iterations, threshold)
             })
             .min_by(|a, b| a.inertia.total_cmp(&b.inertia));
         let best = best.unwrap_or_else(|| Self::new(dim, Vec::new()));
@@ -381,13 +385,13 @@ fn mean_variance(rows: &[f32], dim: usize) -> f64 {
     variances.sum::<f64>() / dim as f64
 }
 
-/// At most [`SAMPLE`] rows, drawn without repetition.
-fn sample(rows: &[f32], dim: usize, rng: &mut ChaCha8Rng) -> Vec<f32> {
+/// At most [`SUBSAMPLE`] rows, drawn without repetition.
+fn subsample(rows: &[f32], dim: usize, rng: &mut ChaCha8Rng) -> Vec<f32> {
     let n = rows.len() / dim;
-    if n <= SAMPLE {
+    if n <= SUBSAMPLE {
         return rows.to_vec();
     }
-    let mut chosen = rand::seq::index::sample(rng, n, SAMPLE).into_vec();
+    let mut chosen = rand::seq::index::sample(rng, n, SUBSAMPLE).into_vec();
     chosen.sort_unstable();
     chosen
         .into_iter()

@@ -1,12 +1,13 @@
 //! Drift of the shares of the clusters, tested.
 
+use std::sync::Arc;
+
 use driftline_core::{Error, ErrorKind, Result};
 
-use super::{KMeans, KMeansConfig};
-use crate::counts;
-use crate::division::check;
-use crate::halves::halves;
-use crate::{Answer, Distance, DriftTest, TestOptions, Vectors};
+use super::kmeans::{KMeans, KMeansConfig};
+use crate::permutation::split_halves;
+use crate::statistics::histogram_test;
+use crate::{Distance, DriftTest, TestOptions, TestOutcome, Vectors};
 
 /// The distance between the shares that the clusters of the baseline have in the baseline and in the window, by permutation.
 ///
@@ -16,34 +17,37 @@ use crate::{Answer, Distance, DriftTest, TestOptions, Vectors};
 /// | | |
 /// | --- | --- |
 /// | value | that of the [`Distance`] |
-/// | cost | of the fit: k-means; of a window of `n` rows: `n d k`, and `divisions` sums of at most about 50 blocks of `k` values |
+/// | cost | of the fit: k-means; of a window of `n` rows: `n d k`, and `permutations` sums of at most about 50 blocks of `k` values |
 /// | not for | fewer than about 100 rows or a slight move of all rows, which leaves most of them in their cluster |
 #[derive(Debug, Clone)]
 pub struct ClusterShares {
     distance: Distance,
+    fitted: Arc<Fitted>,
+}
+
+/// The clusters of a baseline, which every distance shares.
+#[derive(Debug)]
+struct Fitted {
     dim: usize,
-    /// Of the baseline, that can be divided into halves.
+    /// Rows of the baseline that can be split into halves.
     rows: usize,
     needed: usize,
-    counted: Option<Counted>,
+    held_out: Option<HeldOut>,
 }
 
 /// Clusters, and the cluster of each row that they were not found in.
-#[derive(Debug, Clone)]
-struct Counted {
+#[derive(Debug)]
+struct HeldOut {
     clusters: KMeans,
     labels: Vec<usize>,
 }
 
-/// Rows that find the clusters, at most.
-const FINDERS: usize = 8192;
+/// Rows that clusters are found in, at most.
+const FITTED_ROWS: usize = 8192;
 
 impl ClusterShares {
-    /// Clusters that tell most kinds of image apart and leave enough rows in each.
-    pub const CLUSTERS: usize = 10;
-
-    /// Finds `clusters` clusters (see [`CLUSTERS`](Self::CLUSTERS)) from `seed`, to be compared by `distance`, in rows that depend
-    /// on each other over `block` rows (see [`TestOptions::block`]).
+    /// Finds `clusters` clusters (see [`DEFAULT_CLUSTERS`](crate::DEFAULT_CLUSTERS)) from `seed`, to be compared by `distance`, in
+    /// rows that depend on each other over `block` rows (see [`TestOptions::block`]).
     ///
     /// # Errors
     /// `InvalidConfig` for no clusters.
@@ -61,32 +65,39 @@ impl ClusterShares {
                     .remedy("ask for at least 2"),
             );
         }
-        let [finders, others] = halves(baseline, block, seed);
+        let [first, second] = split_halves(baseline, block, seed);
         let dim = baseline.dim();
-        let [one, other] = [&finders, &others].map(|half| half.len() / dim);
+        let [one, other] = [&first, &second].map(|half| half.len() / dim);
         let fewer = one.min(other);
-        let mut test = Self {
-            distance,
+        let mut fitted = Fitted {
             dim,
             rows: (one + other).min(2 * fewer + 1),
             needed: 2 * clusters,
-            counted: None,
+            held_out: None,
         };
         if fewer >= clusters {
             let config = KMeansConfig {
                 seed,
                 ..KMeansConfig::default()
             };
-            let clusters = KMeans::fit(
-                &Vectors::checked(&finders, dim).some(FINDERS, seed),
-                dim,
-                clusters,
-                &config,
-            )?;
-            let labels = labels(&clusters, &others)?;
-            test.counted = Some(Counted { clusters, labels });
+            let rows = Vectors::checked(&first, dim).subsample(FITTED_ROWS, seed);
+            let clusters = KMeans::fit(&rows, dim, clusters, &config)?;
+            let labels = labels(&clusters, &second)?;
+            fitted.held_out = Some(HeldOut { clusters, labels });
         }
-        Ok(test)
+        Ok(Self {
+            distance,
+            fitted: Arc::new(fitted),
+        })
+    }
+
+    /// The same clusters, compared by another distance.
+    #[must_use]
+    pub fn with_distance(&self, distance: Distance) -> Self {
+        Self {
+            distance,
+            fitted: Arc::clone(&self.fitted),
+        }
     }
 }
 
@@ -96,21 +107,21 @@ fn labels(clusters: &KMeans, rows: &[f32]) -> Result<Vec<usize>> {
 }
 
 impl DriftTest for ClusterShares {
-    fn test(&self, window: Vectors<'_>, options: &TestOptions) -> Result<Answer> {
-        check(options)?;
-        Vectors::checked(&[], self.dim).same_space(&window)?;
-        let Some(Counted {
+    fn test(&self, window: Vectors<'_>, options: &TestOptions) -> Result<TestOutcome> {
+        options.check()?;
+        Vectors::checked(&[], self.fitted.dim).same_space(&window)?;
+        let Some(HeldOut {
             clusters,
             labels: baseline,
-        }) = &self.counted
+        }) = &self.fitted.held_out
         else {
-            return Ok(Answer::NotEnoughRows {
-                rows: self.rows,
-                needed: self.needed,
+            return Ok(TestOutcome::NotEnoughRows {
+                rows: self.fitted.rows,
+                needed: self.fitted.needed,
             });
         };
         let window = labels(clusters, window.values())?;
         let bins = clusters.clusters();
-        counts::answer(self.distance, bins, baseline, &window, options)
+        histogram_test(self.distance, bins, baseline, &window, options)
     }
 }

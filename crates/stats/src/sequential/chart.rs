@@ -142,11 +142,11 @@ mod tests {
     use rand_distr::{Distribution, StandardNormal};
 
     use super::*;
-    use crate::division::random;
+    use crate::permutation::generator;
 
     /// Mean number of normal numbers around `mean` up to an alarm, over `alarms` of them.
     fn run_length(mut update: impl FnMut(f64) -> bool, mean: f64, alarms: u32) -> f64 {
-        let mut random = random(3, 0);
+        let mut random = generator(3, 0);
         let (mut found, mut count) = (0, 0);
         while found < alarms {
             let normal: f64 = StandardNormal.sample(&mut random);

@@ -1,16 +1,16 @@
-//! Over many windows: when to page somebody.
+//! Over many windows, or over a stream of rows: when to alert somebody.
 //!
 //! | module | what is in it |
 //! | --- | --- |
-//! | [`budget`] | [`PageBudget`]: pages from p-values, at most one false page in a stated number of windows |
-//! | [`chart`] | [`Cusum`], [`PageHinkley`], [`Ewma`]: control charts over any series |
-//! | [`stream`] | [`OnlineTest`]: a stream of rows with a stated expected run time between false alarms |
+//! | `budget` | [`AlertBudget`], [`Consecutive`]: alerts from p-values, with a budget of false ones |
+//! | `chart` | [`Cusum`], [`PageHinkley`], [`Ewma`]: control charts over any series |
+//! | `stream` | [`OnlineTest`]: a stream of rows with a stated expected run time between false alarms |
 
-pub mod budget;
-pub mod chart;
+mod budget;
+mod chart;
 mod run_length;
-pub mod stream;
+mod stream;
 
-pub use budget::{Consecutive, PageBudget};
+pub use budget::{AlertBudget, Consecutive};
 pub use chart::{Cusum, Ewma, PageHinkley};
 pub use stream::OnlineTest;

@@ -4,7 +4,7 @@ use rand::{Rng, RngExt};
 use rayon::prelude::*;
 
 use crate::Vectors;
-use crate::division::random;
+use crate::permutation::generator;
 
 /// Streams that the threshold is found on: some 500 of them alarm, so that the run time has a standard error of 4 %.
 const STREAMS: u64 = 800;
@@ -44,7 +44,7 @@ impl Population {
         let length = run_time.ceil() as usize;
         let streams: Vec<Records> = (0..STREAMS)
             .into_par_iter()
-            .map(|stream| self.follow(window, length, &mut random(seed, stream)))
+            .map(|stream| self.follow(window, length, &mut generator(seed, stream)))
             .collect();
         let records = streams.iter().flat_map(|stream| &stream.0);
         let mut thresholds: Vec<f64> = records.map(|(statistic, _)| *statistic).collect();
@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn statistics_of_few_rows_spread_like_those_of_many() {
         const DIM: usize = 32;
-        let mut random = random(1, 0);
+        let mut random = generator(1, 0);
         let mut statistics = Vec::new();
         for _ in 0..100 {
             let rows: Vec<f32> = (0..200 * DIM)
@@ -172,8 +172,8 @@ mod tests {
         let rows = [-1.0, 10.0, 100.0, -109.0];
         let population = Population::new(Vectors::checked(&rows, 1), 1_000_000_000);
         for stream in 0..200 {
-            let Records(records) = population.follow(3, 30, &mut random(2, stream));
-            let offset = population.offset(3, &mut random(2, stream))[0];
+            let Records(records) = population.follow(3, 30, &mut generator(2, stream));
+            let offset = population.offset(3, &mut generator(2, stream))[0];
             for (statistic, _) in records {
                 let near = rows.iter().any(|left_out| {
                     let sum = f64::from(-left_out) + offset;

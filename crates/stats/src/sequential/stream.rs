@@ -6,8 +6,8 @@ use driftline_core::{Error, ErrorKind, Result};
 
 use super::run_length::Population;
 use crate::moments::whitening;
-use crate::random_features::FEATURES;
-use crate::{Moments, RandomFeatureMmd, Vectors};
+use crate::statistics::{FEATURES, RandomFeatureMmd};
+use crate::{Moments, Vectors};
 
 /// The longest run time that is planned, in rows.
 const LONGEST: f64 = 1e6;
@@ -132,7 +132,7 @@ impl OnlineTest {
     }
 
     /// The statistic above which it alarms.
-    pub fn alarm_at(&self) -> f64 {
+    pub fn threshold(&self) -> f64 {
         self.threshold
     }
 
@@ -230,12 +230,12 @@ mod tests {
     use rand_distr::{Distribution, StandardNormal};
 
     use super::*;
-    use crate::division::random;
+    use crate::permutation::generator;
 
     const DIM: usize = 4;
 
     fn rows(count: usize) -> Vec<f32> {
-        let mut random = random(8, 1);
+        let mut random = generator(8, 1);
         (0..count * DIM)
             .map(|_| StandardNormal.sample(&mut random))
             .collect()
@@ -307,16 +307,16 @@ mod tests {
     fn threads_change_nothing_and_the_seed_little() {
         let baseline = rows(500);
         let baseline = Vectors::checked(&baseline, DIM);
-        let alarm_at = |threads, seed| {
+        let threshold = |threads, seed| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
             pool.unwrap().install(|| {
                 let test = OnlineTest::hotelling(baseline, 10, 200.0, seed).unwrap();
-                test.alarm_at()
+                test.threshold()
             })
         };
-        let one = alarm_at(1, 1);
-        assert_eq!(one, alarm_at(3, 1));
-        let other = alarm_at(2, 2);
+        let one = threshold(1, 1);
+        assert_eq!(one, threshold(3, 1));
+        let other = threshold(2, 2);
         assert!(
             one != other && (one / other - 1.0).abs() < 0.03,
             "{one} {other}"

@@ -54,7 +54,7 @@ fn the_interval_holds_the_accuracy_as_often_as_it_says() {
             let (window, wrong) = sure_of_itself(n, 2 * seed + 1);
             let fitted = EstimatedAccuracy::fit(rows(&baseline, 1), Some(&labels)).unwrap();
             let options = TestOptions {
-                divisions: 50,
+                permutations: 50,
                 seed: *seed,
                 ..TestOptions::default()
             };

@@ -1,6 +1,6 @@
 //! Control charts beside plain NumPy ones.
 
-use driftline_stats::sequential::{Cusum, Ewma, PageHinkley};
+use driftline_stats::{Cusum, Ewma, PageHinkley};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use driftline_core::RowSchema;
-use driftline_stats::{Answer, Baseline, BaselineOptions, Sample, Statistic, TestOptions, Verdict};
+use driftline_stats::{
+    Baseline, BaselineOptions, Sample, Statistic, TestOptions, TestOutcome, Verdict,
+};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -93,25 +95,25 @@ fn odd_rows_have_a_defined_answer_from_every_statistic() {
             let baseline = compiled_for(baseline.clone(), block);
             for (w, window) in windows.iter().enumerate() {
                 let options = TestOptions {
-                    divisions: 99,
+                    permutations: 99,
                     block,
                     ..TestOptions::default()
                 };
                 let window = sample(window.clone());
                 let check = baseline.check(&window, &Statistic::ALL, &options).unwrap();
-                assert_eq!(check.answers.len(), Statistic::ALL.len());
-                for (statistic, answer) in &check.answers {
-                    match answer {
-                        Answer::Finding(f) => {
-                            let all = [f.value, f.expected, f.effect, f.detectable];
+                assert_eq!(check.statistics.len(), Statistic::ALL.len());
+                for (statistic, outcome) in &check.statistics {
+                    match outcome {
+                        TestOutcome::Tested(f) => {
+                            let all = [f.value, f.expected, f.effect, f.minimum_detectable_effect];
                             assert!(
                                 all.iter().all(|x| x.is_finite()),
                                 "{statistic}, {b}, {w}: {f:?}"
                             );
                             assert!(f.p_value > 0.0 && f.p_value <= 1.0, "{statistic}: {f:?}");
                         }
-                        Answer::NotEnoughRows { rows, needed } => {
-                            assert!(rows < needed, "{statistic}, {b}, {w}: {answer:?}");
+                        TestOutcome::NotEnoughRows { rows, needed } => {
+                            assert!(rows < needed, "{statistic}, {b}, {w}: {outcome:?}");
                         }
                     }
                 }
@@ -140,10 +142,10 @@ fn bad_values_other_models_and_options_are_named() {
             .is_err()
     );
     let window = sample(rows(40, EVEN, 3));
-    for (alpha, divisions) in [(0.0, 99), (1.0, 99), (f64::NAN, 99), (0.05, 0)] {
+    for (alpha, permutations) in [(0.0, 99), (1.0, 99), (f64::NAN, 99), (0.05, 0)] {
         let options = TestOptions {
             alpha,
-            divisions,
+            permutations,
             ..options
         };
         assert!(
@@ -160,7 +162,7 @@ fn bad_values_other_models_and_options_are_named() {
 fn threads_change_nothing() {
     let (reference, window) = (rows(800, EVEN, 1), sample(rows(150, EVEN, 2)));
     let options = TestOptions {
-        divisions: 99,
+        permutations: 99,
         ..TestOptions::default()
     };
     let check = |threads| {
@@ -184,13 +186,13 @@ fn seen(window: impl Fn(u64) -> Vec<f32>) -> f64 {
     for seed in 0..WINDOWS {
         let baseline = compiled(rows(3_000, EVEN, 1_000 + seed));
         let options = TestOptions {
-            divisions: 499,
+            permutations: 499,
             seed,
             ..TestOptions::default()
         };
         let check = baseline.check(&sample(window(seed)), &Statistic::DEFAULT, &options);
-        for (statistic, answer) in check.unwrap().answers {
-            let drifted = answer.verdict(options.alpha) == Verdict::Drift;
+        for (statistic, outcome) in check.unwrap().statistics {
+            let drifted = outcome.verdict(options.alpha) == Verdict::Drift;
             *counts.entry(statistic).or_insert(0) += u64::from(drifted);
         }
     }
@@ -235,7 +237,7 @@ fn the_default_statistics_see_every_kind_of_drift() {
 }
 
 #[test]
-fn clean_windows_of_dependent_rows_alarm_no_more_than_promised() {
+fn clean_windows_of_dependent_rows_alarm_no_more_than_the_level() {
     const BLOCK: usize = 22;
     // Of a correlation of 0.9 with the row before, which is below 0.1 after 22 rows.
     let stream = |count: usize, seed| {
@@ -252,7 +254,7 @@ fn clean_windows_of_dependent_rows_alarm_no_more_than_promised() {
     };
     let statistics = [&Statistic::DEFAULT[..], &[Statistic::Reconstruction]].concat();
     let options = TestOptions {
-        divisions: 199,
+        permutations: 199,
         ..TestOptions::default()
     };
     const WINDOWS: u64 = 200;
@@ -261,8 +263,8 @@ fn clean_windows_of_dependent_rows_alarm_no_more_than_promised() {
         let baseline = compiled_for(stream(4_000, 2 * seed), BLOCK);
         let window = sample(stream(1_000, 2 * seed + 1));
         let check = baseline.check(&window, &statistics, &options).unwrap();
-        for (statistic, answer) in &check.answers {
-            let drifted = answer.verdict(options.alpha) == Verdict::Drift;
+        for (statistic, outcome) in &check.statistics {
+            let drifted = outcome.verdict(options.alpha) == Verdict::Drift;
             *alarms.entry(*statistic).or_default() += u64::from(drifted);
         }
     }

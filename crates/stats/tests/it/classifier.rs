@@ -1,7 +1,8 @@
 //! The domain classifier: its area under the curve, its false alarms, and what it sees.
 
-use driftline_stats::classifier::{Classifier, area};
-use driftline_stats::{Answer, DomainClassifier, DriftTest, Finding, TestOptions, Vectors};
+use driftline_stats::{
+    Classifier, DomainClassifier, DriftTest, TestOptions, TestOutcome, TestResult, Vectors, roc_auc,
+};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -35,15 +36,15 @@ fn the_area_is_that_of_scikit_learn() {
             let values = case[name].as_array().unwrap().iter();
             values.map(|value| value.as_f64().unwrap() as f32).collect()
         };
-        let found = area(&numbers("baseline"), &numbers("window"));
+        let found = roc_auc(&numbers("baseline"), &numbers("window"));
         let expected = case["area"].as_f64().unwrap();
         assert!(
             (found - expected).abs() < 1e-10,
             "{found} is not {expected}"
         );
     }
-    assert_eq!(area(&[], &[1.0]), 0.5);
-    assert_eq!(area(&[0.0], &[-0.0]), 0.5);
+    assert_eq!(roc_auc(&[], &[1.0]), 0.5);
+    assert_eq!(roc_auc(&[0.0], &[-0.0]), 0.5);
 }
 
 #[test]
@@ -54,28 +55,28 @@ fn clean_windows_alarm_as_often_as_the_p_value_says() {
         (Classifier::Logistic, 40, 1_000),
     ];
     for (classifier, count, windows) in cases {
-        let answers: Vec<Finding> = (0..windows)
+        let outcomes: Vec<TestResult> = (0..windows)
             .into_par_iter()
             .map(|seed| {
                 let mut random = ChaCha8Rng::seed_from_u64(seed);
                 let fitted =
                     DomainClassifier::fit(vectors(&rows(150, 6, 0.0, &mut random), 6), classifier);
                 let options = TestOptions {
-                    divisions: 59,
+                    permutations: 59,
                     seed,
                     ..TestOptions::default()
                 };
-                let answer = fitted.test(vectors(&rows(count, 6, 0.0, &mut random), 6), &options);
-                *answer.unwrap().finding().unwrap()
+                let outcome = fitted.test(vectors(&rows(count, 6, 0.0, &mut random), 6), &options);
+                *outcome.unwrap().result().unwrap()
             })
             .collect();
-        let share = |alarm: &dyn Fn(&Finding) -> bool| {
-            answers.iter().filter(|finding| alarm(finding)).count() as f64 / windows as f64
+        let share = |alarm: &dyn Fn(&TestResult) -> bool| {
+            outcomes.iter().filter(|result| alarm(result)).count() as f64 / windows as f64
         };
-        let alarms = share(&|finding| finding.p_value <= 0.05);
+        let alarms = share(&|result| result.p_value <= 0.05);
         let (n, m) = (count as f64, 150.0);
         let deviation = ((n + m + 1.0) / (12.0 * n * m)).sqrt();
-        let mann_whitney = share(&|finding| (finding.value - 0.5) / deviation >= 1.645);
+        let mann_whitney = share(&|result| (result.value - 0.5) / deviation >= 1.645);
         println!("{classifier:?}, {count} rows: {alarms}; by Mann-Whitney {mann_whitney}");
         assert!(
             (0.03..=0.07).contains(&alarms),
@@ -97,11 +98,11 @@ fn a_moved_window_is_seen() {
     for classifier in BOTH {
         let fitted = DomainClassifier::fit(vectors(&baseline, 8), classifier);
         let test = |window| {
-            let answer = fitted.test(vectors(window, 8), &TestOptions::default());
-            *answer.unwrap().finding().unwrap()
+            let outcome = fitted.test(vectors(window, 8), &TestOptions::default());
+            *outcome.unwrap().result().unwrap()
         };
         let seen = test(&moved);
-        assert!(seen.p_value <= 1.0 / 200.0 && seen.effect > seen.detectable);
+        assert!(seen.p_value <= 1.0 / 200.0 && seen.effect > seen.minimum_detectable_effect);
         // The best that can be: the means are sqrt(8 / 9) apart in the direction of all, Phi(0.94 / sqrt 2).
         assert!((0.68..0.8).contains(&seen.value), "{}", seen.value);
         let clean = test(&clean);
@@ -159,24 +160,24 @@ fn odd_rows_have_an_answer() {
         for (window, block) in sides.iter().flat_map(|side| [(side, 1), (side, 2)]) {
             let options = TestOptions {
                 block,
-                divisions: 19,
+                permutations: 19,
                 ..TestOptions::default()
             };
-            let answer = fitted.test(vectors(window, dim), &options).unwrap();
-            if let Some(finding) = answer.finding() {
-                let Finding {
+            let outcome = fitted.test(vectors(window, dim), &options).unwrap();
+            if let Some(result) = outcome.result() {
+                let TestResult {
                     value,
                     expected,
                     effect,
                     p_value,
-                    detectable,
-                } = *finding;
+                    minimum_detectable_effect,
+                } = *result;
                 assert!(
                     [value, expected, effect]
                         .iter()
                         .all(|x| (0.0..=1.0).contains(x))
                 );
-                assert!(detectable.is_finite() && detectable >= 0.0);
+                assert!(minimum_detectable_effect.is_finite() && minimum_detectable_effect >= 0.0);
                 assert!(p_value > 0.0 && p_value <= 1.0);
             }
         }
@@ -187,12 +188,12 @@ fn odd_rows_have_an_answer() {
         );
     }
     let equal = DomainClassifier::fit(vectors(&sides[4], dim), Classifier::Discriminant);
-    let answer = equal
+    let outcome = equal
         .test(vectors(&sides[4][..10 * dim], dim), &TestOptions::default())
         .unwrap();
-    assert_eq!(answer.finding().unwrap().p_value, 1.0);
+    assert_eq!(outcome.result().unwrap().p_value, 1.0);
     let few = equal
         .test(vectors(&sides[1], dim), &TestOptions::default())
         .unwrap();
-    assert_eq!(few, Answer::NotEnoughRows { rows: 1, needed: 5 });
+    assert_eq!(few, TestOutcome::NotEnoughRows { rows: 1, needed: 5 });
 }

@@ -1,7 +1,7 @@
 //! Distances and tests over histograms.
 
 use driftline_stats::{
-    Answer, Distance, DriftTest, PredictionShift, TestOptions, bias_corrected_jsd, g_test,
+    Distance, DriftTest, PredictionShift, TestOptions, TestOutcome, bias_corrected_jsd, g_test,
 };
 use proptest::prelude::*;
 use serde_json::Value;
@@ -119,8 +119,8 @@ fn predictions_that_moved_are_seen_and_their_effect_has_no_bias() {
     for distance in Distance::ALL {
         let test = PredictionShift::fit(rows(&baseline, 10), distance);
         let [few, many] = [&moved, &many].map(|window| {
-            let answer = test.test(rows(window, 10), &options).unwrap();
-            *answer.finding().unwrap()
+            let outcome = test.test(rows(window, 10), &options).unwrap();
+            *outcome.result().unwrap()
         });
         assert_eq!(few.p_value, 0.001);
         assert!(
@@ -139,36 +139,36 @@ fn bad_rows_of_scores_have_a_defined_answer() {
 }
 
 #[test]
-fn dependent_predictions_are_divided_in_blocks() {
+fn dependent_predictions_are_permuted_in_blocks() {
     // Each score stays for 20 rows.
     let stay = |rows: usize, seed| -> Vec<f32> {
         let each = scores(rows / 20, 5, 0.0, seed);
         let each = each.chunks_exact(5).flat_map(|row| row.repeat(20));
         each.collect()
     };
-    let answer = |window_rows, block, seed: u64| {
+    let outcome = |window_rows, block, seed: u64| {
         let baseline = stay(6_000, 2 * seed);
         let test = PredictionShift::fit(rows(&baseline, 5), Distance::Jsd);
         let options = TestOptions {
             block,
-            divisions: 199,
+            permutations: 199,
             ..TestOptions::default()
         };
         let window = stay(window_rows, 2 * seed + 1);
         test.test(rows(&window, 5), &options).unwrap()
     };
     let alarms = |block| {
-        let answers = (0..200).map(|seed| answer(1_200, block, seed));
-        let p_values = answers.map(|answer| answer.finding().unwrap().p_value);
+        let outcomes = (0..200).map(|seed| outcome(1_200, block, seed));
+        let p_values = outcomes.map(|outcome| outcome.result().unwrap().p_value);
         p_values.filter(|p| *p <= 0.05).count() as f64 / 200.0
     };
     let (alone, blocks) = (alarms(1), alarms(20));
     println!("alarms without blocks {alone}, with them {blocks}");
     // 5 % with a standard error of 1.5 %.
     assert!(alone > 0.5 && (0.005..=0.1).contains(&blocks));
-    let few = Answer::NotEnoughRows {
+    let few = TestOutcome::NotEnoughRows {
         rows: 280,
         needed: 300,
     };
-    assert_eq!(answer(280, 20, 1), few);
+    assert_eq!(outcome(280, 20, 1), few);
 }

@@ -2,8 +2,8 @@
 
 use crate::samples;
 use driftline_stats::{
-    Answer, Centroid, CentroidDistance, DriftTest, Energy, Finding, Mmd, SlicedWasserstein,
-    TestOptions, Vectors,
+    Centroid, CentroidDistance, DriftTest, Energy, Mmd, SlicedWasserstein, TestOptions,
+    TestOutcome, TestResult, Vectors,
 };
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
@@ -31,21 +31,27 @@ fn vectors(values: &[f32], dim: usize) -> Vectors<'_> {
     Vectors::new("rows", values, dim).unwrap()
 }
 
-fn options(divisions: usize) -> TestOptions {
+fn options(permutations: usize) -> TestOptions {
     TestOptions {
-        divisions,
+        permutations,
         ..TestOptions::default()
     }
 }
 
-fn answer(fit: Fit, baseline: &[f32], window: &[f32], dim: usize, options: &TestOptions) -> Answer {
+fn outcome(
+    fit: Fit,
+    baseline: &[f32],
+    window: &[f32],
+    dim: usize,
+    options: &TestOptions,
+) -> TestOutcome {
     let test = fit(vectors(baseline, dim));
     test.test(vectors(window, dim), options).unwrap()
 }
 
-fn finding(fit: Fit, baseline: &[f32], window: &[f32], dim: usize) -> Finding {
-    let answer = answer(fit, baseline, window, dim, &options(99));
-    *answer.finding().unwrap()
+fn result(fit: Fit, baseline: &[f32], window: &[f32], dim: usize) -> TestResult {
+    let outcome = outcome(fit, baseline, window, dim, &options(99));
+    *outcome.result().unwrap()
 }
 
 /// Rows of four components that depend on each other and are not normal, about `shift`.
@@ -94,7 +100,7 @@ fn values_of_numpy_and_scipy() {
                 continue; // The reference has directions of its own, see the tests beside it.
             }
             let fit = ALL.iter().find(|(other, _)| *other == name).unwrap().1;
-            let value = finding(fit, &baseline, &window, dim).value;
+            let value = result(fit, &baseline, &window, dim).value;
             close(value, number(key), key);
         }
     }
@@ -112,8 +118,8 @@ fn clean_windows_alarm_as_often_as_the_level_says() {
             ..options(99)
         };
         for ((_, fit), alarms) in ALL.iter().zip(&mut alarms) {
-            let answer = answer(*fit, &baseline, &window, 4, &options);
-            *alarms += usize::from(answer.finding().unwrap().p_value <= 0.05);
+            let outcome = outcome(*fit, &baseline, &window, 4, &options);
+            *alarms += usize::from(outcome.result().unwrap().p_value <= 0.05);
         }
     }
     for ((name, _), alarms) in ALL.iter().zip(alarms) {
@@ -185,8 +191,8 @@ fn blocks_of_rows_that_depend_on_their_neighbours_keep_the_level() {
                 seed: *seed,
                 ..options(99)
             };
-            let answer = answer(fit, &baseline, &window, 2, &options);
-            answer.finding().unwrap().p_value <= 0.05
+            let outcome = outcome(fit, &baseline, &window, 2, &options);
+            outcome.result().unwrap().p_value <= 0.05
         });
         let share = alarms.count() as f64 / WINDOWS as f64;
         println!("{name}: {share} in blocks");
@@ -202,18 +208,21 @@ fn the_noise_floor_is_the_mean_of_clean_windows_and_the_effect_has_no_bias() {
         let (mut value, mut expected) = (0.0, 0.0);
         for _ in 0..300 {
             let (baseline, window) = (rows(60, 0.0, &mut random), rows(20, 0.0, &mut random));
-            let found = finding(fit, &baseline, &window, 4);
+            let found = result(fit, &baseline, &window, 4);
             value += found.value;
             expected += found.expected;
         }
-        let spread = finding(
+        let spread = result(
             fit,
             &rows(60, 0.0, &mut random),
             &rows(20, 0.0, &mut random),
             4,
         );
         let off = (value - expected).abs() / 300.0;
-        assert!(off < 0.1 * spread.detectable, "{name}: {off}");
+        assert!(
+            off < 0.1 * spread.minimum_detectable_effect,
+            "{name}: {off}"
+        );
     }
 }
 
@@ -224,7 +233,7 @@ fn drift_is_seen_and_more_of_it_is_a_larger_effect() {
     for (name, fit) in ALL {
         let found = [0.6, 1.2].map(|shift| {
             let window = rows(100, shift, &mut random);
-            finding(fit, &baseline, &window, 4)
+            result(fit, &baseline, &window, 4)
         });
         assert!(
             found.iter().all(|found| found.p_value == 0.01),
@@ -239,18 +248,18 @@ fn nine_in_ten_windows_show_what_is_said_to_be_detectable() {
     const WINDOWS: usize = 100;
     let mut random = ChaCha8Rng::seed_from_u64(14);
     for (name, fit) in ALL {
-        // More drift until it is of the detectable size.
+        // More drift until it is of the minimum_detectable_effect size.
         let seen = (6..40).find_map(|step| {
-            let (mut seen, mut effect, mut detectable) = (0, 0.0, 0.0);
+            let (mut seen, mut effect, mut minimum_detectable_effect) = (0, 0.0, 0.0);
             for _ in 0..WINDOWS {
                 let baseline = rows(200, 0.0, &mut random);
                 let window = rows(40, step as f32 * 0.03, &mut random);
-                let found = finding(fit, &baseline, &window, 4);
+                let found = result(fit, &baseline, &window, 4);
                 seen += usize::from(found.p_value <= 0.05);
                 effect += found.effect;
-                detectable += found.detectable;
+                minimum_detectable_effect += found.minimum_detectable_effect;
             }
-            (effect >= detectable).then_some(seen)
+            (effect >= minimum_detectable_effect).then_some(seen)
         });
         let seen = seen.unwrap();
         // Means near the origin differ by large angles, and smaller ones than is said are seen already.
@@ -264,14 +273,14 @@ fn the_same_answer_on_any_number_of_threads() {
     let mut random = ChaCha8Rng::seed_from_u64(15);
     let (baseline, window) = (rows(700, 0.0, &mut random), rows(300, 0.1, &mut random));
     for (name, fit) in ALL {
-        let answers = [1, 2, 5].map(|threads| {
+        let outcomes = [1, 2, 5].map(|threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
             let pool = pool.build().unwrap();
-            pool.install(|| finding(fit, &baseline, &window, 4))
+            pool.install(|| result(fit, &baseline, &window, 4))
         });
         assert!(
-            answers.iter().all(|answer| *answer == answers[0]),
-            "{name}: {answers:?}"
+            outcomes.iter().all(|outcome| *outcome == outcomes[0]),
+            "{name}: {outcomes:?}"
         );
     }
 }
@@ -285,8 +294,11 @@ fn rows_that_depend_on_their_neighbours_are_thinned() {
         ..options(99)
     };
     for (_, fit) in ALL {
-        let answer = answer(fit, &baseline, &window, 4, &options);
-        assert!(matches!(answer, Answer::NotEnoughRows { .. }), "{answer:?}");
+        let outcome = outcome(fit, &baseline, &window, 4, &options);
+        assert!(
+            matches!(outcome, TestOutcome::NotEnoughRows { .. }),
+            "{outcome:?}"
+        );
     }
 }
 
@@ -307,22 +319,30 @@ fn odd_rows_have_defined_answers() {
     ];
     for (name, fit) in ALL {
         for (baseline, window, dim) in cases {
-            let answer = answer(fit, baseline, window, dim, &options(39));
-            let Some(found) = answer.finding() else {
+            let outcome = outcome(fit, baseline, window, dim, &options(39));
+            let Some(found) = outcome.result() else {
                 continue;
             };
-            let numbers = [found.value, found.expected, found.effect, found.detectable];
+            let numbers = [
+                found.value,
+                found.expected,
+                found.effect,
+                found.minimum_detectable_effect,
+            ];
             assert!(
                 numbers.iter().all(|number| number.is_finite()),
                 "{name}: {found:?} of {baseline:?} and {window:?}"
             );
             assert!(found.p_value > 0.0 && found.p_value <= 1.0, "{name}");
         }
-        let same = finding(fit, &[1.0; 60], &[1.0; 20], 2);
+        let same = result(fit, &[1.0; 60], &[1.0; 20], 2);
         assert_eq!((same.value, same.p_value), (0.0, 1.0), "{name}");
         for (baseline, window) in [(&[][..], &ramp[..]), (&ramp[..], &[][..]), (&[], &[])] {
-            let answer = answer(fit, baseline, window, 2, &options(39));
-            assert!(matches!(answer, Answer::NotEnoughRows { .. }), "{name}");
+            let outcome = outcome(fit, baseline, window, 2, &options(39));
+            assert!(
+                matches!(outcome, TestOutcome::NotEnoughRows { .. }),
+                "{name}"
+            );
         }
         let test = fit(vectors(&ramp, 2));
         assert!(test.test(vectors(&ramp, 3), &options(39)).is_err());
@@ -342,10 +362,10 @@ proptest! {
         // Powers of two lose no bits.
         let doubled = |rows: &[f32]| -> Vec<f32> { rows.iter().map(|value| value * 2.0).collect() };
         for (name, fit) in ALL {
-            let value = finding(fit, &baseline, &window, 4).value;
-            let again = finding(fit, &baseline, &reversed, 4).value;
+            let value = result(fit, &baseline, &window, 4).value;
+            let again = result(fit, &baseline, &reversed, 4).value;
             prop_assert!((value - again).abs() < 1e-12, "{}: {} and {}", name, value, again);
-            let twice = finding(fit, &doubled(&baseline), &doubled(&window), 4).value;
+            let twice = result(fit, &doubled(&baseline), &doubled(&window), 4).value;
             let expected = if ["Energy", "Euclidean"].contains(&name) { value * 2.0 } else { value };
             prop_assert!((twice - expected).abs() < 1e-12, "{}: {} and {}", name, twice, expected);
         }

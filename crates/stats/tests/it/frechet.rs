@@ -1,8 +1,8 @@
 //! The Fréchet distance: its value, its false alarms, and what it sees.
 
-use driftline_stats::frechet::frechet;
 use driftline_stats::{
-    Answer, DriftTest, Finding, Frechet, FrechetByClass, Moments, TestOptions, Vectors,
+    DriftTest, Frechet, FrechetByClass, Moments, TestOptions, TestOutcome, TestResult, Vectors,
+    frechet,
 };
 use proptest::prelude::*;
 use rand::SeedableRng;
@@ -47,11 +47,7 @@ fn values_are_those_of_scipy_and_driftlens() {
         let components = case["components"].as_u64().unwrap() as usize;
         let options = TestOptions::default();
         let value = |test: &dyn DriftTest, window| {
-            test.test(window, &options)
-                .unwrap()
-                .finding()
-                .unwrap()
-                .value
+            test.test(window, &options).unwrap().result().unwrap().value
         };
         close(value(&Frechet::fit(baseline), window), "frechet");
         close(value(&Frechet::fit(window), baseline), "frechet");
@@ -63,27 +59,27 @@ fn values_are_those_of_scipy_and_driftlens() {
 #[test]
 fn clean_windows_alarm_as_often_as_the_p_value_says() {
     for (rows, windows) in [(20, 2_000), (50, 2_000), (200, 1_000)] {
-        let answers: Vec<Finding> = (0..windows)
+        let outcomes: Vec<TestResult> = (0..windows)
             .into_par_iter()
             .map(|seed| {
                 let mut random = ChaCha8Rng::seed_from_u64(seed);
                 let baseline = normal(300, 4, 1.0, &mut random);
                 let window = normal(rows, 4, 1.0, &mut random);
-                let (divisions, alpha) = (99, 0.05);
+                let (permutations, alpha) = (99, 0.05);
                 let options = TestOptions {
                     seed,
-                    divisions,
+                    permutations,
                     alpha,
                     block: 1,
                 };
                 let fitted = Frechet::driftlens_compat(vectors(&baseline, 4), 3).unwrap();
-                let answer = fitted.test(vectors(&window, 4), &options).unwrap();
-                *answer.finding().unwrap()
+                let outcome = fitted.test(vectors(&window, 4), &options).unwrap();
+                *outcome.result().unwrap()
             })
             .collect();
-        let alarms = answers
+        let alarms = outcomes
             .iter()
-            .filter(|finding| finding.p_value <= 0.05)
+            .filter(|result| result.p_value <= 0.05)
             .count();
         let share = alarms as f64 / windows as f64;
         println!("{rows} rows: {share}");
@@ -96,14 +92,14 @@ fn a_change_of_the_spread_is_seen() {
     let mut random = ChaCha8Rng::seed_from_u64(1);
     let fitted = Frechet::fit(vectors(&normal(2_000, 8, 1.0, &mut random), 8));
     let test = |window: Vec<f32>| {
-        let answer = fitted.test(vectors(&window, 8), &TestOptions::default());
-        *answer.unwrap().finding().unwrap()
+        let outcome = fitted.test(vectors(&window, 8), &TestOptions::default());
+        *outcome.unwrap().result().unwrap()
     };
     let drifted = test(normal(200, 8, 1.3, &mut random));
     assert_eq!(drifted.p_value, 1.0 / 200.0);
-    assert!(drifted.effect > drifted.detectable);
+    assert!(drifted.effect > drifted.minimum_detectable_effect);
     let clean = test(normal(200, 8, 1.0, &mut random));
-    assert!(clean.p_value > 0.05 && clean.effect < clean.detectable);
+    assert!(clean.p_value > 0.05 && clean.effect < clean.minimum_detectable_effect);
 }
 
 #[test]
@@ -133,11 +129,14 @@ fn each_class_has_its_answer() {
         FrechetByClass::fit(vectors(&baseline, 3), &before).unwrap(),
         FrechetByClass::driftlens_compat(vectors(&baseline, 3), &before, 2).unwrap(),
     ] {
-        let answers = fitted.test(vectors(&window, 3), &after, &options).unwrap();
-        let p = |class: usize| answers[&class].finding().unwrap().p_value;
+        let outcomes = fitted.test(vectors(&window, 3), &after, &options).unwrap();
+        let p = |class: usize| outcomes[&class].result().unwrap().p_value;
         assert!(p(0) > 0.05 && p(1) == 1.0 / 200.0 && p(2) > 0.05);
         for (class, rows) in [(3, 0), (4, 0), (5, 1)] {
-            assert_eq!(answers[&class], Answer::NotEnoughRows { rows, needed: 2 });
+            assert_eq!(
+                outcomes[&class],
+                TestOutcome::NotEnoughRows { rows, needed: 2 }
+            );
         }
         assert!(
             fitted
@@ -173,7 +172,7 @@ fn odd_rows_have_an_answer() {
         [1e-40, 0.0, 1e-40].repeat(20),
     ];
     let options = TestOptions {
-        divisions: 19,
+        permutations: 19,
         ..TestOptions::default()
     };
     for baseline in &sides {
@@ -183,20 +182,20 @@ fn odd_rows_have_an_answer() {
             Frechet::driftlens_compat(baseline, 150).unwrap(),
         ] {
             for window in &sides {
-                let answer = fitted.test(vectors(window, 5), &options).unwrap();
-                let Some(finding) = answer.finding() else {
+                let outcome = fitted.test(vectors(window, 5), &options).unwrap();
+                let Some(result) = outcome.result() else {
                     assert!(window.len() < 10 || baseline.rows() < 2);
                     continue;
                 };
-                let Finding {
+                let TestResult {
                     value,
                     expected,
                     effect,
                     p_value,
-                    detectable,
-                } = *finding;
+                    minimum_detectable_effect,
+                } = *result;
                 assert!(
-                    [value, expected, effect, detectable]
+                    [value, expected, effect, minimum_detectable_effect]
                         .iter()
                         .all(|x| x.is_finite() && *x >= 0.0)
                 );
@@ -206,7 +205,7 @@ fn odd_rows_have_an_answer() {
         }
     }
     let equal = Frechet::fit(vectors(&[0.3; 60], 5)).test(vectors(&[0.3; 30], 5), &options);
-    assert_eq!(equal.unwrap().finding().unwrap().p_value, 1.0);
+    assert_eq!(equal.unwrap().result().unwrap().p_value, 1.0);
     assert!(frechet(&Moments::new(2), &Moments::new(3)).is_err());
     assert!(frechet(&Moments::new(2), &Moments::new(2)).is_err());
 }
@@ -230,7 +229,7 @@ fn dependent_rows_and_threads_change_nothing_but_what_they_should() {
     };
     assert_eq!(test(6, 1), test(6, 3));
     let (blind, aware) = (test(1, 2), test(6, 2));
-    assert!(blind.finding().unwrap().expected < aware.finding().unwrap().expected / 3.0);
+    assert!(blind.result().unwrap().expected < aware.result().unwrap().expected / 3.0);
 }
 
 proptest! {

@@ -1,7 +1,7 @@
 //! Moments and Hotelling's distance: against references, on clean and on drifted rows, and on rows that depend on each other.
 
 use driftline_stats::{
-    Answer, DriftTest, Finding, Hotelling, Moments, TestOptions, Vectors, drift_factor,
+    DriftTest, Hotelling, Moments, TestOptions, TestOutcome, TestResult, Vectors, drift_factor,
     jsd_p_value, noise_floor,
 };
 use proptest::prelude::*;
@@ -37,9 +37,9 @@ fn close(found: f64, expected: f64) {
     );
 }
 
-fn finding(baseline: &[f32], window: &[f32], dim: usize, options: &TestOptions) -> Finding {
-    let answer = Hotelling::fit(vectors(baseline, dim)).test(vectors(window, dim), options);
-    *answer.unwrap().finding().unwrap()
+fn result(baseline: &[f32], window: &[f32], dim: usize, options: &TestOptions) -> TestResult {
+    let outcome = Hotelling::fit(vectors(baseline, dim)).test(vectors(window, dim), options);
+    *outcome.unwrap().result().unwrap()
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn moments_shrinkage_and_distance_are_those_of_the_references() {
             close(matrix[(at / 4, at % 4)], expected);
         }
     }
-    let found = finding(
+    let found = result(
         &baseline,
         &rows(&reference["window"]),
         4,
@@ -104,13 +104,13 @@ fn alarms(
     correlation: f64,
     block: usize,
 ) -> Option<f64> {
-    let answers: Vec<Answer> = (0..windows)
+    let outcomes: Vec<TestOutcome> = (0..windows)
         .into_par_iter()
         .map(|seed| {
             let baseline = made(sizes.0, heavy, correlation, 2 * seed);
             let window = made(sizes.1, heavy, correlation, 2 * seed + 1);
             let options = TestOptions {
-                divisions: 199,
+                permutations: 199,
                 seed,
                 block,
                 ..TestOptions::default()
@@ -119,9 +119,9 @@ fn alarms(
             fitted.test(vectors(&window, DIM), &options).unwrap()
         })
         .collect();
-    let found: Vec<f64> = answers
+    let found: Vec<f64> = outcomes
         .iter()
-        .filter_map(Answer::finding)
+        .filter_map(TestOutcome::result)
         .map(|f| f.p_value)
         .collect();
     let drifted = found.iter().filter(|p| **p <= 0.05).count();
@@ -155,27 +155,27 @@ fn rows_that_depend_on_each_other_need_blocks() {
 
 #[test]
 fn the_detectable_effect_is_detected_in_nine_of_ten_windows() {
-    let clean = finding(
+    let clean = result(
         &made(2_000, false, 0.0, 1),
         &made(100, false, 0.0, 2),
         DIM,
         &TestOptions::default(),
     );
-    // Moved by the detectable distance along one axis, of standard deviation 1.
+    // Moved by the minimum_detectable_effect distance along one axis, of standard deviation 1.
     let moved = |seed| {
         let mut rows = made(100, false, 0.0, 1_000 + seed);
         rows.iter_mut()
             .step_by(DIM)
-            .for_each(|value| *value += clean.detectable as f32);
+            .for_each(|value| *value += clean.minimum_detectable_effect as f32);
         rows
     };
     let seen = (0..200_u64).into_par_iter().filter(|seed| {
         let options = TestOptions {
-            divisions: 199,
+            permutations: 199,
             seed: *seed,
             ..TestOptions::default()
         };
-        finding(
+        result(
             &made(2_000, false, 0.0, 5_000 + seed),
             &moved(*seed),
             DIM,
@@ -185,7 +185,10 @@ fn the_detectable_effect_is_detected_in_nine_of_ten_windows() {
             <= 0.05
     });
     let share = seen.count() as f64 / 200.0;
-    println!("detectable {}, seen in {share}", clean.detectable);
+    println!(
+        "minimum_detectable_effect {}, seen in {share}",
+        clean.minimum_detectable_effect
+    );
     assert!((0.82..=0.97).contains(&share), "{share}");
 }
 

@@ -24,18 +24,18 @@ fn distance_and_probability_are_those_of_scipy() {
         // One component: the value of the test is whether it is rejected, and permutation agrees about how likely it is.
         let test = ScoreShift::fit(rows(&baseline, 1));
         let options = TestOptions {
-            divisions: 1999,
+            permutations: 1999,
             ..TestOptions::default()
         };
-        let answer = test.test(rows(&window, 1), &options).unwrap();
-        let Some(finding) = answer.finding() else {
+        let outcome = test.test(rows(&window, 1), &options).unwrap();
+        let Some(result) = outcome.result() else {
             assert_eq!(window.len(), 1);
             continue;
         };
-        assert!((finding.value - distance).abs() < 1e-12);
+        assert!((result.value - distance).abs() < 1e-12);
         assert!(
-            (finding.p_value - probability).abs() < 0.06,
-            "{finding:?} {probability}"
+            (result.p_value - probability).abs() < 0.06,
+            "{result:?} {probability}"
         );
     }
 }
@@ -117,25 +117,25 @@ fn drift_is_seen() {
         row[7] *= 3.0;
     }
     let test = DriftedComponents::fit(rows(&dependent(2_000, 10, 0.0, 1), 10));
-    let answer = test.test(rows(&drifted, 10), &options).unwrap();
-    let finding = answer.finding().unwrap();
-    assert_eq!((finding.value, finding.p_value), (0.2, 0.001));
+    let outcome = test.test(rows(&drifted, 10), &options).unwrap();
+    let result = outcome.result().unwrap();
+    assert_eq!((result.value, result.p_value), (0.2, 0.001));
     let test = ScoreShift::fit(rows(&scores(2_000, 10, 0.0, 1), 10));
-    let answer = test
+    let outcome = test
         .test(rows(&scores(100, 10, 2.0, 2), 10), &options)
         .unwrap();
-    let finding = answer.finding().unwrap();
-    assert_eq!(finding.p_value, 0.001);
+    let result = outcome.result().unwrap();
+    assert_eq!(result.p_value, 0.001);
     assert!(
-        finding.effect > 0.1 && finding.effect < finding.value,
-        "{finding:?}"
+        result.effect > 0.1 && result.effect < result.value,
+        "{result:?}"
     );
 }
 
 #[test]
 fn threads_change_nothing_nor_does_a_window_larger_than_the_baseline() {
     let (few, many) = (dependent(90, 4, 0.1, 1), dependent(300, 4, 0.0, 2));
-    let answer = |threads, baseline, window| {
+    let outcome = |threads, baseline, window| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
         let options = TestOptions::default();
         pool.unwrap().install(|| {
@@ -143,10 +143,10 @@ fn threads_change_nothing_nor_does_a_window_larger_than_the_baseline() {
             test.test(rows(window, 4), &options).unwrap()
         })
     };
-    let expected = answer(1, &many, &few);
-    assert_eq!(expected, answer(3, &many, &few));
-    let (expected, turned) = (*expected.finding().unwrap(), answer(2, &few, &many));
-    let turned = turned.finding().unwrap();
+    let expected = outcome(1, &many, &few);
+    assert_eq!(expected, outcome(3, &many, &few));
+    let (expected, turned) = (*expected.result().unwrap(), outcome(2, &few, &many));
+    let turned = turned.result().unwrap();
     assert_eq!(expected.value, turned.value);
     assert!((expected.p_value - turned.p_value).abs() < 0.05);
 }

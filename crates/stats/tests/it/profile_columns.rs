@@ -6,9 +6,9 @@ use arrow_array::builder::{ListBuilder, PrimitiveBuilder};
 use arrow_array::types::{ArrowPrimitiveType, Float64Type, UInt64Type};
 use arrow_array::{ArrayRef, Float64Array, RecordBatch, UInt32Array, UInt64Array};
 use driftline_core::{Error, ErrorKind};
-use driftline_stats::profile::PROFILE_VERSION;
-use driftline_stats::profile_columns::{from_batch, to_batch};
-use driftline_stats::{Bucket, Moments, Profile};
+use driftline_stats::{
+    Bucket, Moments, PROFILE_VERSION, Profile, buckets_from_batch, buckets_to_batch,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -68,8 +68,8 @@ fn any_bucket() -> impl Strategy<Value = Bucket> {
 proptest! {
     #[test]
     fn what_is_written_is_read_again(buckets in vec(any_bucket(), 0..4)) {
-        let batch = to_batch(&buckets).unwrap();
-        prop_assert_eq!(from_batch(&batch).unwrap(), buckets);
+        let batch = buckets_to_batch(&buckets).unwrap();
+        prop_assert_eq!(buckets_from_batch(&batch).unwrap(), buckets);
     }
 }
 
@@ -98,7 +98,7 @@ fn two() -> RecordBatch {
             bins: [vec![0; PROPERTY_BINS - 1], vec![3]].concat(),
         },
     };
-    to_batch(&[bucket.clone(), bucket]).unwrap()
+    buckets_to_batch(&[bucket.clone(), bucket]).unwrap()
 }
 
 /// Reads the two rows with another column in place of `name`.
@@ -110,7 +110,7 @@ fn with(name: &str, column: ArrayRef) -> Error {
         let new = if field.name() == name { &column } else { old };
         (field.name().as_str(), Arc::clone(new), true)
     });
-    from_batch(&RecordBatch::try_from_iter_with_nullable(columns).unwrap()).unwrap_err()
+    buckets_from_batch(&RecordBatch::try_from_iter_with_nullable(columns).unwrap()).unwrap_err()
 }
 
 #[test]
@@ -175,6 +175,6 @@ fn damage_is_named_by_row_and_column() {
     let older = with("version", Arc::new(UInt32Array::from(vec![1, 0])));
     assert_eq!(older.kind(), ErrorKind::Unsupported);
     let without = two().project(&[0, 1, 2, 3, 4]).unwrap();
-    let text = from_batch(&without).unwrap_err().to_string();
+    let text = buckets_from_batch(&without).unwrap_err().to_string();
     assert!(text.contains("column `rows` is missing"), "{text}");
 }

@@ -1,13 +1,13 @@
 //! Shares of clusters as a test.
 
-#![cfg(feature = "cluster-drift")]
-
-use driftline_stats::{Answer, ClusterShares, Distance, DriftTest, TestOptions};
+use driftline_stats::{ClusterShares, Distance, DriftTest, TestOptions, TestOutcome};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StudentT;
 
 use crate::samples::{alarms, bad_input, dependent, rows};
+
+const CLUSTERS: usize = 10;
 
 /// Rows with far ones among them, which clusters in which they are counted themselves do not survive.
 fn heavy(rows: usize, dim: usize, seed: u64) -> Vec<f32> {
@@ -27,7 +27,7 @@ fn clean_windows_alarm_as_often_as_they_may() {
     ] {
         let draw = |seed| (heavy(400, 8, 2 * seed), heavy(n, 8, 2 * seed + 1));
         let fit = |rows: driftline_stats::Vectors<'_>| {
-            ClusterShares::fit(rows, distance, ClusterShares::CLUSTERS, 42, 1).unwrap()
+            ClusterShares::fit(rows, distance, CLUSTERS, 42, 1).unwrap()
         };
         let share = alarms(1_000, 8, draw, fit);
         println!("{distance}, {n} rows: {share}");
@@ -41,23 +41,23 @@ fn drift_is_seen() {
     let drifted = dependent(200, 4, 1.0, 2);
     for distance in Distance::ALL {
         let test = ClusterShares::fit(rows(&baseline, 4), distance, 5, 42, 1).unwrap();
-        let answer = test
+        let outcome = test
             .test(rows(&drifted, 4), &TestOptions::default())
             .unwrap();
-        let finding = answer.finding().unwrap();
-        assert_eq!(finding.p_value, 0.001, "{distance}");
+        let result = outcome.result().unwrap();
+        assert_eq!(result.p_value, 0.001, "{distance}");
         assert!(
-            finding.effect > finding.detectable,
-            "{distance}: {finding:?}"
+            result.effect > result.minimum_detectable_effect,
+            "{distance}: {result:?}"
         );
-        assert!(finding.effect < finding.value);
+        assert!(result.effect < result.value);
     }
 }
 
 #[test]
 fn threads_change_nothing() {
     let (baseline, window) = (dependent(2_500, 4, 0.0, 1), dependent(100, 4, 0.1, 2));
-    let answer = |threads| {
+    let outcome = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
         pool.unwrap().install(|| {
             let test = ClusterShares::fit(rows(&baseline, 4), Distance::Jsd, 10, 42, 1).unwrap();
@@ -65,7 +65,7 @@ fn threads_change_nothing() {
                 .unwrap()
         })
     };
-    assert_eq!(answer(1), answer(3));
+    assert_eq!(outcome(1), outcome(3));
 }
 
 #[test]
@@ -74,12 +74,27 @@ fn bad_rows_have_a_defined_answer() {
     let few = dependent(9, 3, 0.0, 1);
     assert!(ClusterShares::fit(rows(&few, 3), Distance::Jsd, 0, 42, 1).is_err());
     let test = ClusterShares::fit(rows(&few, 3), Distance::Jsd, 10, 42, 1).unwrap();
-    let answer = test.test(rows(&few, 3), &TestOptions::default()).unwrap();
+    let outcome = test.test(rows(&few, 3), &TestOptions::default()).unwrap();
     assert_eq!(
-        answer,
-        Answer::NotEnoughRows {
+        outcome,
+        TestOutcome::NotEnoughRows {
             rows: 9,
             needed: 20
         }
     );
+}
+
+#[test]
+fn distances_that_share_their_clusters_say_what_each_says_alone() {
+    let baseline = dependent(1_000, 4, 0.0, 1);
+    let window = dependent(200, 4, 0.2, 2);
+    let fit = |distance| ClusterShares::fit(rows(&baseline, 4), distance, 5, 42, 1).unwrap();
+    let shared = fit(Distance::Jsd);
+    for distance in Distance::ALL {
+        let [one, other] = [fit(distance), shared.with_distance(distance)].map(|test| {
+            test.test(rows(&window, 4), &TestOptions::default())
+                .unwrap()
+        });
+        assert_eq!(one, other, "{distance}");
+    }
 }

@@ -4,8 +4,7 @@
 use std::time::Instant;
 
 use driftline_core::Result;
-use driftline_stats::Vectors;
-use driftline_stats::sequential::OnlineTest;
+use driftline_stats::{OnlineTest, Vectors};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal, StudentT};

@@ -52,12 +52,12 @@ pub fn alarms<T: DriftTest>(
     let alarms = (0..windows).into_par_iter().filter(|seed| {
         let (baseline, window) = draw(*seed);
         let options = TestOptions {
-            divisions: 99,
+            permutations: 99,
             seed: *seed,
             ..TestOptions::default()
         };
-        let answer = fit(rows(&baseline, dim)).test(rows(&window, dim), &options);
-        answer.unwrap().finding().unwrap().p_value <= options.alpha
+        let outcome = fit(rows(&baseline, dim)).test(rows(&window, dim), &options);
+        outcome.unwrap().result().unwrap().p_value <= options.alpha
     });
     alarms.count() as f64 / windows as f64
 }
@@ -72,7 +72,7 @@ pub fn bad_input<T: DriftTest>(fit: impl Fn(Vectors<'_>) -> T) {
         .collect();
     for block in [1, 4, 1_000] {
         let options = TestOptions {
-            divisions: 19,
+            permutations: 19,
             block,
             ..TestOptions::default()
         };
@@ -82,25 +82,25 @@ pub fn bad_input<T: DriftTest>(fit: impl Fn(Vectors<'_>) -> T) {
                 for window in [&many, &constant, &signs] {
                     for window_rows in [0, 1, 2, 300] {
                         let window = rows(&window[..window_rows * dim], dim);
-                        let answer = test.test(window, &options).unwrap();
-                        let Some(finding) = answer.finding() else {
+                        let outcome = test.test(window, &options).unwrap();
+                        let Some(result) = outcome.result() else {
                             continue;
                         };
                         assert!(window_rows > 0 && baseline_rows > 0);
                         for value in [
-                            finding.value,
-                            finding.expected,
-                            finding.effect,
-                            finding.detectable,
+                            result.value,
+                            result.expected,
+                            result.effect,
+                            result.minimum_detectable_effect,
                         ] {
-                            assert!(value.is_finite() && value >= 0.0, "{finding:?}");
+                            assert!(value.is_finite() && value >= 0.0, "{result:?}");
                         }
-                        assert!(finding.p_value > 0.0 && finding.p_value <= 1.0);
+                        assert!(result.p_value > 0.0 && result.p_value <= 1.0);
                     }
                 }
                 assert!(test.test(rows(&many, 4), &options).is_err());
                 let never = TestOptions {
-                    divisions: 0,
+                    permutations: 0,
                     ..options
                 };
                 assert!(test.test(rows(&many, dim), &never).is_err());
