@@ -126,7 +126,7 @@ fn overrides(args: &SettingsArgs) -> Result<Vec<(String, String)>, Error> {
 fn execute(settings: &Settings, output: Output) -> anyhow::Result<Outcome> {
     let progress = Reporter::new(output.quiet);
     let cancel = stop_on_ctrl_c()?;
-    let plugins = plugin::find(&settings.plugins)?;
+    let plugins = plugin::search(&settings.plugins)?;
     let finished = Plan::new(settings, &plugins, &progress)?
         .execute(&cancel, &progress)
         .map_err(|error| match error.kind() {

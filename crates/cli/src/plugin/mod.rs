@@ -27,7 +27,7 @@ use crate::args::{Output, PluginArgs, PluginCommand};
 use crate::{Outcome, output};
 
 /// Looks for plugins. One that is not trusted is loaded in a process of its own first.
-pub fn find(settings: &PluginSettings) -> Result<Plugins, Error> {
+pub fn search(settings: &PluginSettings) -> Result<Plugins, Error> {
     Plugins::find(settings, Some(inspect::probe))
 }
 
