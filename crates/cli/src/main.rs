@@ -97,7 +97,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         // A settings file belongs to a run; the environment and the flag count everywhere.
         let mut settings = Settings::load(&Settings::default(), None, &[])?.plugins;
         settings.path.splice(..0, plugins.iter().cloned());
-        plugin::find(&settings)
+        plugin::search(&settings)
     };
     match cli.command {
         Command::Quickstart(args) => run::quickstart(&args, &plugins, output),

@@ -96,7 +96,7 @@ fn overrides(args: &SettingsArgs) -> Result<Vec<(String, String)>, Error> {
 fn execute(settings: &Settings, all_changes: bool, output: Output) -> anyhow::Result<Outcome> {
     let progress = Reporter::new(output.quiet);
     let cancel = stop_on_ctrl_c()?;
-    let components = Components::new(&plugin::find(&settings.plugins)?)?;
+    let components = Components::new(&plugin::search(&settings.plugins)?)?;
     let finished = driftline::run(settings, &components, &cancel, &progress).map_err(|error| {
         match error.kind() {
             ErrorKind::Interrupted => {

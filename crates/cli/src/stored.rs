@@ -41,7 +41,7 @@ impl Stored {
             .plugins
             .path
             .splice(..0, plugin_path.iter().cloned());
-        let plugins = plugin::find(&settings.plugins)?;
+        let plugins = plugin::search(&settings.plugins)?;
         Ok(Self { settings, plugins })
     }
 

@@ -37,7 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         (Verdict::None, Some(p)) => println!("no drift, p-value {p:.3}"),
         _ => println!("not enough rows to say"),
     }
-    for change in &report.explanation.words {
+    for change in &report.explanation.changes {
         println!("{change}");
     }
     Ok(())

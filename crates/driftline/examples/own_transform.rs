@@ -74,7 +74,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!(
         "{:?}: {}",
         report.verdict,
-        report.explanation.words.join(", ")
+        report.explanation.changes.join(", ")
     );
     Ok(())
 }

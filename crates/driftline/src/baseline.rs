@@ -7,7 +7,7 @@ use driftline_core::{Error, ErrorKind, Result};
 use driftline_pipeline::Progress;
 use driftline_stats::{
     Baseline, BaselineOptions, Calibration, CleanWindows, Sample, Space, Statistic, TestOptions,
-    dependent_rows, false_alarms,
+    block_length, false_alarms,
 };
 use serde::Serialize;
 
@@ -109,7 +109,7 @@ pub fn baseline(
     } = baselines::read_rows(rows)?;
     let named = |error: Error| error.with("file", rows.display());
     let embeddings = sample.space(Space::Embeddings).map_err(named)?;
-    let dependent = embeddings.and_then(dependent_rows);
+    let dependent = embeddings.and_then(block_length);
     let block = match (options.block, dependent) {
         (Block::Rows(rows), _) => rows.get(),
         (Block::Auto, Some(rows)) => rows,
@@ -134,7 +134,7 @@ pub fn baseline(
     };
     let mut compiled = Baseline::compile(&sample, compile).map_err(named)?;
     if let Some(calibration) = calibration(&sample, options.calibrate, &compile, progress)? {
-        compiled = compiled.calibrated(calibration);
+        compiled = compiled.with_calibration(calibration);
     }
     let compiled = Loaded {
         rows: compiled,
@@ -171,7 +171,7 @@ fn calibration(
     if windows == 0 || window_rows < FEWEST_WINDOW_ROWS || baseline_rows < options.clusters {
         return Ok(None);
     }
-    let drawn = CleanWindows {
+    let clean_windows = CleanWindows {
         baseline_rows,
         window_rows,
         windows,
@@ -185,22 +185,22 @@ fn calibration(
     progress.begin("calibrate", windows as u64);
     let measured = false_alarms(
         sample,
-        drawn,
+        clean_windows,
         &Statistic::DEFAULT,
         (options, &test),
         |windows| progress.advance(windows),
     );
     progress.end();
     let measured = measured?;
-    Ok((measured.check.unanswered < 1.0).then_some(measured))
+    Ok((measured.check.not_enough_rows < 1.0).then_some(measured))
 }
 
-/// Why the p-values of a baseline may not hold, when its own clean windows are called drifted more often than promised.
+/// Why the p-values of a baseline may not hold, when its own clean windows are called drifted more often than the level allows.
 fn doubt(calibration: &Calibration, block: usize, dependent: Option<usize>) -> Option<String> {
-    let promised = calibration.promised;
-    let windows = calibration.drawn.windows as f64;
-    let chance = BY_CHANCE * (promised * (1.0 - promised) / windows).sqrt();
-    if calibration.check.rate <= promised + chance {
+    let alpha = calibration.alpha;
+    let windows = calibration.clean_windows.windows as f64;
+    let chance = BY_CHANCE * (alpha * (1.0 - alpha) / windows).sqrt();
+    if calibration.check.rate <= alpha + chance {
         return None;
     }
     let cause = match dependent {

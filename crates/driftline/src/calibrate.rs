@@ -74,14 +74,14 @@ pub fn calibrate(
     let measure = |size: &NonZeroUsize| -> Result<Calibration> {
         let windows = options.windows.get();
         progress.begin(&format!("windows of {size} rows"), windows as u64);
-        let drawn = CleanWindows {
+        let clean_windows = CleanWindows {
             baseline_rows: options.baseline_rows.get(),
             window_rows: size.get(),
             windows,
             consecutive: options.consecutive,
         };
         let compile_and_test = (&compile, test);
-        let measured = false_alarms(&rows, drawn, statistics, compile_and_test, |windows| {
+        let measured = false_alarms(&rows, clean_windows, statistics, compile_and_test, |windows| {
             progress.advance(windows);
         })?;
         progress.end();

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use driftline_core::{Error, ErrorKind, Result};
 use driftline_stats::{
-    Answer, Baseline, BaselineOptions, Calibration, Explanation, Sample, Statistic, TestOptions,
-    Verdict,
+    Baseline, BaselineOptions, Calibration, Explanation, Sample, Statistic, TestOptions,
+    TestOutcome, Verdict,
 };
 use serde::Serialize;
 
@@ -71,9 +71,9 @@ impl DriftReport {
 pub struct BaselineSide {
     /// Its rows.
     pub rows: u64,
-    /// Consecutive rows that depend on each other, and change sides as one.
+    /// Block length: consecutive rows that depend on each other.
     pub block: usize,
-    /// What its own clean windows gave, in a compiled baseline.
+    /// False-alarm rates measured on clean windows of the baseline, in a compiled one.
     pub calibration: Option<Calibration>,
 }
 
@@ -95,42 +95,42 @@ pub struct StatisticReport {
     pub effect: Option<f64>,
     /// The probability of such a value without any drift.
     pub p_value: Option<f64>,
-    /// The smallest effect that a window of this size shows in nine of ten cases.
-    pub detectable: Option<f64>,
+    /// The smallest effect that a window of this size shows with a power of 90 %.
+    pub minimum_detectable_effect: Option<f64>,
     /// What the p-value means at the level.
     pub verdict: Verdict,
     /// Its limit.
     pub threshold: Option<f64>,
     /// Whether it is above its limit, or without one whether it drifted; `None` with too few rows.
     pub drifted: Option<bool>,
-    /// Rows that an answer takes, where there are fewer.
+    /// Rows that the test needs, where there are fewer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rows_needed: Option<usize>,
 }
 
 impl StatisticReport {
-    fn new(answer: &Answer, threshold: Option<f64>, alpha: f64) -> Self {
-        let verdict = answer.verdict(alpha);
-        let finding = answer.finding();
+    fn new(outcome: &TestOutcome, threshold: Option<f64>, alpha: f64) -> Self {
+        let verdict = outcome.verdict(alpha);
+        let result = outcome.result();
         let decided = match verdict {
             Verdict::NotEnoughRows => None,
             verdict => Some(verdict == Verdict::Drift),
         };
         Self {
-            value: finding.map(|f| f.value),
-            expected: finding.map(|f| f.expected),
-            effect: finding.map(|f| f.effect),
-            p_value: finding.map(|f| f.p_value),
-            detectable: finding.map(|f| f.detectable),
+            value: result.map(|r| r.value),
+            expected: result.map(|r| r.expected),
+            effect: result.map(|r| r.effect),
+            p_value: result.map(|r| r.p_value),
+            minimum_detectable_effect: result.map(|r| r.minimum_detectable_effect),
             verdict,
             threshold,
-            drifted: match (threshold, finding) {
-                (Some(threshold), Some(finding)) => Some(finding.value > threshold),
+            drifted: match (threshold, result) {
+                (Some(threshold), Some(result)) => Some(result.value > threshold),
                 _ => decided,
             },
-            rows_needed: match answer {
-                Answer::Finding(_) => None,
-                Answer::NotEnoughRows { needed, .. } => Some(*needed),
+            rows_needed: match outcome {
+                TestOutcome::Tested(_) => None,
+                TestOutcome::NotEnoughRows { needed, .. } => Some(*needed),
             },
         }
     }
@@ -179,18 +179,18 @@ pub fn compare(
     let check = baseline.check(window, &wanted, test)?;
     if let Some(missing) = limits
         .keys()
-        .find(|limit| !check.answers.contains_key(limit))
+        .find(|limit| !check.statistics.contains_key(limit))
     {
-        let message = format!("the rows have nothing that `{missing}` looks at");
+        let message = format!("the rows lack the columns that `{missing}` needs");
         return Err(Error::new(
             ErrorKind::InvalidConfig,
             "compare rows",
             message,
         ));
     }
-    let statistics = check.answers.iter().map(|(statistic, answer)| {
+    let statistics = check.statistics.iter().map(|(statistic, outcome)| {
         let threshold = limits.get(statistic).copied();
-        let report = StatisticReport::new(answer, threshold, test.alpha);
+        let report = StatisticReport::new(outcome, threshold, test.alpha);
         (*statistic, report)
     });
     Ok(DriftReport {

@@ -90,7 +90,7 @@ pub fn embed(
             "the source has no usable image",
         )
         .with("source", source)
-        .remedy("run again with `run.on_error=fail` to see what is wrong with the first of them"));
+        .remedy("run again with `run.on_error=fail` to see the first error"));
     }
     note_origin(&mut writer, &embedder.origin())?;
     writer.finish()?;

@@ -20,7 +20,7 @@
 //!
 //! let report = drift(&clean, &dark, &DriftOptions::default())?;
 //! assert_eq!(report.verdict, Verdict::Drift);
-//! println!("{}", report.explanation.words.join(", "));
+//! println!("{}", report.explanation.changes.join(", "));
 //! # Ok(())
 //! # }
 //! ```

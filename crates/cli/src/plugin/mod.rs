@@ -28,7 +28,7 @@ use crate::table::Table;
 use crate::{Outcome, output};
 
 /// Searches for plugins. One that is not trusted is loaded in a separate process first.
-pub fn find(settings: &PluginSettings) -> Result<Plugins, Error> {
+pub fn search(settings: &PluginSettings) -> Result<Plugins, Error> {
     Plugins::find(settings, Some(inspect::probe))
 }
 

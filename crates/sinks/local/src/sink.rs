@@ -31,13 +31,13 @@ use crate::transaction::{Rowset, Transaction};
 #[derive(Debug)]
 pub struct LocalSink {
     info: SinkInfo,
-    model: Model,
+    opened: Opened,
     damaged: Vec<Damage>,
 }
 
-/// A model of the store, as its writer knows it.
+/// What an open sink knows.
 #[derive(Debug)]
-pub(crate) struct Model {
+pub(crate) struct Opened {
     pub(crate) layout: Layout,
     pub(crate) schema: RowSchema,
     pub(crate) catalog: Catalog,
@@ -91,7 +91,7 @@ impl LocalSink {
                 name: "local".to_owned(),
                 location: layout.folder().display().to_string(),
             },
-            model: Model {
+            opened: Opened {
                 layout,
                 schema: monitor.schema.clone(),
                 catalog,
@@ -122,7 +122,7 @@ impl LocalSink {
     }
 
     fn begin(&mut self, rowset: Rowset) -> Result<Transaction<'_>> {
-        Transaction::begin(&mut self.model, &mut self.damaged, rowset)
+        Transaction::begin(&mut self.opened, &mut self.damaged, rowset)
     }
 }
 
@@ -168,11 +168,11 @@ impl LocalSink {
         ids: Option<&[&str]>,
         change: impl FnMut(&Rows) -> Result<Option<(RecordBatch, u64)>>,
     ) -> Result<u64> {
-        let Model {
+        let Opened {
             layout,
             schema,
             catalog,
-        } = &mut self.model;
+        } = &mut self.opened;
         let _lock = Lock::acquire(layout)?;
         let mut parts = layout.parts(|section| section != Section::Baseline)?;
         self.damaged

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use arrow_array::RecordBatch;
 use driftline_core::sink::ImageEmbedding;
-use driftline_core::{MonitorSink, MonitorSpec, Row, RowSchema, RowsBuilder, SinkConfig};
+use driftline_core::{MonitorSpec, Row, RowSchema, RowsBuilder, SinkConfig};
 use driftline_sink_local::{Centroids, LocalSink, write_clusters};
 use jiff::Timestamp;
 

@@ -2,7 +2,7 @@
 
 mod discovery;
 
-use driftline_core::{ErrorKind, MonitorSink, SinkConfig};
+use driftline_core::{ErrorKind, SinkConfig};
 use driftline_sink_local::{LocalSink, Store, write_clusters};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
 use driftline_core::sink::ImageEmbedding;
-use driftline_core::{MonitorSink, MonitorSpec, Result, Row, RowSchema, RowsBuilder, SinkConfig};
+use driftline_core::{MonitorSpec, Result, Row, RowSchema, RowsBuilder, SinkConfig};
 use driftline_sink_fiddler::FiddlerSink;
 use serde_json::{Value, json};
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use arrow_array::RecordBatch;
 use driftline_core::sink::ImageEmbedding;
-use driftline_core::{MonitorSink, MonitorSpec, Row, RowSchema, RowsBuilder, SinkConfig};
+use driftline_core::{MonitorSpec, Row, RowSchema, RowsBuilder, SinkConfig};
 use driftline_sink_local::{LocalSink, Store};
 
 pub const DIM: usize = 8;
