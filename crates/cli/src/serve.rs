@@ -4,8 +4,7 @@ use std::io::IsTerminal;
 
 use driftline::ReportOptions;
 use driftline::core::{Error, ErrorKind};
-use driftline::server::tls::TlsFiles;
-use driftline::server::{ServeConfig, Server, Shutdown, logs, system};
+use driftline::server::{ServeConfig, Server, Shutdown, TlsFiles, json_logs, raise_open_files};
 use serde::Serialize;
 
 use crate::args::{Output, ReportArgs, ServeArgs};
@@ -24,8 +23,8 @@ struct Listening {
 
 /// Serves until Ctrl-C or SIGTERM.
 pub fn serve(args: &ServeArgs, output: Output) -> anyhow::Result<Outcome> {
-    let _log = (!output.quiet).then(logs::json_logs);
-    system::raise_open_files();
+    let _log = (!output.quiet).then(json_logs);
+    raise_open_files();
     let token = match std::env::var(TOKEN) {
         Ok(token) if token.trim().is_empty() => {
             return Err(Error::new(

@@ -16,6 +16,10 @@ pub enum ErrorKind {
     InvalidData,
     /// Something that was named does not exist.
     NotFound,
+    /// A name is taken, or what is there disagrees with what is asked.
+    Conflict,
+    /// It is more than a limit allows; retryable if there may be room later.
+    LimitExceeded,
     /// It is understood, but this build or machine cannot do it.
     Unsupported,
     /// The network, or a server on it, did not do its part.

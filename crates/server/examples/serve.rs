@@ -6,8 +6,8 @@ use driftline_server::{ServeConfig, Server, Shutdown};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let store = std::env::args_os().nth(1).ok_or("usage: serve <store>")?;
-    let _log = driftline_server::logs::json_logs();
-    driftline_server::system::raise_open_files();
+    let _log = driftline_server::json_logs();
+    driftline_server::raise_open_files();
     let server = Server::bind(ServeConfig {
         token: Some("secret".to_owned()),
         ..ServeConfig::new(PathBuf::from(store))

@@ -5,11 +5,11 @@
 //! a definition means for rows of the store.
 
 use driftline_core::sink::ImageEmbedding;
-use driftline_core::{MonitorSpec, RowSchema, rows};
+use driftline_core::{Error, MonitorSpec, Result, RowSchema, rows};
 use driftline_sink_local::Centroids;
 use serde_json::Value;
 
-use crate::http::envelope::{Answer, ApiError};
+use crate::domain::error;
 
 /// Clusters of a custom feature that does not say how many it wants, as Fiddler's clients have it.
 const CLUSTERS: usize = 5;
@@ -60,8 +60,8 @@ impl Monitored {
     /// Reads a definition.
     ///
     /// # Errors
-    /// 400 naming the column that a row of the store cannot hold.
-    pub fn of(definition: &Value) -> Answer<Self> {
+    /// `InvalidData` naming the column that a row of the store cannot hold.
+    pub fn of(definition: &Value) -> Result<Self> {
         let spec = Spec {
             spec: &definition["spec"],
             columns: columns(definition)?,
@@ -81,7 +81,7 @@ impl Monitored {
                 let message = format!(
                     "the custom feature `{name}` is one too many: the local store keeps one embedding"
                 );
-                return Err(ApiError::bad_request(message));
+                return Err(error::invalid(message));
             }
         };
         let (vector, dim) = spec.vector(&inputs, &metadata, feature)?;
@@ -136,7 +136,7 @@ impl Monitored {
                 _ => {
                     let message =
                         format!("n_clusters is {value}, not a number from 1 to {MOST_CLUSTERS}");
-                    return Err(ApiError::bad_request(message));
+                    return Err(error::invalid(message));
                 }
             },
         };
@@ -165,12 +165,12 @@ impl Monitored {
     }
 
     /// The schema of its rows.
-    pub fn schema(&self) -> Answer<RowSchema> {
+    pub fn schema(&self) -> Result<RowSchema> {
         Ok(RowSchema::new(self.dim, self.outputs.clone())?)
     }
 
     /// What `monitor.json` says of it.
-    pub fn spec(&self, project: &str, folder: &str, dataset: &str) -> Answer<MonitorSpec> {
+    pub fn spec(&self, project: &str, folder: &str, dataset: &str) -> Result<MonitorSpec> {
         let column = match &self.vector {
             Vector::Column(name) => name.clone(),
             Vector::Columns(_) => rows::EMBEDDINGS.to_owned(),
@@ -209,13 +209,13 @@ struct Spec<'a> {
 
 impl<'a> Spec<'a> {
     /// The columns of a role, each of which the schema has.
-    fn names(&self, role: &'static str) -> Answer<Vec<String>> {
+    fn names(&self, role: &'static str) -> Result<Vec<String>> {
         let names = strings(&self.spec[role])
-            .ok_or_else(|| ApiError::bad_request(format!("spec.{role} is not a list of names")))?;
+            .ok_or_else(|| error::invalid(format!("spec.{role} is not a list of names")))?;
         for name in &names {
             if self.column(name).is_none() {
                 let message = format!("the schema has no column `{name}`, which spec.{role} names");
-                return Err(ApiError::bad_request(message));
+                return Err(error::invalid(message));
             }
         }
         Ok(names)
@@ -234,18 +234,18 @@ impl<'a> Spec<'a> {
             .unwrap_or_default()
     }
 
-    fn features(&self) -> Answer<Vec<&'a Value>> {
+    fn features(&self) -> Result<Vec<&'a Value>> {
         let features = match &self.spec["custom_features"] {
             Value::Null => return Ok(Vec::new()),
             Value::Array(features) => features,
-            _ => return Err(ApiError::bad_request("spec.custom_features is not a list")),
+            _ => return Err(error::invalid("spec.custom_features is not a list")),
         };
         // An enrichment makes columns of text, which is never embedded here.
         let unmade = |feature: &&Value| feature["type"] == "ENRICHMENT";
         if let Some(feature) = features.iter().find(unmade) {
             let name = feature["name"].as_str().unwrap_or_default();
             let message = format!("the enrichment `{name}` cannot be computed by the local server");
-            return Err(ApiError::bad_request(message));
+            return Err(error::invalid(message));
         }
         Ok(features.iter().collect())
     }
@@ -255,7 +255,7 @@ impl<'a> Spec<'a> {
         inputs: &[String],
         metadata: &[String],
         feature: Option<&Value>,
-    ) -> Answer<(Vector, usize)> {
+    ) -> Result<(Vector, usize)> {
         if let Some(columns) = feature.and_then(|feature| strings(&feature["columns"]))
             && !columns.is_empty()
         {
@@ -275,7 +275,7 @@ impl<'a> Spec<'a> {
         let name = match vectors.as_slice() {
             [name] => *name,
             [] => {
-                return Err(ApiError::bad_request(
+                return Err(error::invalid(
                     "the model has no vector column; the local store keeps models with an embedding",
                 ));
             }
@@ -289,7 +289,7 @@ impl<'a> Spec<'a> {
             let message = format!(
                 "the custom feature is over `{column}`, which is not the vector column `{name}`"
             );
-            return Err(ApiError::bad_request(message));
+            return Err(error::invalid(message));
         }
         let dim = self.column(name).map(|column| &column["n_dimensions"]);
         match dim.and_then(Value::as_u64) {
@@ -297,19 +297,19 @@ impl<'a> Spec<'a> {
             _ => {
                 let message =
                     format!("column `{name}` needs n_dimensions, from 1 to {MOST_DIMENSIONS}");
-                Err(ApiError::bad_request(message))
+                Err(error::invalid(message))
             }
         }
     }
 }
 
-fn columns(definition: &Value) -> Answer<Vec<&Value>> {
+fn columns(definition: &Value) -> Result<Vec<&Value>> {
     let columns = definition["schema"]["columns"]
         .as_array()
-        .ok_or_else(|| ApiError::bad_request("schema.columns is not a list"))?;
+        .ok_or_else(|| error::invalid("schema.columns is not a list"))?;
     for column in columns {
         if column["name"].as_str().is_none() || column["data_type"].as_str().is_none() {
-            return Err(ApiError::bad_request(
+            return Err(error::invalid(
                 "every column of the schema needs a name and a data_type",
             ));
         }
@@ -329,10 +329,10 @@ fn strings(value: &Value) -> Option<Vec<String>> {
     }
 }
 
-fn centroids(value: &Value, dim: usize) -> Answer<Option<Centroids>> {
+fn centroids(value: &Value, dim: usize) -> Result<Option<Centroids>> {
     let refuse = || {
         let message = format!("centroids must be lists of {dim} finite numbers");
-        ApiError::bad_request(message)
+        error::invalid(message)
     };
     let rows = match value {
         Value::Null => return Ok(None),
@@ -356,8 +356,8 @@ fn centroids(value: &Value, dim: usize) -> Answer<Option<Centroids>> {
     Ok((!values.is_empty()).then_some(Centroids { dim, values }))
 }
 
-fn unkept(column: &str, why: &str) -> ApiError {
-    ApiError::bad_request(format!(
+fn unkept(column: &str, why: &str) -> Error {
+    error::invalid(format!(
         "the local store cannot keep the column `{column}`: {why}"
     ))
 }

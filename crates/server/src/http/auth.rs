@@ -4,14 +4,15 @@ use axum::extract::{Request, State};
 use axum::http::header::AUTHORIZATION;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use driftline_core::Result;
 use rand::TryRng;
 use rand::rngs::SysRng;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::App;
 use crate::domain::catalog::Catalog;
-use crate::http::envelope::{Answer, ApiError};
+use crate::domain::error;
+use crate::http::envelope::ApiError;
 use crate::http::seats::Seat;
 
 const SETTING: &str = "token_sha256";
@@ -19,7 +20,7 @@ const TOKEN_BYTES: usize = 32;
 
 /// The digest of the token; the token itself is not kept.
 #[derive(Clone)]
-pub struct Token {
+pub(crate) struct Token {
     sha256: [u8; 32],
 }
 
@@ -31,20 +32,20 @@ impl std::fmt::Debug for Token {
 
 impl Token {
     /// The token given, else the one made earlier, else a new one, which is returned too: nobody can find it out later.
-    pub(crate) fn settle(given: Option<&str>, catalog: &Catalog) -> Answer<(Self, Option<String>)> {
+    pub(crate) fn settle(given: Option<&str>, catalog: &Catalog) -> Result<(Self, Option<String>)> {
         if let Some(token) = given {
             return Ok((Self::of(token), None));
         }
         catalog.change(|documents| {
             if let Some(kept) = documents.setting(SETTING)? {
                 let sha256 = bytes_of(&kept)
-                    .ok_or_else(|| ApiError::internal("the kept digest of the token is damaged"))?;
+                    .ok_or_else(|| error::internal("the kept digest of the token is damaged"))?;
                 return Ok((Self { sha256 }, None));
             }
             let mut secret = [0; TOKEN_BYTES];
             SysRng
                 .try_fill_bytes(&mut secret)
-                .map_err(ApiError::internal)?;
+                .map_err(error::internal)?;
             let secret = hex(&secret);
             let token = Self::of(&secret);
             documents.set(SETTING, &hex(&token.sha256))?;
@@ -72,9 +73,9 @@ impl Token {
 }
 
 /// Lets a request pass that carries the token. A layer for `axum::middleware::from_fn_with_state`.
-pub async fn required(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(crate) async fn required(State(token): State<Token>, request: Request, next: Next) -> Response {
     let header = request.headers().get(AUTHORIZATION);
-    if app.token.opens(header.map(|value| value.as_bytes())) {
+    if token.opens(header.map(|value| value.as_bytes())) {
         if let Some(seat) = request.extensions().get::<Seat>() {
             seat.keep();
         }

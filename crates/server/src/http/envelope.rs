@@ -9,39 +9,43 @@ use driftline_core::{Error, ErrorKind};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-/// What handlers return.
-pub type Answer<T = Response> = Result<T, ApiError>;
+use crate::domain::error::{Told, told};
 
+/// What handlers return.
+pub(crate) type Answer<T = Response> = Result<T, ApiError>;
+
+/// The version of Fiddler that clients are told.
+pub const FIDDLER_VERSION: &str = "25.2.0";
 /// The version of the envelope, which clients do not read.
 const API_VERSION: &str = "3.0";
 
 /// One object, with status 200.
-pub fn normal(data: impl Serialize) -> Response {
+pub(crate) fn normal(data: impl Serialize) -> Response {
     normal_with(StatusCode::OK, data)
 }
 
 /// One object, with another status.
-pub fn normal_with(status: StatusCode, data: impl Serialize) -> Response {
+pub(crate) fn normal_with(status: StatusCode, data: impl Serialize) -> Response {
     let body = json!({"data": data, "api_version": API_VERSION, "kind": "NORMAL"});
     (status, Json(body)).into_response()
 }
 
-/// One page of a list.
+/// Some objects of a list, one after the other.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Page {
-    /// The objects of this page.
-    pub items: Vec<Value>,
+pub(crate) struct ListPage {
+    /// These objects.
+    pub(crate) items: Vec<Value>,
     /// Objects of the whole list.
-    pub total: usize,
-    /// Where in the list the page starts.
-    pub offset: usize,
-    /// Most objects of a page.
-    pub limit: usize,
+    pub(crate) total: usize,
+    /// Where in the list they start.
+    pub(crate) offset: usize,
+    /// Most objects that were wanted.
+    pub(crate) limit: usize,
 }
 
-impl Page {
-    /// A list in one page, whatever its length.
-    pub fn whole(items: Vec<Value>) -> Self {
+impl ListPage {
+    /// The whole list, whatever its length.
+    pub(crate) fn whole(items: Vec<Value>) -> Self {
         Self {
             total: items.len(),
             offset: 0,
@@ -52,17 +56,17 @@ impl Page {
 }
 
 /// A list, with status 200.
-pub fn paginated(page: Page) -> Response {
-    let limit = page.limit.max(1);
+pub(crate) fn paginated(list: ListPage) -> Response {
+    let limit = list.limit.max(1);
     let body = json!({
         "data": {
             "page_size": limit,
-            "total": page.total,
-            "item_count": page.items.len(),
-            "page_count": page.total.div_ceil(limit).max(1),
-            "page_index": page.offset / limit + 1,
-            "offset": page.offset,
-            "items": page.items,
+            "total": list.total,
+            "item_count": list.items.len(),
+            "page_count": list.total.div_ceil(limit).max(1),
+            "page_index": list.offset / limit + 1,
+            "offset": list.offset,
+            "items": list.items,
         },
         "api_version": API_VERSION,
         "kind": "PAGINATED",
@@ -71,19 +75,19 @@ pub fn paginated(page: Page) -> Response {
 }
 
 /// The answer of a v1 call (`/<verb>/<organisation>/…`).
-pub fn rpc(result: impl Serialize) -> Response {
+pub(crate) fn rpc(result: impl Serialize) -> Response {
     Json(json!({"status": "SUCCESS", "result": result})).into_response()
 }
 
 /// A refusal or a failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ApiError {
+pub(crate) struct ApiError {
     /// HTTP status.
-    pub status: StatusCode,
+    status: StatusCode,
     /// Word for programs.
-    pub reason: &'static str,
+    reason: &'static str,
     /// Sentence for people.
-    pub message: String,
+    message: String,
 }
 
 impl ApiError {
@@ -95,61 +99,19 @@ impl ApiError {
         }
     }
 
-    /// 400: the request can never succeed as it is.
-    pub fn bad_request(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "BadRequest", message)
-    }
-
     /// 401: no token, or a wrong one.
-    pub fn unauthorized() -> Self {
+    pub(crate) fn unauthorized() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "Unauthorized", "Invalid token")
     }
 
-    /// 404; `what` is a word with a capital, as in `Project`.
-    pub fn not_found(what: &str) -> Self {
-        let message = format!("{what} not found for the given identifier");
-        Self::new(StatusCode::NOT_FOUND, "ObjectNotFound", message)
-    }
-
-    /// 409: the name is taken, or what is there disagrees.
-    pub fn conflict(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::CONFLICT, "Conflict", message)
-    }
-
-    /// 413: the body is larger than the server takes.
-    pub fn too_large(limit: u64) -> Self {
-        let message = format!("the body is larger than {limit} bytes, the most that is taken here");
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLarge", message)
-    }
-
-    /// 501: Fiddler has it, this server does not. Clients do not try again.
-    pub fn not_implemented(what: &str) -> Self {
-        let message = format!("{what} is not offered by driftline's local server");
-        Self::new(StatusCode::NOT_IMPLEMENTED, "NotImplemented", message)
-    }
-
-    /// 503: it may succeed later.
-    pub fn unavailable(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "Unavailable", message)
-    }
-
-    /// 500: a defect of this server. The cause goes to the log, not to the client.
-    pub fn internal(cause: impl std::fmt::Display) -> Self {
-        tracing::error!(%cause, "internal error");
-        Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "InternalError",
-            "the server failed; its log says why",
-        )
-    }
-
     /// The answer for a status that some other layer chose.
-    pub fn of_status(status: StatusCode, message: impl Into<String>) -> Self {
+    pub(crate) fn of_status(status: StatusCode, message: impl Into<String>) -> Self {
         let reason = match status {
             StatusCode::NOT_FOUND => "ObjectNotFound",
             StatusCode::METHOD_NOT_ALLOWED => "MethodNotAllowed",
             StatusCode::PAYLOAD_TOO_LARGE => "PayloadTooLarge",
             StatusCode::REQUEST_TIMEOUT => "Timeout",
+            StatusCode::SERVICE_UNAVAILABLE => "Unavailable",
             StatusCode::INSUFFICIENT_STORAGE => "InsufficientStorage",
             status if status.is_client_error() => "BadRequest",
             _ => "InternalError",
@@ -158,7 +120,7 @@ impl ApiError {
     }
 
     /// The envelope alone.
-    pub fn body(&self) -> Value {
+    pub(crate) fn body(&self) -> Value {
         json!({
             "error": {
                 "code": self.status.as_u16(),
@@ -171,26 +133,23 @@ impl ApiError {
     }
 }
 
+/// The one place in which errors get a status.
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
-        match error.kind() {
-            ErrorKind::InvalidConfig | ErrorKind::InvalidData => {
-                Self::bad_request(error.to_string())
-            }
-            ErrorKind::NotFound => {
-                Self::new(StatusCode::NOT_FOUND, "ObjectNotFound", error.to_string())
-            }
-            ErrorKind::Unsupported => Self::new(
-                StatusCode::NOT_IMPLEMENTED,
-                "NotImplemented",
-                error.to_string(),
-            ),
+        let status = match error.kind() {
+            ErrorKind::InvalidConfig | ErrorKind::InvalidData => StatusCode::BAD_REQUEST,
+            ErrorKind::NotFound => StatusCode::NOT_FOUND,
+            ErrorKind::Conflict => StatusCode::CONFLICT,
+            ErrorKind::LimitExceeded if error.is_retryable() => StatusCode::INSUFFICIENT_STORAGE,
+            ErrorKind::LimitExceeded => StatusCode::PAYLOAD_TOO_LARGE,
+            ErrorKind::Unsupported => StatusCode::NOT_IMPLEMENTED,
             ErrorKind::Resource | ErrorKind::Unavailable | ErrorKind::Interrupted => {
-                tracing::error!(%error, "temporary failure");
-                Self::unavailable(error.message())
+                StatusCode::SERVICE_UNAVAILABLE
             }
-            _ => Self::internal(error),
-        }
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        let Told { reason, message } = told(&error);
+        Self::new(status, reason, message)
     }
 }
 
@@ -214,7 +173,7 @@ impl IntoResponse for ApiError {
 
 /// Puts errors that other layers answered as text (a path that is not UTF-8, a method that is not there) into the
 /// envelope. A layer for `axum::middleware::map_response`.
-pub async fn enveloped(response: Response) -> Response {
+pub(crate) async fn enveloped(response: Response) -> Response {
     let status = response.status();
     let typed = |kind: &HeaderValue| kind.as_bytes().starts_with(b"application/json");
     if !(status.is_client_error() || status.is_server_error())
@@ -238,4 +197,55 @@ pub async fn enveloped(response: Response) -> Response {
         .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     parts.headers.remove(axum::http::header::CONTENT_LENGTH);
     Response::from_parts(parts, Body::from(body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::error;
+
+    #[test]
+    fn each_kind_of_error_has_a_status_and_a_word() {
+        let disk = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        for (cause, status, reason, message) in [
+            (error::invalid("no"), 400, "BadRequest", "no"),
+            (
+                error::not_found("Model"),
+                404,
+                "ObjectNotFound",
+                "Model not found for the given identifier",
+            ),
+            (error::conflict("taken"), 409, "Conflict", "taken"),
+            (
+                error::too_large(7),
+                413,
+                "PayloadTooLarge",
+                "the body is larger than 7 bytes, the most that is taken here",
+            ),
+            (error::no_room("full"), 507, "InsufficientStorage", "full"),
+            (
+                error::unsupported("A segment"),
+                501,
+                "NotImplemented",
+                "A segment is not offered by driftline's local server",
+            ),
+            (
+                error::disk(disk),
+                503,
+                "Unavailable",
+                "the server's disk is full or fails at the moment",
+            ),
+            (
+                error::internal("a secret"),
+                500,
+                "InternalError",
+                "the server failed; its log says why",
+            ),
+        ] {
+            let refused = ApiError::from(cause);
+            assert_eq!(refused.status.as_u16(), status);
+            assert_eq!(refused.reason, reason);
+            assert_eq!(refused.message, message);
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Whether the process answers (`/healthz`), and whether it can do its work (`/readyz`). Neither needs the token, and
 //! neither says anything about what is stored.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,16 +10,19 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
+use driftline_core::Result;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::IgnoredAny;
 use serde_json::json;
 use tokio::sync::{Mutex, Semaphore};
 
-use crate::App;
-use crate::domain::catalog::{Documents, Queued};
-use crate::domain::jobs::{JOB, Job, Pulse};
-use crate::http::envelope::{Answer, normal, normal_with};
+use crate::domain::catalog::{Catalog, Documents, Queued};
+use crate::domain::jobs::{JOB, Job};
+use crate::domain::worker::{Beat, Pulse};
+use crate::http::blocking::blocking;
+use crate::http::envelope::{normal, normal_with};
+use crate::http::limits::Limits;
 use crate::system;
 
 /// A worker without work shows itself more often than this.
@@ -28,17 +32,31 @@ const PROBE: Duration = Duration::from_secs(2);
 /// How long an answer serves everybody who asks, so that asking costs nothing.
 const FRESH: Duration = Duration::from_millis(500);
 
-/// The last answer of `/readyz`.
+/// What readiness is told from, and the last answer of `/readyz`.
 #[derive(Debug)]
-pub struct Health {
+pub(crate) struct Health {
+    store: Arc<Path>,
+    catalog: Arc<Catalog>,
+    pulse: Arc<Pulse>,
+    limits: Arc<Limits>,
     last: Mutex<Option<(Instant, Readiness)>>,
     /// One look at database and disk at a time: one that hangs must not take a thread for each question.
     probes: Arc<Semaphore>,
 }
 
-impl Default for Health {
-    fn default() -> Self {
+impl Health {
+    /// Of the store at `store`.
+    pub(crate) fn new(
+        store: Arc<Path>,
+        catalog: Arc<Catalog>,
+        pulse: Arc<Pulse>,
+        limits: Arc<Limits>,
+    ) -> Self {
         Self {
+            store,
+            catalog,
+            pulse,
+            limits,
             last: Mutex::default(),
             probes: Arc::new(Semaphore::new(1)),
         }
@@ -92,20 +110,20 @@ impl Readiness {
 }
 
 /// `/healthz` and `/readyz`, which need no token.
-pub fn routes() -> Router<App> {
+pub(crate) fn routes() -> Router<Arc<Health>> {
     Router::new()
         .route("/healthz", get(async || normal(json!({"status": "ok"}))))
         .route("/readyz", get(ready))
 }
 
-async fn ready(State(app): State<App>) -> Response {
+async fn ready(State(health): State<Arc<Health>>) -> Response {
     let readiness = {
         // Whoever comes while another looks waits for its answer.
-        let mut last = app.health.last.lock().await;
+        let mut last = health.last.lock().await;
         match *last {
             Some((asked, readiness)) if asked.elapsed() < FRESH => readiness,
             _ => {
-                let readiness = look(&app).await;
+                let readiness = look(&health).await;
                 *last = Some((Instant::now(), readiness));
                 readiness
             }
@@ -118,17 +136,17 @@ async fn ready(State(app): State<App>) -> Response {
     }
 }
 
-async fn look(app: &App) -> Readiness {
-    let probed = probe(app).await;
-    let pulse = app.jobs.pulse();
+async fn look(health: &Health) -> Readiness {
+    let probed = probe(health).await;
+    let beat = health.pulse.beat();
     let (oldest, free) = probed.unwrap_or_default();
     let seconds = oldest.map(|accepted| {
         let age = Timestamp::now().duration_since(accepted).as_secs_f64();
         age.max(0.0)
     });
-    let limits = &app.limits;
+    let limits = &health.limits;
     Readiness {
-        worker: Worker::of(pulse),
+        worker: Worker::of(beat),
         database: Database {
             ready: probed.is_some(),
         },
@@ -146,33 +164,34 @@ async fn look(app: &App) -> Readiness {
 }
 
 impl Worker {
-    fn of(pulse: Pulse) -> Self {
-        let silence = pulse.last.elapsed();
-        let at_work = pulse.job_since.is_some();
+    fn of(beat: Beat) -> Self {
+        let silence = beat.last.elapsed();
+        let at_work = beat.job_since.is_some();
         Self {
-            ready: pulse.alive && pulse.sound && (at_work || silence < SILENCE),
-            alive: pulse.alive,
-            restarts: pulse.restarts,
+            ready: beat.alive && beat.sound && (at_work || silence < SILENCE),
+            alive: beat.alive,
+            restarts: beat.restarts,
             heartbeat_seconds: silence.as_secs_f64(),
-            job_seconds: pulse.job_since.map(|since| since.elapsed().as_secs_f64()),
+            job_seconds: beat.job_since.map(|since| since.elapsed().as_secs_f64()),
         }
     }
 }
 
 /// When the oldest job was accepted, and the free space; `None` if the database does not answer.
-async fn probe(app: &App) -> Option<(Option<Timestamp>, Option<u64>)> {
-    let permit = Arc::clone(&app.health.probes).try_acquire_owned().ok()?;
-    let looked = app.blocking(move |app| {
+async fn probe(health: &Health) -> Option<(Option<Timestamp>, Option<u64>)> {
+    let permit = Arc::clone(&health.probes).try_acquire_owned().ok()?;
+    let (store, catalog) = (Arc::clone(&health.store), Arc::clone(&health.catalog));
+    let looked = blocking(move || {
         let _until_it_is_done = permit;
-        let oldest = app.catalog.read(oldest)?;
+        let oldest = catalog.read(oldest)?;
         // A disk that does not answer has no room either.
-        let free = system::free_bytes(&app.store).unwrap_or(Some(0));
+        let free = system::free_bytes(&store).unwrap_or(Some(0));
         Ok((oldest, free))
     });
     tokio::time::timeout(PROBE, looked).await.ok()?.ok()
 }
 
-fn oldest(documents: &Documents<'_>) -> Answer<Option<Timestamp>> {
+fn oldest(documents: &Documents<'_>) -> Result<Option<Timestamp>> {
     // What cannot be read is mended by the worker.
     let Some(Queued::Work(id, IgnoredAny)) = documents.next_work()? else {
         return Ok(None);

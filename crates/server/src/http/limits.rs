@@ -14,12 +14,12 @@ use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower_http::timeout::TimeoutBody;
 
-use crate::App;
+use crate::domain::error;
+use crate::domain::retention::Retention;
 use crate::http::envelope::{Answer, ApiError};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
-const DAY: Duration = Duration::from_secs(24 * 3600);
 /// JSON bodies that are received or worked on at the same time, in KiB.
 const BODIES_KIB: u32 = 64 << 10;
 /// Memory for what JSON bodies hold once they are read, in KiB; one body that needs more is refused.
@@ -88,36 +88,6 @@ impl Default for Limits {
     }
 }
 
-/// How much of what clients sent is kept, and for how long.
-#[derive(Debug, Clone, Copy)]
-pub struct Retention {
-    /// How often is looked for what is not needed.
-    pub every: Duration,
-    /// Bytes of all uploads together, whole, in parts, and being received; one more is refused with 507.
-    pub upload_bytes: u64,
-    /// How long an upload is kept that no data set and no waiting job names.
-    pub uploads_for: Duration,
-    /// Finished jobs that are kept, the newest.
-    pub jobs: u64,
-    /// How long a finished job is kept at most.
-    pub jobs_for: Duration,
-    /// How long it is kept at least, however many there are: clients ask for it, and send requests again.
-    pub jobs_at_least: Duration,
-}
-
-impl Default for Retention {
-    fn default() -> Self {
-        Self {
-            every: Duration::from_secs(600),
-            upload_bytes: 32 << 30,
-            uploads_for: 7 * DAY,
-            jobs: 100_000,
-            jobs_for: 30 * DAY,
-            jobs_at_least: Duration::from_secs(600),
-        }
-    }
-}
-
 /// Room for the body of one request, held until the request is answered.
 #[derive(Debug, Clone, Default)]
 struct Room(Arc<Mutex<Vec<OwnedSemaphorePermit>>>);
@@ -127,8 +97,11 @@ impl Room {
     async fn take(&self, all: &Arc<Semaphore>, kib: u32, limits: &Limits) -> Answer<()> {
         let permit = tokio::time::timeout(limits.json, Arc::clone(all).acquire_many_owned(kib))
             .await
-            .map_err(|_| ApiError::unavailable("too many large bodies are on their way"))?
-            .map_err(ApiError::internal)?;
+            .map_err(|_| {
+                let message = "too many large bodies are on their way";
+                ApiError::of_status(StatusCode::SERVICE_UNAVAILABLE, message)
+            })?
+            .map_err(error::internal)?;
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -138,8 +111,12 @@ impl Room {
 }
 
 /// Ends bodies that pause for too long, and keeps their room. A layer for `axum::middleware::from_fn_with_state`.
-pub async fn body_progress(State(app): State<App>, request: Request, next: Next) -> Response {
-    let pause = app.limits.pause;
+pub(crate) async fn body_progress(
+    State(limits): State<Arc<Limits>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let pause = limits.pause;
     let room = Room::default();
     let mut request = request.map(|body| Body::new(TimeoutBody::new(pause, body)));
     request.extensions_mut().insert(room.clone());
@@ -162,9 +139,9 @@ pub(crate) async fn whole_body(request: Request, limits: &Limits) -> Answer<Byte
     let body = match tokio::time::timeout(limits.json, body).await {
         Ok(Ok(collected)) => collected.to_bytes(),
         Ok(Err(cause)) if cause.is::<LengthLimitError>() => {
-            return Err(ApiError::too_large(limits.json_bytes));
+            return Err(error::too_large(limits.json_bytes).into());
         }
-        Ok(Err(_)) => return Err(ApiError::bad_request("the body ended before it was whole")),
+        Ok(Err(_)) => return Err(ended()),
         Err(_) => return Err(slow()),
     };
     if longest > SMALL {
@@ -218,6 +195,11 @@ fn length(headers: &HeaderMap, limits: &Limits) -> u64 {
         None if headers.contains_key(TRANSFER_ENCODING) => limits.json_bytes,
         None => 0,
     }
+}
+
+/// A client that went away, or sent less than it said.
+pub(crate) fn ended() -> ApiError {
+    error::invalid("the body ended before it was whole").into()
 }
 
 /// The answer to a client that takes too long.

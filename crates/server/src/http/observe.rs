@@ -1,5 +1,6 @@
 //! What the server tells about its work: a log line for each request, and `/metrics`.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::time::Instant;
 
@@ -19,8 +20,11 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use uuid::Uuid;
 
-use crate::App;
-use crate::http::envelope::{Answer, ApiError};
+use crate::domain::catalog::Catalog;
+use crate::domain::error;
+use crate::domain::tally::Tally;
+use crate::http::blocking::blocking;
+use crate::http::envelope::Answer;
 use crate::logs;
 
 const KNOWN_METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
@@ -35,29 +39,20 @@ struct Answered {
     status: u16,
 }
 
-/// A finished job's outcome, as a label.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct Outcome {
-    pub(crate) status: String,
-}
-
 /// Counters since the start of the process.
 #[derive(Debug)]
-pub struct Observed {
+pub(crate) struct Observed {
+    catalog: Arc<Catalog>,
     registry: Registry,
     requests: Family<Answered, Counter>,
     seconds: Histogram,
-    pub(crate) uploaded_bytes: Counter,
-    pub(crate) accepted_rows: Counter,
-    pub(crate) duplicate_rows: Counter,
-    pub(crate) jobs: Family<Outcome, Counter>,
     pub(crate) connections: Gauge<i64, AtomicI64>,
-    pub(crate) worker_restarts: Counter,
     queue: Gauge<u64, AtomicU64>,
 }
 
-impl Default for Observed {
-    fn default() -> Self {
+impl Observed {
+    /// Of a worker that counts in `tally`, and of uploads that count their bytes in `received`.
+    pub(crate) fn new(catalog: Arc<Catalog>, tally: Tally, received: Counter) -> Self {
         let mut registry = Registry::with_prefix("driftline");
         let requests = Family::default();
         registry.register("http_requests", "Answered requests", requests.clone());
@@ -68,34 +63,29 @@ impl Default for Observed {
             Unit::Seconds,
             seconds.clone(),
         );
-        let uploaded_bytes = Counter::default();
         registry.register_with_unit(
             "uploaded",
             "Bytes of files that were received whole",
             Unit::Bytes,
-            uploaded_bytes.clone(),
+            received,
         );
-        let accepted_rows = Counter::default();
         registry.register(
             "rows_accepted",
             "Rows that are now kept",
-            accepted_rows.clone(),
+            tally.accepted_rows,
         );
-        let duplicate_rows = Counter::default();
         registry.register(
             "rows_duplicate",
             "Rows that were there already",
-            duplicate_rows.clone(),
+            tally.duplicate_rows,
         );
-        let jobs = Family::default();
-        registry.register("jobs", "Finished jobs", jobs.clone());
+        registry.register("jobs", "Finished jobs", tally.jobs);
         let connections = Gauge::default();
         registry.register("connections", "Open connections", connections.clone());
-        let worker_restarts = Counter::default();
         registry.register(
             "worker_restarts",
             "Failures of the worker, after which it was started again",
-            worker_restarts.clone(),
+            tally.worker_restarts,
         );
         registry.register(
             "log_lines_lost",
@@ -105,31 +95,27 @@ impl Default for Observed {
         let queue = Gauge::default();
         registry.register("queued_jobs", "Jobs that wait or run", queue.clone());
         Self {
+            catalog,
             registry,
             requests,
             seconds,
-            uploaded_bytes,
-            accepted_rows,
-            duplicate_rows,
-            jobs,
             connections,
-            worker_restarts,
             queue,
         }
     }
 }
 
 /// `/metrics`, in the text form of Prometheus.
-pub fn routes() -> Router<App> {
+pub(crate) fn routes() -> Router<Arc<Observed>> {
     Router::new().route("/metrics", get(metrics))
 }
 
-async fn metrics(State(app): State<App>) -> Answer {
-    app.blocking(|app| {
-        let length = app.catalog.read(|documents| documents.queue_length())?;
-        app.observed.queue.set(length);
+async fn metrics(State(observed): State<Arc<Observed>>) -> Answer {
+    blocking(move || {
+        let length = observed.catalog.read(|it| it.queue_length())?;
+        observed.queue.set(length);
         let mut text = String::new();
-        encode(&mut text, &app.observed.registry).map_err(ApiError::internal)?;
+        encode(&mut text, &observed.registry).map_err(error::internal)?;
         let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
         Ok(([(CONTENT_TYPE, kind)], text).into_response())
     })
@@ -137,14 +123,18 @@ async fn metrics(State(app): State<App>) -> Answer {
 }
 
 /// Tells [`access`] which route it was. A layer for the routes themselves.
-pub async fn route(matched: MatchedPath, request: Request, next: Next) -> Response {
+pub(crate) async fn route(matched: MatchedPath, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     response.extensions_mut().insert(matched);
     response
 }
 
 /// Gives each request an id, and counts and logs its answer. A layer for `axum::middleware::from_fn_with_state`.
-pub async fn access(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(crate) async fn access(
+    State(observed): State<Arc<Observed>>,
+    request: Request,
+    next: Next,
+) -> Response {
     let id = Uuid::new_v4();
     let started = Instant::now();
     let method = request.method().clone();
@@ -161,7 +151,7 @@ pub async fn access(State(app): State<App>, request: Request, next: Next) -> Res
         target: "driftline_server::access",
         request = %id, %method, path, status, milliseconds = elapsed.as_millis() as u64,
     );
-    app.observed.seconds.observe(elapsed.as_secs_f64());
+    observed.seconds.observe(elapsed.as_secs_f64());
     // Anybody may invent methods; each would be a counter of its own.
     let method = match KNOWN_METHODS.contains(&method.as_str()) {
         true => method.to_string(),
@@ -172,7 +162,7 @@ pub async fn access(State(app): State<App>, request: Request, next: Next) -> Res
         method,
         status,
     };
-    app.observed.requests.get_or_create(&labels).inc();
+    observed.requests.get_or_create(&labels).inc();
     if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
         response.headers_mut().insert(REQUEST_ID, value);
     }

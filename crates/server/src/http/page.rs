@@ -8,6 +8,9 @@
 //! | `/ui/bin?…&start=` | one of its bins, looked at closely |
 //! | `/ui/image?url=` | a picture, from where it is allowed |
 
+use std::path::Path;
+use std::sync::Arc;
+
 use axum::extract::{Query, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, REFERRER_POLICY,
@@ -16,21 +19,37 @@ use axum::http::header::{
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use driftline_core::Result;
 use driftline_metrics::{Baseline, BinSize, Monitored};
-use driftline_report::site;
 use driftline_report::view::{Alert, Detail, NamedBaseline, bin_views, model_view, own_baselines};
+use driftline_report::{Pictures, site};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::App;
 use crate::domain::alerts::{self, Severity};
-use crate::domain::catalog::Documents;
+use crate::domain::catalog::{Catalog, Documents};
+use crate::domain::discovery::discover;
+use crate::domain::error::{self, refused};
 use crate::domain::objects::{self, Model};
-use crate::domain::queries::{named_baseline, refused};
-use crate::http::envelope::{Answer, ApiError};
+use crate::domain::queries::{Counts, named_baseline};
+use crate::http::blocking::blocking;
+use crate::http::envelope::Answer;
+
+/// What the page is made from.
+#[derive(Debug, Clone)]
+pub(crate) struct Page {
+    /// The store's folder.
+    pub(crate) store: Arc<Path>,
+    /// Documents.
+    pub(crate) catalog: Arc<Catalog>,
+    /// Models whose rows were counted.
+    pub(crate) counts: Arc<Counts>,
+    /// Pictures that may be shown.
+    pub(crate) pictures: Arc<Pictures>,
+}
 
 /// The page and its assets, which hold no data and need no token.
-pub fn shell_routes() -> Router<App> {
+pub(crate) fn shell_routes() -> Router {
     let asset = |kind, content: &'static str| get(move || async move { shell(kind, content) });
     Router::new()
         .route(
@@ -48,7 +67,7 @@ pub fn shell_routes() -> Router<App> {
 }
 
 /// What the page reads, behind the token.
-pub fn data_routes() -> Router<App> {
+pub(crate) fn data_routes() -> Router<Page> {
     Router::new()
         .route("/ui/models", get(models))
         .route("/ui/model", get(model))
@@ -68,11 +87,11 @@ fn shell(kind: &'static str, content: impl IntoResponse) -> Response {
     (headers, content).into_response()
 }
 
-async fn models(State(app): State<App>) -> Answer {
-    app.blocking(|app| {
+async fn models(State(page): State<Page>) -> Answer {
+    blocking(move || {
         // What a run wrote into the store meanwhile is shown, too.
-        objects::discover(app)?;
-        let models = app.catalog.read(objects::models)?;
+        discover(&page.store, &page.catalog)?;
+        let models = page.catalog.read(objects::models)?;
         let mut names: Vec<(String, String)> = models
             .into_iter()
             .map(|model| (model.project_name, model.folder))
@@ -100,38 +119,38 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn size(&self) -> Answer<BinSize> {
+    fn size(&self) -> Result<BinSize> {
         let size = self.size.as_deref().map(str::parse).transpose();
         Ok(size.map_err(refused)?.unwrap_or(BinSize::Day))
     }
 
-    fn model(&self, documents: &Documents<'_>) -> Answer<Model> {
+    fn model(&self, documents: &Documents<'_>) -> Result<Model> {
         let mut models = objects::models(documents)?.into_iter();
         models
             .find(|model| model.project_name == self.project && model.folder == self.model)
-            .ok_or_else(|| ApiError::not_found("Model"))
+            .ok_or_else(|| error::not_found("Model"))
     }
 
-    fn baseline<'a>(&self, baselines: &'a [NamedBaseline]) -> Answer<&'a NamedBaseline> {
+    fn baseline<'a>(&self, baselines: &'a [NamedBaseline]) -> Result<&'a NamedBaseline> {
         let wanted =
             |one: &&NamedBaseline| self.baseline.as_deref().is_none_or(|name| one.name == name);
         baselines
             .iter()
             .find(wanted)
-            .ok_or_else(|| ApiError::not_found("Baseline"))
+            .ok_or_else(|| error::not_found("Baseline"))
     }
 }
 
-async fn model(State(app): State<App>, Query(wanted): Query<Wanted>) -> Answer {
-    app.blocking(move |app| {
-        let (model, declared, alerts) = app.catalog.read(|documents| {
+async fn model(State(page): State<Page>, Query(wanted): Query<Wanted>) -> Answer {
+    blocking(move || {
+        let (model, declared, alerts) = page.catalog.read(|documents| {
             let model = wanted.model(documents)?;
             let declared = declared(documents, &model)?;
             let alerts = fired(documents, &model)?;
             Ok((model, declared, alerts))
         })?;
         let size = wanted.size()?;
-        app.counts.with(app, &model, |counted| {
+        page.counts.with(&model, |counted| {
             let baselines = baselines(counted, &declared);
             let chosen = wanted.baseline(&baselines)?;
             let sizes = &BinSize::ALL;
@@ -142,22 +161,22 @@ async fn model(State(app): State<App>, Query(wanted): Query<Wanted>) -> Answer {
     .await
 }
 
-async fn bin(State(app): State<App>, Query(wanted): Query<Wanted>) -> Answer {
-    app.blocking(move |app| {
+async fn bin(State(page): State<Page>, Query(wanted): Query<Wanted>) -> Answer {
+    blocking(move || {
         let start = wanted
             .start
-            .ok_or_else(|| ApiError::bad_request("`start` is missing: the start of the bin"))?;
-        let (model, declared) = app.catalog.read(|documents| {
+            .ok_or_else(|| error::invalid("`start` is missing: the start of the bin"))?;
+        let (model, declared) = page.catalog.read(|documents| {
             let model = wanted.model(documents)?;
             let declared = declared(documents, &model)?;
             Ok((model, declared))
         })?;
         let size = wanted.size()?;
-        app.counts.with(app, &model, |counted| {
+        page.counts.with(&model, |counted| {
             let baselines = baselines(counted, &declared);
             let baseline = &wanted.baseline(&baselines)?.baseline;
             let detail = Detail::FULL;
-            let views = bin_views(counted, baseline, size, &[start], detail, &app.pictures)?;
+            let views = bin_views(counted, baseline, size, &[start], detail, &page.pictures)?;
             Ok(Json(views.into_iter().next()).into_response())
         })
     })
@@ -169,12 +188,12 @@ struct ImageQuery {
     url: String,
 }
 
-async fn image(State(app): State<App>, Query(query): Query<ImageQuery>) -> Answer {
-    app.blocking(move |app| {
-        let png = app
+async fn image(State(page): State<Page>, Query(query): Query<ImageQuery>) -> Answer {
+    blocking(move || {
+        let png = page
             .pictures
             .png(&query.url)
-            .ok_or_else(|| ApiError::not_found("Picture"))?;
+            .ok_or_else(|| error::not_found("Picture"))?;
         let headers = [
             (CONTENT_TYPE, "image/png"),
             (X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -185,7 +204,7 @@ async fn image(State(app): State<App>, Query(query): Query<ImageQuery>) -> Answe
 }
 
 /// Baselines that clients declared over events.
-fn declared(documents: &Documents<'_>, model: &Model) -> Answer<Vec<NamedBaseline>> {
+fn declared(documents: &Documents<'_>, model: &Model) -> Result<Vec<NamedBaseline>> {
     let mut found = Vec::new();
     for baseline in objects::baselines(documents, model.id)? {
         // Those of environments the counts know themselves; an incomplete one has no rows.
@@ -208,7 +227,7 @@ fn baselines(counted: &Monitored, declared: &[NamedBaseline]) -> Vec<NamedBaseli
 }
 
 /// Alerts of the rules of a model, the latest bins first.
-fn fired(documents: &Documents<'_>, model: &Model) -> Answer<Vec<Alert>> {
+fn fired(documents: &Documents<'_>, model: &Model) -> Result<Vec<Alert>> {
     let mut found = Vec::new();
     for rule in alerts::rules(documents, model.id)? {
         for record in alerts::records(documents, rule.id)? {

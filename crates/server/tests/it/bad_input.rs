@@ -11,8 +11,7 @@ use crate::common::{
     parquet, publish_body, refused,
 };
 use arrow_array::{ArrayRef, LargeStringArray, RecordBatch};
-use driftline_server::ServeConfig;
-use driftline_server::limits::Limits;
+use driftline_server::{Limits, ServeConfig};
 use driftline_sink_local::Store;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};

@@ -5,8 +5,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use crate::common::{Api, Data, Process, Running, answer, parquet};
-use driftline_server::ServeConfig;
-use driftline_server::limits::Limits;
+use driftline_server::{Limits, ServeConfig};
 use reqwest::blocking::Client;
 use serde_json::Value;
 

@@ -5,8 +5,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use crate::common::{Process, Running, TOKEN, answer, refused};
-use driftline_server::ServeConfig;
-use driftline_server::limits::Limits;
+use driftline_server::{Limits, ServeConfig};
 use reqwest::blocking::multipart;
 
 const MIB: u64 = 1 << 20;

@@ -7,8 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::common::{Data, Process, Running, TOKEN, example, may_open, parquet};
-use driftline_server::ServeConfig;
-use driftline_server::limits::Limits;
+use driftline_server::{Limits, ServeConfig};
 
 /// A server in a process that may have so many open files.
 fn with_open_files(store: &Path, options: &str, files: u32) -> Process {

@@ -7,8 +7,7 @@ use std::process::Command;
 
 use crate::common::{Running, TOKEN};
 use driftline_core::ErrorKind;
-use driftline_server::tls::TlsFiles;
-use driftline_server::{ServeConfig, Server};
+use driftline_server::{ServeConfig, Server, TlsFiles};
 use reqwest::Certificate;
 use reqwest::blocking::Client;
 

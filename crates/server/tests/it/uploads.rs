@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::common::{Api, Data, Running, answer, events_body, parquet, publish_body, refused};
-use driftline_server::ServeConfig;
-use driftline_server::limits::Retention;
+use driftline_server::{Retention, ServeConfig};
 use reqwest::blocking::multipart;
 use rusqlite::Connection;
 use serde_json::{Value, json};

@@ -1,13 +1,12 @@
 //! Alerts that were raised.
 
+use driftline_core::Result;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::rule::Rule;
 use crate::domain::catalog::{Documents, Kind};
-use crate::http::envelope::Answer;
 
 /// Alerts that were raised; the key is rule, bin and column.
 pub const ALERT_RECORD: Kind = Kind("alert_record");
@@ -60,38 +59,8 @@ pub struct Record {
     pub updated_at: Timestamp,
 }
 
-impl Record {
-    /// The record as clients of all generations read it; `number` is its place among those of its rule.
-    pub fn object(&self, number: usize) -> Value {
-        let finding = &self.finding;
-        json!({
-            "id": number,
-            "uuid": self.id,
-            "alert_config_uuid": self.rule,
-            "alert_config_revision": self.revision,
-            "alert_run_start_time": self.updated_at.as_millisecond(),
-            "alert_time_bucket": finding.bin,
-            "alert_value": finding.value,
-            "warning_threshold": finding.warning,
-            "critical_threshold": finding.critical,
-            "baseline_time_bucket": finding.earlier.map(|(bin, _)| bin),
-            "baseline_value": finding.earlier.map(|(_, value)| value),
-            "is_alert": true,
-            "severity": finding.severity,
-            "failure_reason": "NA",
-            "message": "",
-            "feature_name": finding.column,
-            "alert_record_main_version": 1,
-            "alert_record_sub_version": self.version,
-            "created_at": self.created_at,
-            "updated_at": self.updated_at,
-            "multi_col_values": null,
-        })
-    }
-}
-
 /// Records of a rule, by bin and column.
-pub fn records(documents: &Documents<'_>, rule: Uuid) -> Answer<Vec<Record>> {
+pub fn records(documents: &Documents<'_>, rule: Uuid) -> Result<Vec<Record>> {
     let mut records: Vec<Record> = documents.under(ALERT_RECORD, &format!("{rule}/"))?;
     records.sort_by(|a, b| {
         let place = |record: &Record| (record.finding.bin, record.finding.column.clone());
@@ -101,7 +70,7 @@ pub fn records(documents: &Documents<'_>, rule: Uuid) -> Answer<Vec<Record>> {
 }
 
 /// Keeps what was found, once for each bin and column however often it is found.
-pub(crate) fn keep(documents: &Documents<'_>, rule: &Rule, findings: Vec<Finding>) -> Answer<()> {
+pub(crate) fn keep(documents: &Documents<'_>, rule: &Rule, findings: Vec<Finding>) -> Result<()> {
     let now = Timestamp::now();
     for finding in findings {
         let place = format!(

@@ -1,16 +1,16 @@
 //! What an alert rule is, and which ones are refused.
 
+use driftline_core::Result;
 use driftline_metrics::{BinSize, Column, Metric, Monitored};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::domain::catalog::{Documents, Kind};
-use crate::domain::objects::{self, Model};
+use crate::domain::error;
+use crate::domain::objects::Model;
 use crate::domain::queries::{self, column};
-use crate::http::envelope::{Answer, ApiError};
-use crate::http::queries::metrics::metric_object;
 
 /// Alert rules.
 pub const ALERT_RULE: Kind = Kind("alert_rule");
@@ -137,13 +137,13 @@ impl Terms {
     /// Refuses what can never be measured or compared.
     ///
     /// # Errors
-    /// 400 that lists what there is, 501 for segments.
-    pub(crate) fn check(&self, counted: &Monitored, model: &Model) -> Answer<()> {
+    /// `InvalidData` that lists what there is, `Unsupported` for segments.
+    pub(crate) fn check(&self, counted: &Monitored, model: &Model) -> Result<()> {
         if self.segment_id.is_some() {
-            return Err(ApiError::not_implemented("Segments"));
+            return Err(error::unsupported("Segments"));
         }
         if self.name.trim().is_empty() {
-            return Err(ApiError::bad_request("an alert rule needs a name"));
+            return Err(error::invalid("an alert rule needs a name"));
         }
         self.columns(counted, model)?;
         let allowed: &[u32] = match self.bin_size {
@@ -160,7 +160,7 @@ impl Terms {
                 "compare_bin_delta of bins of a {} must be one of {allowed:?}",
                 self.bin_size.name().to_lowercase()
             );
-            return Err(ApiError::bad_request(message));
+            return Err(error::invalid(message));
         }
         let missing = match self.threshold_type {
             ThresholdType::Manual if self.critical_threshold.is_none() => "critical_threshold",
@@ -170,11 +170,11 @@ impl Terms {
             _ => return Ok(()),
         };
         let message = format!("an alert rule of this threshold_type needs {missing}");
-        Err(ApiError::bad_request(message))
+        Err(error::invalid(message))
     }
 
     /// What is measured.
-    pub(crate) fn metric(&self) -> Answer<Metric> {
+    pub(crate) fn metric(&self) -> Result<Metric> {
         queries::metric(&self.metric_id)
     }
 
@@ -183,7 +183,7 @@ impl Terms {
         &self,
         counted: &Monitored,
         model: &Model,
-    ) -> Answer<Vec<(Option<Column>, Option<String>)>> {
+    ) -> Result<Vec<(Option<Column>, Option<String>)>> {
         let metric = self.metric()?;
         let names = self.feature_names.as_deref().unwrap_or_default();
         if names.is_empty() || (names == [ANY] && !metric.needs_column()) {
@@ -212,37 +212,19 @@ impl Terms {
     }
 }
 
-impl Rule {
-    /// The rule as clients of generation 3 read it.
-    pub fn object(&self, documents: &Documents<'_>) -> Answer<Value> {
-        let model = objects::model(documents, self.terms.model_id)?;
-        let baseline = match self.terms.baseline_id {
-            Some(id) => documents.get::<objects::Baseline>(objects::BASELINE, id)?,
-            None => None,
-        };
-        let terms = &self.terms;
-        Ok(json!({
-            "id": self.id,
-            "name": terms.name,
-            "priority": terms.priority,
-            "compare_to": terms.compare_to,
-            "condition": terms.condition,
-            "bin_size": terms.bin_size,
-            "threshold_type": terms.threshold_type,
-            "auto_threshold_params": terms.auto_threshold_params,
-            "critical_threshold": terms.critical_threshold,
-            "warning_threshold": terms.warning_threshold,
-            "feature_names": terms.feature_names,
-            "compare_bin_delta": terms.compare_bin_delta,
-            "evaluation_delay": terms.evaluation_delay.unwrap_or(0),
-            "category": terms.category,
-            "metric": metric_object(terms.metric()?),
-            "model": {"id": model.id, "name": model.name, "version": model.version},
-            "project": {"id": model.project, "name": model.project_name},
-            "baseline": baseline.map(|baseline| json!({"id": baseline.id, "name": baseline.name})),
-            "segment": null,
-            "created_at": self.created_at,
-            "updated_at": self.updated_at,
-        }))
-    }
+/// The rule with this id.
+///
+/// # Errors
+/// `NotFound` without one.
+pub(crate) fn rule(documents: &Documents<'_>, id: Uuid) -> Result<Rule> {
+    documents
+        .get(ALERT_RULE, id)?
+        .ok_or_else(|| error::not_found("Alert rule"))
+}
+
+/// Rules of a model, in the order in which they were made.
+pub(crate) fn rules(documents: &Documents<'_>, model: Uuid) -> Result<Vec<Rule>> {
+    let mut rules: Vec<Rule> = documents.list(ALERT_RULE)?;
+    rules.retain(|rule| rule.terms.model_id == model);
+    Ok(rules)
 }

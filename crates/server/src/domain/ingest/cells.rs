@@ -8,11 +8,12 @@ use arrow_array::types::{Float32Type, Float64Type, Int64Type, TimestampMilliseco
 use arrow_array::{Array, ArrayRef, Float32Array, Int64Array, RecordBatch, StringArray};
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{DataType, TimeUnit};
+use driftline_core::{Error, Result};
 use jiff::Timestamp;
 
 use super::vectors;
+use crate::domain::error;
 use crate::domain::times;
-use crate::http::envelope::{Answer, ApiError};
 
 /// Bytes of text in one column of a batch.
 const MOST_TEXT: u64 = 256 << 20;
@@ -51,7 +52,7 @@ impl<'a> Cells<'a> {
     }
 
     /// Finite numbers, none of them null.
-    pub(crate) fn numbers(self) -> Answer<Float32Array> {
+    pub(crate) fn numbers(self) -> Result<Float32Array> {
         if unrolled(self.array) > MOST_TEXT {
             return Err(self.wrong(0, "it is not a number"));
         }
@@ -68,7 +69,7 @@ impl<'a> Cells<'a> {
     }
 
     /// Whole numbers, null where there is none.
-    pub(crate) fn integers(self) -> Answer<Int64Array> {
+    pub(crate) fn integers(self) -> Result<Int64Array> {
         let integers = self.cast(&DataType::Int64)?;
         for row in 0..integers.len() {
             if integers.is_null(row) && !self.array.is_null(row) {
@@ -79,7 +80,7 @@ impl<'a> Cells<'a> {
     }
 
     /// Text of anything that is one value, null where there is none.
-    pub(crate) fn texts(self) -> Answer<StringArray> {
+    pub(crate) fn texts(self) -> Result<StringArray> {
         if self.array.data_type().is_nested() {
             return Err(self.wrong(0, format!("it is {}, not text", self.array.data_type())));
         }
@@ -94,7 +95,7 @@ impl<'a> Cells<'a> {
     }
 
     /// Milliseconds since 1970, none of them null, each within [`times::plausible`].
-    pub(crate) fn times(self) -> Answer<Vec<i64>> {
+    pub(crate) fn times(self) -> Result<Vec<i64>> {
         let found = self.moments()?;
         let plausible = times::plausible(Timestamp::now());
         let beyond = |ms: &i64| !plausible.contains(ms);
@@ -115,14 +116,14 @@ impl<'a> Cells<'a> {
     }
 
     /// Milliseconds since 1970, none of them null.
-    fn moments(self) -> Answer<Vec<i64>> {
+    fn moments(self) -> Result<Vec<i64>> {
         let length = self.array.len();
         let kind = self.array.data_type();
         let missing = |row| self.wrong(row, "it has no time");
         let epoch = |row, number: i64| {
             times::epoch(number)
                 .map(|moment| moment.as_millisecond())
-                .map_err(|error| self.wrong(row, error.message))
+                .map_err(|error| self.wrong(row, error.message()))
         };
         match kind {
             DataType::Timestamp(_, _) | DataType::Date32 | DataType::Date64 => {
@@ -177,7 +178,7 @@ impl<'a> Cells<'a> {
     }
 
     /// Vectors of `dim` finite numbers, row-major.
-    pub(crate) fn vectors(self, dim: usize) -> Answer<Float32Array> {
+    pub(crate) fn vectors(self, dim: usize) -> Result<Float32Array> {
         let wrong_length = |row, found: usize| {
             self.wrong(row, format!("its vector has {found} numbers, not {dim}"))
         };
@@ -231,7 +232,7 @@ impl<'a> Cells<'a> {
     }
 
     /// The numbers of lists one after the other, and the length of each list.
-    pub(crate) fn lists(self) -> Answer<(Float32Array, Vec<Option<usize>>)> {
+    pub(crate) fn lists(self) -> Result<(Float32Array, Vec<Option<usize>>)> {
         let array = self.array;
         let rows = 0..array.len();
         let known = |row: usize, length: usize| (!array.is_null(row)).then_some(length);
@@ -272,7 +273,7 @@ impl<'a> Cells<'a> {
         Ok((cast.as_primitive::<Float32Type>().clone(), lengths))
     }
 
-    fn cast(self, to: &DataType) -> Answer<ArrayRef> {
+    fn cast(self, to: &DataType) -> Result<ArrayRef> {
         if self.array.data_type() == to {
             return Ok(Arc::clone(self.array));
         }
@@ -286,9 +287,9 @@ impl<'a> Cells<'a> {
     }
 
     /// An error at row `row` of this batch.
-    pub(crate) fn wrong(self, row: usize, why: impl std::fmt::Display) -> ApiError {
+    pub(crate) fn wrong(self, row: usize, why: impl std::fmt::Display) -> Error {
         let row = self.first + row as u64;
-        ApiError::bad_request(format!("row {row}, column `{}`: {why}", self.name))
+        error::invalid(format!("row {row}, column `{}`: {why}", self.name))
     }
 }
 

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use arrow_csv::ReaderBuilder;
 use arrow_csv::reader::Format;
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
+use driftline_core::{Error, Result};
 
-use super::table::Batches;
-use crate::domain::uploads::disk;
-use crate::http::envelope::{Answer, ApiError};
+use super::batches::Batches;
+use crate::domain::error::{self, disk};
 
 const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
 /// Bytes of the first line.
@@ -28,7 +28,7 @@ pub(crate) struct CsvTable {
 }
 
 impl CsvTable {
-    pub(crate) fn open(mut file: File) -> Answer<Self> {
+    pub(crate) fn open(mut file: File) -> Result<Self> {
         let mut head = [0; 3];
         let start = match file.read_exact(&mut head) {
             Ok(()) if head == BYTE_ORDER_MARK => 3,
@@ -56,7 +56,7 @@ impl CsvTable {
         &self.schema
     }
 
-    pub(crate) fn batches(self, columns: Vec<usize>) -> Answer<Batches> {
+    pub(crate) fn batches(self, columns: Vec<usize>) -> Result<Batches> {
         let reader = ReaderBuilder::new(self.schema)
             .with_header(true)
             .with_batch_size(BATCH_ROWS)
@@ -66,7 +66,7 @@ impl CsvTable {
         Ok(Box::new(reader.map(|batch| {
             batch.map_err(|cause| match cause {
                 ArrowError::IoError(_, cause) if cause.kind() == io::ErrorKind::InvalidData => {
-                    ApiError::bad_request(cause.to_string())
+                    error::invalid(cause.to_string())
                 }
                 ArrowError::IoError(_, cause) => disk(cause),
                 cause => damaged(cause),
@@ -141,8 +141,8 @@ impl<R: Read> Read for Records<R> {
     }
 }
 
-fn damaged(cause: impl std::fmt::Display) -> ApiError {
-    ApiError::bad_request(format!(
+fn damaged(cause: impl std::fmt::Display) -> Error {
+    error::invalid(format!(
         "the file is neither Parquet nor CSV that can be read: {cause}"
     ))
 }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use arrow_array::builder::{Float64Builder, ListBuilder, StringBuilder};
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{Field, Schema};
+use driftline_core::{Error, Result};
 use serde_json::{Map, Value};
 
-use crate::http::envelope::{Answer, ApiError};
+use crate::domain::error;
 
 /// Most events of one request.
 const MOST_EVENTS: usize = 1_000;
@@ -15,18 +16,18 @@ const MOST_EVENTS: usize = 1_000;
 /// The columns of some events, of those that are named in `wanted`.
 ///
 /// # Errors
-/// 400 if they are not a list of 1 to 1,000 objects of numbers, text and vectors.
-pub(crate) fn batch(events: &Value, wanted: &[&str]) -> Answer<RecordBatch> {
+/// `InvalidData` if they are not a list of 1 to 1,000 objects of numbers, text and vectors.
+pub(crate) fn batch(events: &Value, wanted: &[&str]) -> Result<RecordBatch> {
     let events: Vec<&Map<String, Value>> = events
         .as_array()
         .and_then(|events| events.iter().map(Value::as_object).collect())
-        .ok_or_else(|| ApiError::bad_request("source.events is not a list of objects"))?;
+        .ok_or_else(|| error::invalid("source.events is not a list of objects"))?;
     if events.is_empty() || events.len() > MOST_EVENTS {
         let message = format!(
             "source.events has {} events, not 1 to {MOST_EVENTS}",
             events.len()
         );
-        return Err(ApiError::bad_request(message));
+        return Err(error::invalid(message));
     }
     let mut names: Vec<&str> = wanted.to_vec();
     names.sort_unstable();
@@ -45,10 +46,10 @@ pub(crate) fn batch(events: &Value, wanted: &[&str]) -> Answer<RecordBatch> {
         .zip(&columns)
         .map(|(name, column)| Field::new(*name, column.data_type().clone(), true))
         .collect();
-    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(ApiError::internal)
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(error::internal)
 }
 
-fn column(name: &str, values: &[&Value]) -> Answer<ArrayRef> {
+fn column(name: &str, values: &[&Value]) -> Result<ArrayRef> {
     let long = |value: &&Value| value.as_array().is_some_and(|values| values.len() != 1);
     if values.iter().any(long) {
         return vectors(name, values);
@@ -70,7 +71,7 @@ fn column(name: &str, values: &[&Value]) -> Answer<ArrayRef> {
     Ok(Arc::new(texts.finish()))
 }
 
-fn vectors(name: &str, values: &[&Value]) -> Answer<ArrayRef> {
+fn vectors(name: &str, values: &[&Value]) -> Result<ArrayRef> {
     let mut lists = ListBuilder::new(Float64Builder::new());
     for (row, value) in values.iter().enumerate() {
         match value {
@@ -95,6 +96,6 @@ fn vectors(name: &str, values: &[&Value]) -> Answer<ArrayRef> {
     Ok(Arc::new(lists.finish()))
 }
 
-fn wrong(row: usize, name: &str, why: &str) -> ApiError {
-    ApiError::bad_request(format!("row {row}, column `{name}`: {why}"))
+fn wrong(row: usize, name: &str, why: &str) -> Error {
+    error::invalid(format!("row {row}, column `{name}`: {why}"))
 }

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use driftline_core::{Error, Result};
 use driftline_rows::pages::pages;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
@@ -13,9 +14,8 @@ use parquet::arrow::arrow_reader::{
     ParquetRecordBatchReaderBuilder,
 };
 
-use super::table::Batches;
-use crate::domain::uploads::disk;
-use crate::http::envelope::{Answer, ApiError};
+use super::batches::Batches;
+use crate::domain::error::{self, disk};
 
 const MIB: u64 = 1 << 20;
 /// Bytes of the footer.
@@ -38,7 +38,7 @@ pub(crate) struct ParquetTable {
 }
 
 impl ParquetTable {
-    pub(crate) fn open(mut file: File) -> Answer<Self> {
+    pub(crate) fn open(mut file: File) -> Result<Self> {
         check_footer(&mut file)?;
         let metadata = guarded(|| {
             let found = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())?;
@@ -52,7 +52,7 @@ impl ParquetTable {
         self.metadata.schema()
     }
 
-    pub(crate) fn batches(self, columns: &[usize], dim: usize) -> Answer<Batches> {
+    pub(crate) fn batches(self, columns: &[usize], dim: usize) -> Result<Batches> {
         let Self { file, metadata } = self;
         let parquet = Arc::clone(metadata.metadata());
         let mask = ProjectionMask::roots(
@@ -67,7 +67,7 @@ impl ParquetTable {
                     field.name(),
                     field.data_type()
                 );
-                return Err(ApiError::bad_request(message));
+                return Err(error::invalid(message));
             }
         }
         guarded(|| {
@@ -115,7 +115,7 @@ struct Guarded {
 }
 
 impl Iterator for Guarded {
-    type Item = Answer<arrow_array::RecordBatch>;
+    type Item = Result<arrow_array::RecordBatch>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let mut reader = self.reader.take()?;
@@ -133,7 +133,7 @@ impl Iterator for Guarded {
 }
 
 /// The length of the footer is in the last eight bytes, and is allocated before the footer is looked at.
-fn check_footer(file: &mut File) -> Answer<()> {
+fn check_footer(file: &mut File) -> Result<()> {
     let length = file.metadata().map_err(disk)?.len();
     let mut tail = [0; 8];
     if length < 12 {
@@ -191,12 +191,12 @@ fn grows(kind: &DataType) -> bool {
     }
 }
 
-fn guarded<T>(read: impl FnOnce() -> Result<T, parquet::errors::ParquetError>) -> Answer<T> {
+fn guarded<T>(read: impl FnOnce() -> Result<T, parquet::errors::ParquetError>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(read))
         .map_err(|_| damaged("it cannot be decoded"))?
         .map_err(damaged)
 }
 
-fn damaged(cause: impl std::fmt::Display) -> ApiError {
-    ApiError::bad_request(format!("the Parquet file cannot be used: {cause}"))
+fn damaged(cause: impl std::fmt::Display) -> Error {
+    error::invalid(format!("the Parquet file cannot be used: {cause}"))
 }

@@ -9,12 +9,14 @@ use arrow_array::{
 };
 use arrow_schema::{DataType, Schema};
 use driftline_core::rows::EVENT_ID;
+use driftline_core::{Error, Result};
 use uuid::Uuid;
 
-use super::Update;
 use super::cells::{Cells, interleaved};
+use crate::domain::error;
 use crate::domain::model::{Monitored, Vector};
-use crate::http::envelope::{Answer, ApiError};
+use crate::domain::objects::PRODUCTION;
+use crate::domain::work::Update;
 
 /// What the rows of one upload have in common.
 #[derive(Debug, Clone)]
@@ -60,7 +62,7 @@ impl Mapping {
     }
 
     /// Refuses columns from which no rows can be made, before any row is read.
-    pub(crate) fn check(&self, schema: &Schema) -> Answer<()> {
+    pub(crate) fn check(&self, schema: &Schema) -> Result<()> {
         let needed = match &self.model.vector {
             Vector::Column(name) => std::slice::from_ref(name),
             Vector::Columns(names) => names.as_slice(),
@@ -80,7 +82,7 @@ impl Mapping {
                     "column `{name}` is {}, which cannot be read",
                     field.data_type()
                 );
-                return Err(ApiError::bad_request(message));
+                return Err(error::invalid(message));
             }
         }
         Ok(())
@@ -89,8 +91,8 @@ impl Mapping {
     /// The rows of a batch, whose first row is row `first` of the upload.
     ///
     /// # Errors
-    /// 400 naming row and column of the first value that a row cannot hold.
-    pub(crate) fn rows(&self, batch: &RecordBatch, first: u64) -> Answer<RecordBatch> {
+    /// `InvalidData` naming row and column of the first value that a row cannot hold.
+    pub(crate) fn rows(&self, batch: &RecordBatch, first: u64) -> Result<RecordBatch> {
         let model = &self.model;
         let count = batch.num_rows();
         let column = |name| present(batch, name);
@@ -100,7 +102,7 @@ impl Mapping {
             Vector::Column(name) => cells(name)?.vectors(model.dim)?,
             Vector::Columns(names) => {
                 let columns = names.iter().map(|name| cells(name)?.numbers());
-                interleaved(&columns.collect::<Answer<Vec<_>>>()?, count)
+                interleaved(&columns.collect::<Result<Vec<_>>>()?, count)
             }
         };
         let event_ids = match column(&model.event_id) {
@@ -115,7 +117,7 @@ impl Mapping {
             .outputs
             .iter()
             .map(|name| cells(name)?.numbers())
-            .collect::<Answer<_>>()?;
+            .collect::<Result<_>>()?;
         let target = match column(&model.target) {
             Some(name) => cells(name)?.texts()?,
             None => StringArray::new_null(count),
@@ -137,22 +139,17 @@ impl Mapping {
         };
         let window = match (&self.environment, column(&model.window)) {
             (Some(environment), _) => filled(&StringArray::new_null(count), environment),
-            (None, Some(name)) => {
-                filled(&cells(name)?.texts()?, crate::domain::objects::PRODUCTION)
-            }
-            (None, None) => filled(
-                &StringArray::new_null(count),
-                crate::domain::objects::PRODUCTION,
-            ),
+            (None, Some(name)) => filled(&cells(name)?.texts()?, PRODUCTION),
+            (None, None) => filled(&StringArray::new_null(count), PRODUCTION),
         };
 
         let schema = model.schema()?.arrow();
         let embeddings = match schema.field(2).data_type() {
             DataType::FixedSizeList(element, dim) => {
                 FixedSizeListArray::try_new(Arc::clone(element), *dim, Arc::new(values), None)
-                    .map_err(ApiError::internal)?
+                    .map_err(error::internal)?
             }
-            other => return Err(ApiError::internal(format!("embeddings are {other}"))),
+            other => return Err(error::internal(format!("embeddings are {other}"))),
         };
         let times = TimestampMillisecondArray::from(times).with_timezone("UTC");
         let mut columns: Vec<ArrayRef> =
@@ -166,12 +163,12 @@ impl Mapping {
         columns.push(Arc::new(image_url));
         columns.push(Arc::new(image_number));
         columns.push(Arc::new(window));
-        RecordBatch::try_new(schema, columns).map_err(ApiError::internal)
+        RecordBatch::try_new(schema, columns).map_err(error::internal)
     }
 
     /// Ids that the client gave. Two environments may hold the same images: in the baseline section their rows are
     /// told apart by the environment's name.
-    fn named(&self, cells: Cells<'_>) -> Answer<StringArray> {
+    fn named(&self, cells: Cells<'_>) -> Result<StringArray> {
         let ids = cells.texts()?;
         let mut named = StringBuilder::new();
         for row in 0..ids.len() {
@@ -210,7 +207,7 @@ impl Mapping {
     }
 
     /// Refuses columns from which no update can be made.
-    pub(crate) fn check_update(&self, schema: &Schema) -> Answer<()> {
+    pub(crate) fn check_update(&self, schema: &Schema) -> Result<()> {
         let id = self.id_column();
         match schema.column_with_name(id) {
             Some(_) => Ok(()),
@@ -219,7 +216,7 @@ impl Mapping {
     }
 
     /// The updates of a batch, whose first row is row `first` of the upload.
-    pub(crate) fn updates(&self, batch: &RecordBatch, first: u64) -> Answer<Vec<Update>> {
+    pub(crate) fn updates(&self, batch: &RecordBatch, first: u64) -> Result<Vec<Update>> {
         let id = self.id_column();
         let cells = Cells::find(batch, id, first).ok_or_else(|| missing(id))?;
         let ids = cells.texts()?;
@@ -255,8 +252,8 @@ fn present<'a>(batch: &RecordBatch, name: &'a Option<String>) -> Option<&'a str>
         .filter(|name| batch.column_by_name(name).is_some())
 }
 
-fn missing(column: &str) -> ApiError {
-    ApiError::bad_request(format!(
+fn missing(column: &str) -> Error {
+    error::invalid(format!(
         "there is no column `{column}`, which the model needs"
     ))
 }

@@ -4,12 +4,12 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
+use driftline_core::Result;
 
+use super::batches::Batches;
 use super::{csv, parquet};
-use crate::domain::uploads::disk;
-use crate::http::envelope::{Answer, ApiError};
+use crate::domain::error::{self, disk};
 
 /// The form of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,12 +22,12 @@ pub enum Format {
 
 impl Format {
     /// Looks at the first bytes of a file.
-    pub fn of(path: &Path) -> Answer<Self> {
+    pub fn of(path: &Path) -> Result<Self> {
         let mut file = File::open(path).map_err(disk)?;
         Self::sniff(&mut file)
     }
 
-    fn sniff(file: &mut File) -> Answer<Self> {
+    fn sniff(file: &mut File) -> Result<Self> {
         let mut head = Vec::new();
         file.take(4).read_to_end(&mut head).map_err(disk)?;
         file.seek(SeekFrom::Start(0)).map_err(disk)?;
@@ -45,15 +45,12 @@ pub(crate) enum Table {
     Csv(csv::CsvTable),
 }
 
-/// Batches of a table.
-pub(crate) type Batches = Box<dyn Iterator<Item = Answer<RecordBatch>>>;
-
 impl Table {
     /// Opens a file.
     ///
     /// # Errors
-    /// 400 if it is neither Parquet nor CSV, is damaged, has a column twice, or would grow beyond all bounds.
-    pub(crate) fn open(path: &Path) -> Answer<Self> {
+    /// `InvalidData` if it is neither Parquet nor CSV, is damaged, has a column twice, or would grow beyond all bounds.
+    pub(crate) fn open(path: &Path) -> Result<Self> {
         let mut file = File::open(path).map_err(disk)?;
         let table = match Format::sniff(&mut file)? {
             Format::Parquet => Self::Parquet(parquet::ParquetTable::open(file)?),
@@ -68,7 +65,7 @@ impl Table {
         names.sort_unstable();
         if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
             let message = format!("the file has the column `{}` twice", pair[0]);
-            return Err(ApiError::bad_request(message));
+            return Err(error::invalid(message));
         }
         drop(names);
         Ok(table)
@@ -84,7 +81,7 @@ impl Table {
 
     /// The rows of some columns, in order; names that are not there are passed over. `dim` is the length that a vector
     /// has, if that is known, and decides how many rows a batch may have.
-    pub(crate) fn batches(self, columns: &[&str], dim: usize) -> Answer<Batches> {
+    pub(crate) fn batches(self, columns: &[&str], dim: usize) -> Result<Batches> {
         let wanted: Vec<usize> = (0..)
             .zip(self.schema().fields())
             .filter(|(_, field)| columns.contains(&field.name().as_str()))

@@ -1,19 +1,19 @@
 //! Models whose rows were counted, kept for the next request.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use driftline_core::Result;
 use driftline_metrics::Monitored;
 use uuid::Uuid;
 
-use crate::App;
 use crate::domain::objects::Model;
-use crate::http::envelope::Answer;
 
 /// Models whose rows were counted.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Counts {
+    store: PathBuf,
     models: Mutex<HashMap<Uuid, Arc<RwLock<Option<Counted>>>>>,
 }
 
@@ -24,23 +24,26 @@ struct Counted {
 }
 
 impl Counts {
+    /// Of the store at `store`.
+    pub(crate) fn new(store: PathBuf) -> Self {
+        Self {
+            store,
+            models: Mutex::default(),
+        }
+    }
+
     /// Hands the counts of a model, brought up to date, to `read`. Blocks.
     ///
     /// # Errors
     /// Those of the store, and of `read`.
-    pub fn with<T>(
-        &self,
-        app: &App,
-        model: &Model,
-        read: impl FnOnce(&Monitored) -> Answer<T>,
-    ) -> Answer<T> {
+    pub fn with<T>(&self, model: &Model, read: impl FnOnce(&Monitored) -> Result<T>) -> Result<T> {
         let place = {
             let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(models.entry(model.id).or_default())
         };
         {
             let mut counted = place.write().unwrap_or_else(PoisonError::into_inner);
-            if let Err(error) = update(&mut counted, app, model) {
+            if let Err(error) = update(&mut counted, &self.store, model) {
                 *counted = None;
                 drop(counted);
                 self.forget(model.id);
@@ -53,7 +56,7 @@ impl Counts {
             // Another request met an error in between.
             None => {
                 let classes = model.monitored()?.class_order;
-                read(&open(app, model, &classes)?)
+                read(&open(&self.store, model, &classes)?)
             }
         }
     }
@@ -65,25 +68,20 @@ impl Counts {
     }
 }
 
-fn update(counted: &mut Option<Counted>, app: &App, model: &Model) -> Answer<()> {
+fn update(counted: &mut Option<Counted>, store: &Path, model: &Model) -> Result<()> {
     let classes = model.monitored()?.class_order;
     match counted {
         Some(counted) if counted.classes == classes => {
             counted.monitored.refresh()?;
         }
         _ => {
-            let monitored = open(app, model, &classes)?;
+            let monitored = open(store, model, &classes)?;
             *counted = Some(Counted { classes, monitored });
         }
     }
     Ok(())
 }
 
-fn open(app: &App, model: &Model, classes: &[String]) -> Result<Monitored> {
-    Monitored::open_with_classes(
-        &app.store,
-        &model.project_name,
-        &model.folder,
-        classes.to_vec(),
-    )
+fn open(store: &Path, model: &Model, classes: &[String]) -> Result<Monitored> {
+    Monitored::open_with_classes(store, &model.project_name, &model.folder, classes.to_vec())
 }

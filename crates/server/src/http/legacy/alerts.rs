@@ -2,19 +2,22 @@
 
 use axum::Router;
 use axum::extract::{Path, Query, State};
+use axum::response::Response;
 use axum::routing::get;
+use driftline_core::Result;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::models;
 use super::names::Generation;
-use super::{decoded, models, required};
-use crate::App;
+use super::requests::{decoded, required};
 use crate::domain::alerts::{self, ALERT_RULE, Rule};
 use crate::domain::catalog::Documents;
+use crate::domain::error;
 use crate::domain::objects::{self, BASELINE, Baseline};
-use crate::http::app::Payload;
-use crate::http::envelope::{Answer, ApiError, Page, normal, paginated};
+use crate::http::app::{App, Payload};
+use crate::http::envelope::{Answer, ListPage, normal, paginated};
 use crate::http::queries::read;
 
 /// Lengths of bins: milliseconds here, words elsewhere.
@@ -93,30 +96,30 @@ async fn create(State(app): State<App>, by: Generation, Payload(body): Payload) 
     let body = decoded(body)?;
     app.blocking(move |app| {
         let terms = app.catalog.read(|documents| terms(documents, &body))?;
-        let rule = alerts::create(app, read(terms)?, Some(body))?;
+        let rule = alerts::create(&app.catalog, &app.counts, read(terms)?, Some(body))?;
         shown(app, &rule, by)
     })
     .await
 }
 
-fn shown(app: &App, rule: &Rule, by: Generation) -> Answer {
+fn shown(app: &App, rule: &Rule, by: Generation) -> Result<Response> {
     let object = app
         .catalog
         .read(|documents| readable(documents, rule, by))?;
     object
         .map(normal)
-        .ok_or_else(|| ApiError::not_found("Alert rule that this client can read"))
+        .ok_or_else(|| error::not_found("Alert rule that this client can read"))
 }
 
 /// What a rule says in the words of generation 3.
-fn terms(documents: &Documents<'_>, body: &Value) -> Answer<Value> {
+fn terms(documents: &Documents<'_>, body: &Value) -> Result<Value> {
     let project = required(body, "project_name")?;
     let model = models::find(documents, project, required(body, "model_name")?)?;
     let baseline = match body["baseline_name"].as_str() {
         Some(name) => {
             let mut known = objects::baselines(documents, model.id)?.into_iter();
             let found = known.find(|baseline| baseline.name == name);
-            Some(found.ok_or_else(|| ApiError::not_found("Baseline"))?.id)
+            Some(found.ok_or_else(|| error::not_found("Baseline"))?.id)
         }
         None => None,
     };
@@ -126,21 +129,21 @@ fn terms(documents: &Documents<'_>, body: &Value) -> Answer<Value> {
             "time_bucket is {}, not the milliseconds of an hour, a day, a week or 30 days",
             body["time_bucket"]
         );
-        return Err(ApiError::bad_request(message));
+        return Err(error::invalid(message));
     };
     let delta = match body["compare_period"].as_i64() {
         Some(period) if period > 0 && period % length == 0 => Some(period / length),
         Some(period) if period != 0 => {
             let message =
                 format!("compare_period is {period}, not a multiple of time_bucket, {length}");
-            return Err(ApiError::bad_request(message));
+            return Err(error::invalid(message));
         }
         _ => None,
     };
     let metric = body["metric_id"]
         .as_str()
         .or_else(|| body["metric"].as_str());
-    let metric = metric.ok_or_else(|| ApiError::bad_request("the body has no text `metric`"))?;
+    let metric = metric.ok_or_else(|| error::invalid("the body has no text `metric`"))?;
     let renamed = FIRST_METRICS.iter().find(|(before, _)| *before == metric);
     Ok(json!({
         "name": body["name"],
@@ -161,17 +164,17 @@ fn terms(documents: &Documents<'_>, body: &Value) -> Answer<Value> {
 }
 
 /// `feature_names`, which client 1 may send as the text of a Python list, or `feature_name`.
-fn columns(body: &Value) -> Answer<Value> {
+fn columns(body: &Value) -> Result<Value> {
     match (&body["feature_names"], &body["feature_name"]) {
         (Value::String(text), _) => serde_json::from_str(&text.replace('\'', "\""))
-            .map_err(|_| ApiError::bad_request(format!("feature_names is no list: {text}"))),
+            .map_err(|_| error::invalid(format!("feature_names is no list: {text}"))),
         (Value::Null, Value::String(name)) => Ok(json!([name])),
         (names, _) => Ok(names.clone()),
     }
 }
 
 /// The rule as a client of this generation reads it; `None` if it cannot.
-fn readable(documents: &Documents<'_>, rule: &Rule, by: Generation) -> Answer<Option<Value>> {
+fn readable(documents: &Documents<'_>, rule: &Rule, by: Generation) -> Result<Option<Value>> {
     let mut object = object(documents, rule)?;
     let period = &object["compare_period"];
     let known = period.is_null()
@@ -197,7 +200,7 @@ fn readable(documents: &Documents<'_>, rule: &Rule, by: Generation) -> Answer<Op
 }
 
 /// What a client of these generations sent, where one did, and what the server adds.
-fn object(documents: &Documents<'_>, rule: &Rule) -> Answer<Value> {
+fn object(documents: &Documents<'_>, rule: &Rule) -> Result<Value> {
     let model = objects::model(documents, rule.terms.model_id)?;
     let metric = rule.terms.metric()?;
     let mut object = match &rule.legacy {
@@ -247,22 +250,21 @@ fn object(documents: &Documents<'_>, rule: &Rule) -> Answer<Value> {
 async fn list(State(app): State<App>, by: Generation, Query(listing): Query<Listing>) -> Answer {
     app.blocking(move |app| {
         let filter: Filter = match &listing.filter {
-            Some(text) => serde_json::from_str(text).map_err(|cause| {
-                ApiError::bad_request(format!("the filter cannot be read: {cause}"))
-            })?,
+            Some(text) => serde_json::from_str(text)
+                .map_err(|cause| error::invalid(format!("the filter cannot be read: {cause}")))?,
             None => Filter::default(),
         };
         let objects = app.catalog.read(|documents| {
             let rules: Vec<Rule> = documents.list(ALERT_RULE)?;
             let objects = rules.iter().map(|rule| readable(documents, rule, by));
-            objects.collect::<Answer<Vec<_>>>()
+            objects.collect::<Result<Vec<_>>>()
         })?;
         let wanted = objects
             .into_iter()
             .flatten()
             .filter(|object| filter.takes(object));
         let wanted: Vec<Value> = wanted.collect();
-        Ok(paginated(Page {
+        Ok(paginated(ListPage {
             total: wanted.len(),
             items: wanted
                 .into_iter()
@@ -286,7 +288,7 @@ async fn one(State(app): State<App>, by: Generation, Path(id): Path<Uuid>) -> An
 
 async fn delete(State(app): State<App>, Path(id): Path<Uuid>) -> Answer {
     app.blocking(move |app| {
-        alerts::delete(app, id)?;
+        alerts::delete(&app.catalog, id)?;
         Ok(normal(json!({})))
     })
     .await

@@ -3,19 +3,21 @@
 use axum::Router;
 use axum::extract::{Query, State};
 use axum::routing::get;
+use driftline_core::Result;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{decoded, models, required};
-use crate::App;
+use super::models;
+use super::requests::{decoded, required};
 use crate::domain::catalog::Documents;
+use crate::domain::error;
 use crate::domain::objects::{
     self, BASELINE, Baseline, BaselineKind, EnvironmentKind, Model, PRODUCTION,
 };
-use crate::http::app::Payload;
-use crate::http::envelope::{Answer, ApiError, Page, normal, paginated};
+use crate::http::app::{App, Payload};
+use crate::http::envelope::{Answer, ListPage, normal, paginated};
 
 /// Lengths of windows: seconds here, words elsewhere.
 const WINDOWS: [(i64, &str); 4] = [
@@ -37,7 +39,7 @@ struct Named {
 }
 
 /// The baselines that a query names, with their models.
-fn named(documents: &Documents<'_>, query: &Named) -> Answer<Vec<(Model, Baseline)>> {
+fn named(documents: &Documents<'_>, query: &Named) -> Result<Vec<(Model, Baseline)>> {
     let models = match &query.model_name {
         Some(name) => vec![models::find(documents, &query.project_name, name)?],
         None => {
@@ -59,7 +61,7 @@ fn named(documents: &Documents<'_>, query: &Named) -> Answer<Vec<(Model, Baselin
     Ok(found)
 }
 
-fn object(documents: &Documents<'_>, model: &Model, baseline: &Baseline) -> Answer<Value> {
+fn object(documents: &Documents<'_>, model: &Model, baseline: &Baseline) -> Result<Value> {
     let environments = objects::environments(documents, model.id)?;
     let dataset = environments.iter().find(|environment| {
         environment.id == baseline.environment && environment.kind == EnvironmentKind::PreProduction
@@ -95,8 +97,8 @@ async fn list(State(app): State<App>, Query(query): Query<Named>) -> Answer {
             let items = found
                 .iter()
                 .map(|(model, baseline)| object(documents, model, baseline))
-                .collect::<Answer<_>>()?;
-            Ok(paginated(Page::whole(items)))
+                .collect::<Result<_>>()?;
+            Ok(paginated(ListPage::whole(items)))
         })
     })
     .await
@@ -105,7 +107,7 @@ async fn list(State(app): State<App>, Query(query): Query<Named>) -> Answer {
 async fn create(State(app): State<App>, Payload(body): Payload) -> Answer {
     let body = decoded(body)?;
     app.blocking(move |app| {
-        app.change(|documents| {
+        app.catalog.change(|documents| {
             let name = required(&body, "name")?;
             let model = models::find(
                 documents,
@@ -127,11 +129,11 @@ fn described(
     body: &Value,
     model: &Model,
     name: &str,
-) -> Answer<Baseline> {
+) -> Result<Baseline> {
     let environment = |name: &str| {
         objects::environment(documents, model.id, name)?
             .map(|environment| environment.id)
-            .ok_or_else(|| ApiError::not_found("Dataset of the model"))
+            .ok_or_else(|| error::not_found("Dataset of the model"))
     };
     let now = Timestamp::now();
     let mut baseline = Baseline {
@@ -152,7 +154,7 @@ fn described(
         "STATIC_PRODUCTION" => {
             let (start, end) = (number(body, "start_time")?, number(body, "end_time")?);
             if start >= end {
-                return Err(ApiError::bad_request("start_time is not before end_time"));
+                return Err(error::invalid("start_time is not before end_time"));
             }
             (baseline.start_time, baseline.end_time) = (Some(start), Some(end));
         }
@@ -162,12 +164,12 @@ fn described(
                 let message = format!(
                     "window_size is {seconds}, not the seconds of an hour, a day, a week or 30 days"
                 );
-                return Err(ApiError::bad_request(message));
+                return Err(error::invalid(message));
             };
             if offset <= 0 || offset % seconds != 0 {
                 let message =
                     format!("offset is {offset}, not a multiple of window_size, {seconds}");
-                return Err(ApiError::bad_request(message));
+                return Err(error::invalid(message));
             }
             baseline.kind = BaselineKind::Rolling;
             baseline.offset_delta = Some(offset.unsigned_abs() / seconds.unsigned_abs());
@@ -177,28 +179,28 @@ fn described(
             let message = format!(
                 "type is {other}, not PRE_PRODUCTION, STATIC_PRODUCTION or ROLLING_PRODUCTION"
             );
-            return Err(ApiError::bad_request(message));
+            return Err(error::invalid(message));
         }
     }
     Ok(baseline)
 }
 
-fn number(body: &Value, name: &str) -> Answer<i64> {
-    body[name].as_i64().ok_or_else(|| {
-        ApiError::bad_request(format!("this type of baseline needs the number `{name}`"))
-    })
+fn number(body: &Value, name: &str) -> Result<i64> {
+    body[name]
+        .as_i64()
+        .ok_or_else(|| error::invalid(format!("this type of baseline needs the number `{name}`")))
 }
 
 async fn delete(State(app): State<App>, Query(query): Query<Named>) -> Answer {
     app.blocking(move |app| {
-        app.change(|documents| {
+        app.catalog.change(|documents| {
             if query.model_name.is_none() || query.baseline_name.is_none() {
                 let message = "a deletion needs model_name and baseline_name";
-                return Err(ApiError::bad_request(message));
+                return Err(error::invalid(message));
             }
             let found = named(documents, &query)?;
             if found.is_empty() {
-                return Err(ApiError::not_found("Baseline"));
+                return Err(error::not_found("Baseline"));
             }
             for (_, baseline) in found {
                 documents.delete(BASELINE, baseline.id)?;

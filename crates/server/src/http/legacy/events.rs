@@ -3,18 +3,21 @@
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::routing::post;
+use driftline_core::Result;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::names::split;
-use super::{accepted, decoded, models, uploads};
-use crate::App;
-use crate::domain::ingest::{Files, Mapping, Unnamed, Work, check_files, event_batch};
+use super::requests::{accepted, decoded};
+use super::{models, uploads};
+use crate::domain::error;
+use crate::domain::ingest::{Mapping, Unnamed, check_files, event_batch};
 use crate::domain::jobs;
 use crate::domain::objects::Model;
-use crate::http::app::Payload;
-use crate::http::envelope::{Answer, ApiError};
+use crate::domain::work::{Files, Work};
+use crate::http::app::{App, Payload};
+use crate::http::envelope::Answer;
 
 /// Columns that an event gets for the id and the time that came beside it.
 const ID: &str = "__fiddler_id";
@@ -57,12 +60,12 @@ async fn ingest(
             // An update has no time, whatever it says.
             timestamp_column: text("timestamp_field").filter(|_| !update),
         };
-        check_files(app, &model, &files, update)?;
+        check_files(&app.uploads, &model, &files, update)?;
         let work = match update {
             true => Work::Update(files),
             false => Work::Publish(files),
         };
-        let job = app.change(|documents| {
+        let job = app.catalog.change(|documents| {
             // The last job that named them may be done by now.
             uploads::named(app, &body)?;
             jobs::submit(documents, "Publish events", None, &work)
@@ -84,7 +87,9 @@ async fn one(State(app): State<App>, Path(names): Path<String>, Payload(body): P
             true => update(&model, &body)?,
             false => event(app, &model, &body)?,
         };
-        let job = app.change(|documents| jobs::submit(documents, "Publish event", None, &work))?;
+        let job = app
+            .catalog
+            .change(|documents| jobs::submit(documents, "Publish event", None, &work))?;
         Ok(accepted(json!({
             ID: id,
             "message": "Event received",
@@ -95,10 +100,10 @@ async fn one(State(app): State<App>, Path(names): Path<String>, Payload(body): P
 }
 
 /// The event of a body with its id and its time in columns of their own, and how its columns are to be read.
-fn told(model: &Model, body: &Value, new_id: Option<Uuid>) -> Answer<(String, Value, Mapping)> {
+fn told(model: &Model, body: &Value, new_id: Option<Uuid>) -> Result<(String, Value, Mapping)> {
     let mut event = body["event"].clone();
     if !event.is_object() {
-        return Err(ApiError::bad_request("event is not an object"));
+        return Err(error::invalid("event is not an object"));
     }
     let text = |value: &Value| match value {
         Value::String(text) => Some(text.clone()),
@@ -109,7 +114,7 @@ fn told(model: &Model, body: &Value, new_id: Option<Uuid>) -> Answer<(String, Va
     let id = text(&body["event_id"])
         .or_else(|| field.and_then(text))
         .or_else(|| new_id.map(|id| id.to_string()))
-        .ok_or_else(|| ApiError::bad_request("an update needs an event_id"))?;
+        .ok_or_else(|| error::invalid("an update needs an event_id"))?;
     event[ID] = json!(id);
     let mut monitored = model.monitored()?;
     monitored.event_id = Some(ID.to_owned());
@@ -126,7 +131,7 @@ fn told(model: &Model, body: &Value, new_id: Option<Uuid>) -> Answer<(String, Va
     Ok((id, json!([event]), mapping))
 }
 
-fn update(model: &Model, body: &Value) -> Answer<(String, Work)> {
+fn update(model: &Model, body: &Value) -> Result<(String, Work)> {
     let (id, events, mapping) = told(model, body, None)?;
     let batch = event_batch(&events, &mapping.update_columns())?;
     let updates = mapping.updates(&batch, 0)?;
@@ -135,7 +140,7 @@ fn update(model: &Model, body: &Value) -> Answer<(String, Work)> {
 }
 
 /// The row of an event is checked and kept before the client hears of it.
-fn event(app: &App, model: &Model, body: &Value) -> Answer<(String, Work)> {
+fn event(app: &App, model: &Model, body: &Value) -> Result<(String, Work)> {
     let file = Uuid::new_v4();
     let (id, events, mapping) = told(model, body, Some(file))?;
     let batch = event_batch(&events, &mapping.columns())?;
@@ -146,11 +151,11 @@ fn event(app: &App, model: &Model, body: &Value) -> Answer<(String, Work)> {
     Ok((id, Work::Append { model, file }))
 }
 
-fn check_format(body: &Value) -> Answer<()> {
+fn check_format(body: &Value) -> Result<()> {
     match &body["timestamp_format"] {
         Value::Null => Ok(()),
         Value::String(format) if FORMATS.contains(&format.as_str()) => Ok(()),
-        other => Err(ApiError::bad_request(format!(
+        other => Err(error::invalid(format!(
             "timestamp_format is {other}, not one of {}",
             FORMATS.join(", ")
         ))),

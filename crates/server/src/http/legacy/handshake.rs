@@ -5,8 +5,8 @@ use axum::response::Response;
 use axum::routing::get;
 use serde_json::json;
 
-use crate::http::envelope::{normal, rpc};
-use crate::{App, FIDDLER_VERSION};
+use crate::http::app::App;
+use crate::http::envelope::{FIDDLER_VERSION, normal, rpc};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()

@@ -2,10 +2,11 @@
 //!
 //! Neither generation can read all that the other wrote, nor all that client 3 wrote; [`readable`] says what each can.
 
+use driftline_core::Result;
 use serde_json::{Map, Value, json};
 
 use super::names::Generation;
-use crate::http::envelope::{Answer, ApiError};
+use crate::domain::error;
 
 /// The roles of columns: their name in `info`, and in a spec.
 const ROLES: [&str; 5] = ["inputs", "outputs", "targets", "decisions", "metadata"];
@@ -19,8 +20,8 @@ const FIRST_ONLY: [&str; 2] = ["monitor", "transformation"];
 /// The definition (see [`crate::domain::model`]) of an `info`.
 ///
 /// # Errors
-/// 400 if it has not the form of an `info`.
-pub(super) fn definition(info: &Value) -> Answer<Value> {
+/// `InvalidData` if it has not the form of an `info`.
+pub(super) fn definition(info: &Value) -> Result<Value> {
     let mut columns = Vec::new();
     let mut spec = Map::from_iter([("schema_version".to_owned(), json!(1))]);
     for role in ROLES {
@@ -114,19 +115,19 @@ pub(super) fn is_scalar(column: &Value) -> bool {
     )
 }
 
-fn list<'a>(info: &'a Value, name: &str) -> Answer<&'a [Value]> {
+fn list<'a>(info: &'a Value, name: &str) -> Result<&'a [Value]> {
     match &info[name] {
         Value::Null => Ok(&[]),
         Value::Array(values) => Ok(values),
-        _ => Err(ApiError::bad_request(format!("info.{name} is not a list"))),
+        _ => Err(error::invalid(format!("info.{name} is not a list"))),
     }
 }
 
-fn schema_column(column: &Value) -> Answer<Value> {
+fn schema_column(column: &Value) -> Result<Value> {
     let text = |name: &str| {
-        column[name].as_str().ok_or_else(|| {
-            ApiError::bad_request(format!("a column of info has no `{name}`: {column}"))
-        })
+        column[name]
+            .as_str()
+            .ok_or_else(|| error::invalid(format!("a column of info has no `{name}`: {column}")))
     };
     Ok(json!({
         "name": text("column-name")?,
@@ -172,6 +173,8 @@ fn spec_feature(feature: &Value) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use driftline_core::ErrorKind;
+
     use super::*;
     use crate::domain::model::{Monitored, Vector};
 
@@ -214,7 +217,7 @@ mod tests {
     fn both_generations_mean_the_same_rows() {
         let first = Monitored::of(&definition(&scalars()).unwrap()).unwrap();
         let second = Monitored::of(&definition(&vectors()).unwrap()).unwrap();
-        assert_eq!(first.schema(), second.schema());
+        assert_eq!(first.schema().unwrap(), second.schema().unwrap());
         assert_eq!(
             first.vector,
             Vector::Columns(vec!["emb_0".to_owned(), "emb_1".to_owned()])
@@ -255,7 +258,7 @@ mod tests {
             let mut info = vectors();
             info[part] = value;
             let error = definition(&info).unwrap_err();
-            assert_eq!(error.status.as_u16(), 400, "{part}: {}", error.message);
+            assert_eq!(error.kind(), ErrorKind::InvalidData, "{part}: {error}");
         }
     }
 }

@@ -4,9 +4,11 @@ use axum::Router;
 use axum::extract::{Path, State};
 use axum::routing::get;
 
-use crate::App;
+use crate::domain::error;
 use crate::domain::jobs::{JOB, Job};
-use crate::http::envelope::{Answer, ApiError, normal};
+use crate::http::app::App;
+use crate::http::envelope::{Answer, normal};
+use crate::http::jobs::job_object;
 
 pub(super) fn routes() -> Router<App> {
     Router::new().route("/v2/jobs/{id}", get(one))
@@ -14,10 +16,10 @@ pub(super) fn routes() -> Router<App> {
 
 async fn one(State(app): State<App>, Path(id): Path<String>) -> Answer {
     app.blocking(move |app| {
-        let unknown = || ApiError::not_found("Job");
+        let unknown = || error::not_found("Job");
         let id = id.parse().map_err(|_| unknown())?;
         let job: Option<Job> = app.catalog.read(|documents| documents.get(JOB, id))?;
-        Ok(normal(job.ok_or_else(unknown)?.object()))
+        Ok(normal(job_object(&job.ok_or_else(unknown)?)))
     })
     .await
 }

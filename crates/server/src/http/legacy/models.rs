@@ -3,19 +3,23 @@
 use axum::Router;
 use axum::extract::{Path, Query, State};
 use axum::routing::{get, post};
+use driftline_core::Result;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::info;
 use super::names::{Generation, split};
-use super::{InProject, decoded, info, required};
-use crate::App;
+use super::requests::{InProject, decoded, required};
 use crate::domain::catalog::Documents;
-use crate::domain::ingest::{Files, Work};
+use crate::domain::datasets;
+use crate::domain::deletion;
+use crate::domain::discovery::{discover, make_folder};
+use crate::domain::error;
 use crate::domain::jobs::{self, JOB, Job};
 use crate::domain::objects::{self, FIRST_VERSION, Model, NewModel, Origin};
-use crate::http::app::Payload;
-use crate::http::envelope::{Answer, ApiError, Page, normal, paginated, rpc};
-use crate::http::legacy::datasets;
+use crate::domain::work::{Files, Work};
+use crate::http::app::{App, Payload};
+use crate::http::envelope::{Answer, ListPage, normal, paginated, rpc};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -38,19 +42,19 @@ pub(super) fn routes() -> Router<App> {
 /// The model of this name: its first version, as these clients know no others, else its newest.
 ///
 /// # Errors
-/// 404.
-pub(super) fn find(documents: &Documents<'_>, project: &str, name: &str) -> Answer<Model> {
+/// `NotFound` without one.
+pub(super) fn find(documents: &Documents<'_>, project: &str, name: &str) -> Result<Model> {
     let project = objects::project_by_name(documents, project)?;
     if let Ok(first) = objects::model_by_name(documents, project.id, name, FIRST_VERSION) {
         return Ok(first);
     }
     let named = |model: &Model| model.project == project.id && model.name == name;
     let newest = objects::models(documents)?.into_iter().rfind(named);
-    newest.ok_or_else(|| ApiError::not_found("Model"))
+    newest.ok_or_else(|| error::not_found("Model"))
 }
 
 /// Its `info` as a client of this generation can read it.
-fn readable(documents: &Documents<'_>, model: &Model, by: Generation) -> Answer<Option<Value>> {
+fn readable(documents: &Documents<'_>, model: &Model, by: Generation) -> Result<Option<Value>> {
     let kept = match &model.info {
         Some(info) => info.clone(),
         None => {
@@ -80,7 +84,7 @@ fn object(model: &Model, info: Value) -> Value {
 
 async fn list(State(app): State<App>, by: Generation, Query(query): Query<InProject>) -> Answer {
     app.blocking(move |app| {
-        objects::discover(app)?;
+        discover(&app.store, &app.catalog)?;
         app.catalog.read(|documents| {
             let project = objects::project_by_name(documents, &query.project_name)?;
             let mut items = Vec::new();
@@ -91,19 +95,19 @@ async fn list(State(app): State<App>, by: Generation, Query(query): Query<InProj
                     items.push(object(&model, info));
                 }
             }
-            Ok(paginated(Page::whole(items)))
+            Ok(paginated(ListPage::whole(items)))
         })
     })
     .await
 }
 
 /// The model and its `info`; 404 if this generation cannot read it.
-fn shown(app: &App, project: &str, name: &str, by: Generation) -> Answer<(Model, Value)> {
+fn shown(app: &App, project: &str, name: &str, by: Generation) -> Result<(Model, Value)> {
     app.catalog.read(|documents| {
         let model = find(documents, project, name)?;
         match readable(documents, &model, by)? {
             Some(info) => Ok((model, info)),
-            None => Err(ApiError::not_found("Model that this client can read")),
+            None => Err(error::not_found("Model that this client can read")),
         }
     })
 }
@@ -120,9 +124,9 @@ async fn one(State(app): State<App>, by: Generation, Path(names): Path<String>) 
 async fn delete(State(app): State<App>, Path(names): Path<String>) -> Answer {
     app.blocking(move |app| {
         let [_, project, name] = split(&names)?;
-        let id = app.change(|documents| {
+        let id = app.catalog.change(|documents| {
             let model = find(documents, project, name)?;
-            objects::delete_model(documents, model.id)?;
+            deletion::delete_model(documents, model.id)?;
             Ok(model.id)
         })?;
         app.counts.forget(id);
@@ -134,18 +138,18 @@ async fn delete(State(app): State<App>, Path(names): Path<String>) -> Answer {
 async fn create(State(app): State<App>, Payload(body): Payload) -> Answer {
     let body = decoded(body)?;
     app.blocking(move |app| {
-        objects::discover(app)?;
+        discover(&app.store, &app.catalog)?;
         let info = &body["info"];
         let definition = info::definition(info)?;
         let (project, name) = (required(&body, "project_name")?, required(&body, "name")?);
         let baseline = info["datasets"][0].as_str();
-        let (model, job) = app.change(|documents| {
+        let (model, job) = app.catalog.change(|documents| {
             let project = objects::project_by_name(documents, project)?;
             let dataset = baseline
                 .map(|name| datasets::find(documents, &project.name, name))
                 .transpose()?;
             let model = objects::create_model(
-                app,
+                &app.store,
                 documents,
                 NewModel {
                     project: &project,
@@ -158,7 +162,7 @@ async fn create(State(app): State<App>, Payload(body): Payload) -> Answer {
             )?;
             let work = match dataset {
                 Some(dataset) => {
-                    objects::ensure_baseline(documents, &model, &dataset.name)?;
+                    objects::ensure_baseline(documents, model.id, &dataset.name)?;
                     Work::Publish(Files {
                         model: model.id,
                         files: dataset.files,
@@ -171,7 +175,7 @@ async fn create(State(app): State<App>, Payload(body): Payload) -> Answer {
             };
             Ok((model.clone(), start(documents, model.id, &work)?))
         })?;
-        objects::make_folder(app, &model)?;
+        make_folder(&app.store, &app.catalog, &model)?;
         let mut answer = object(&model, info.clone());
         answer["job_uuid"] = json!(job.id);
         Ok(normal(answer))
@@ -183,7 +187,7 @@ async fn create(State(app): State<App>, Payload(body): Payload) -> Answer {
 const NOTHING: Work = Work::Inspect { files: Vec::new() };
 
 /// The job that makes a model's baseline; there is one, however often it is asked for.
-fn start(documents: &Documents<'_>, model: Uuid, work: &Work) -> Answer<Job> {
+fn start(documents: &Documents<'_>, model: Uuid, work: &Work) -> Result<Job> {
     let name = "Initialize monitoring";
     jobs::submit(documents, name, Some(&key(model)), work)
 }
@@ -225,7 +229,7 @@ async fn init_monitoring(
     Path((_, project, name)): Path<(String, String, String)>,
 ) -> Answer {
     app.blocking(move |app| {
-        let job = app.change(|documents| {
+        let job = app.catalog.change(|documents| {
             let model = find(documents, &project, &name)?;
             match documents.by_key::<Job>(JOB, &key(model.id))? {
                 Some(job) => Ok(job),

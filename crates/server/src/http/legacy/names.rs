@@ -4,8 +4,9 @@ use std::convert::Infallible;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use driftline_core::{Error, Result};
 
-use crate::http::envelope::{Answer, ApiError};
+use crate::domain::error;
 
 /// A generation of Fiddler's client before the third.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,8 +30,8 @@ impl<S: Sync> FromRequestParts<S> for Generation {
 /// The names of a path with `N` of them, the organisation's first. There is one organisation, whatever its name.
 ///
 /// # Errors
-/// 404 if there are more or fewer, since then nothing has such a name.
-pub(super) fn split<const N: usize>(path: &str) -> Answer<[&str; N]> {
+/// `NotFound` if there are more or fewer, since then nothing has such a name.
+pub(super) fn split<const N: usize>(path: &str) -> Result<[&str; N]> {
     let mut names = [""; N];
     let mut parts = path.split(':');
     for name in &mut names {
@@ -45,23 +46,26 @@ pub(super) fn split<const N: usize>(path: &str) -> Answer<[&str; N]> {
     }
 }
 
-fn unknown() -> ApiError {
-    ApiError::not_found("Name")
+fn unknown() -> Error {
+    error::not_found("Name")
 }
 
 #[cfg(test)]
 mod tests {
+    use driftline_core::ErrorKind;
+
     use super::*;
 
     #[test]
     fn a_path_has_as_many_names_as_the_route() {
-        assert_eq!(split::<2>("org:project"), Ok(["org", "project"]));
+        assert_eq!(split::<2>("org:project").unwrap(), ["org", "project"]);
         assert_eq!(
-            split::<3>("org:project:data"),
-            Ok(["org", "project", "data"])
+            split::<3>("org:project:data").unwrap(),
+            ["org", "project", "data"]
         );
         for path in ["", "org", "org:", ":project", "org:project:data"] {
-            assert_eq!(split::<2>(path).unwrap_err().status.as_u16(), 404, "{path}");
+            let error = split::<2>(path).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::NotFound, "{path}");
         }
     }
 }

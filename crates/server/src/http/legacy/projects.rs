@@ -7,11 +7,14 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::names::split;
-use super::{datasets, decoded, required};
-use crate::App;
+use super::requests::{decoded, required};
+use crate::domain::datasets;
+use crate::domain::deletion;
+use crate::domain::discovery::discover;
+use crate::domain::housekeeping;
 use crate::domain::objects::{self, Project};
-use crate::http::app::Payload;
-use crate::http::envelope::{Answer, Page, normal, paginated};
+use crate::http::app::{App, Payload};
+use crate::http::envelope::{Answer, ListPage, normal, paginated};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -19,7 +22,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/v2/projects/{names}", get(one).delete(delete))
 }
 
-/// The page of a list. The clients read one only, so that it is long by default.
+/// Which part of a list is asked for. The clients ask once only, so that it is long by default.
 #[derive(Deserialize)]
 struct Paging {
     #[serde(default)]
@@ -39,7 +42,7 @@ fn object(project: &Project) -> Value {
 /// The project of a path `<organisation>:<project>`.
 ///
 /// # Errors
-/// 404.
+/// 404 without one.
 pub(super) async fn existing(app: &App, names: String) -> Answer<Project> {
     app.blocking(move |app| {
         let [_, project] = split(&names)?;
@@ -51,9 +54,9 @@ pub(super) async fn existing(app: &App, names: String) -> Answer<Project> {
 
 async fn list(State(app): State<App>, Query(Paging { offset, limit }): Query<Paging>) -> Answer {
     app.blocking(move |app| {
-        objects::discover(app)?;
+        discover(&app.store, &app.catalog)?;
         let all = app.catalog.read(objects::projects)?;
-        Ok(paginated(Page {
+        Ok(paginated(ListPage {
             items: all.iter().skip(offset).take(limit).map(object).collect(),
             total: all.len(),
             offset,
@@ -66,9 +69,11 @@ async fn list(State(app): State<App>, Query(Paging { offset, limit }): Query<Pag
 async fn create(State(app): State<App>, Payload(body): Payload) -> Answer {
     let body = decoded(body)?;
     app.blocking(move |app| {
-        objects::discover(app)?;
+        discover(&app.store, &app.catalog)?;
         let name = required(&body, "name")?;
-        let project = app.change(|documents| objects::create_project(app, documents, name))?;
+        let project = app
+            .catalog
+            .change(|documents| objects::create_project(&app.store, documents, name))?;
         Ok(normal(object(&project)))
     })
     .await
@@ -82,11 +87,12 @@ async fn one(State(app): State<App>, Path(names): Path<String>) -> Answer {
 async fn delete(State(app): State<App>, Path(names): Path<String>) -> Answer {
     let project = existing(&app, names).await?;
     app.blocking(move |app| {
-        let datasets = app.change(|documents| {
-            objects::delete_project(documents, project.id)?;
+        let datasets = app.catalog.change(|documents| {
+            deletion::delete_project(documents, project.id)?;
             datasets::forget(documents, &project.name)
         })?;
-        datasets::remove_files(app, &datasets)?;
+        let files = datasets.into_iter().flat_map(|dataset| dataset.files);
+        housekeeping::remove_all_unneeded(&app.catalog, &app.uploads, files)?;
         Ok(normal(json!({})))
     })
     .await

@@ -8,15 +8,17 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::routing::{post, put};
+use driftline_core::Result;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::projects;
-use crate::App;
-use crate::domain::uploads::{Incoming, receive};
-use crate::http::app::Payload;
-use crate::http::envelope::{Answer, ApiError, normal};
+use crate::domain::error;
+use crate::domain::uploads::Incoming;
+use crate::http::app::{App, Payload};
+use crate::http::envelope::{Answer, normal};
+use crate::http::receive::receive;
 
 const MOST_PARTS: u32 = 10_000;
 
@@ -46,16 +48,16 @@ async fn upload(
     let most = app.limits.upload_bytes;
     if !query.multipart_upload.eq_ignore_ascii_case("true") {
         let id = Uuid::new_v4();
-        let into = Incoming::whole(&app, id, most).await?;
-        receive(&app, body, into).await?;
+        let into = Incoming::whole(&app.uploads, id, most).await?;
+        receive(&app.limits, body, into).await?;
         return Ok(normal(json!({"file_name": id})));
     }
     let (Some(id), Some(number @ 1..=MOST_PARTS)) = (query.upload_id, query.part_number) else {
         let message = format!("a part needs an upload_id and a part_number from 1 to {MOST_PARTS}");
-        return Err(ApiError::bad_request(message));
+        return Err(error::invalid(message).into());
     };
-    let into = Incoming::part(&app, id, number, most).await?;
-    receive(&app, body, into).await?;
+    let into = Incoming::part(&app.uploads, id, number, most).await?;
+    receive(&app.limits, body, into).await?;
     Ok(normal(json!({
         "info": {"ETag": tag(id, number), "PartNumber": number},
         "file_name": id,
@@ -88,9 +90,9 @@ async fn complete(
 }
 
 /// The numbers of the parts, in the order in which they make the file.
-fn parts(id: Uuid, body: &Value) -> Answer<Vec<u32>> {
+fn parts(id: Uuid, body: &Value) -> Result<Vec<u32>> {
     let listed = body["parts"].as_array().filter(|parts| !parts.is_empty());
-    let listed = listed.ok_or_else(|| ApiError::bad_request("parts is not a list of parts"))?;
+    let listed = listed.ok_or_else(|| error::invalid("parts is not a list of parts"))?;
     let mut numbers = Vec::new();
     for part in listed {
         let number = part["PartNumber"]
@@ -100,13 +102,13 @@ fn parts(id: Uuid, body: &Value) -> Answer<Vec<u32>> {
             Some(number) if part["ETag"] == tag(id, number) => numbers.push(number),
             _ => {
                 let message = format!("the part {part} was not uploaded to {id}");
-                return Err(ApiError::bad_request(message));
+                return Err(error::invalid(message));
             }
         }
     }
     numbers.sort_unstable();
     if numbers.iter().collect::<HashSet<_>>().len() < numbers.len() {
-        return Err(ApiError::bad_request("a part is listed twice"));
+        return Err(error::invalid("a part is listed twice"));
     }
     Ok(numbers)
 }
@@ -118,12 +120,12 @@ fn tag(id: Uuid, number: u32) -> String {
 /// The uploads that an ingest names.
 ///
 /// # Errors
-/// 400 naming one that was not uploaded. Blocks.
-pub(super) fn named(app: &App, body: &Value) -> Answer<Vec<Uuid>> {
+/// `InvalidData` naming one that was not uploaded. Blocks.
+pub(super) fn named(app: &App, body: &Value) -> Result<Vec<Uuid>> {
     let names = match &body["file_name"] {
         Value::Array(names) if !names.is_empty() => names.as_slice(),
         name @ Value::String(_) => std::slice::from_ref(name),
-        _ => return Err(ApiError::bad_request("file_name is not a list of names")),
+        _ => return Err(error::invalid("file_name is not a list of names")),
     };
     let mut found = Vec::new();
     for name in names {
@@ -132,7 +134,7 @@ pub(super) fn named(app: &App, body: &Value) -> Answer<Vec<Uuid>> {
             Some(id) if app.uploads.path(id).is_file() => found.push(id),
             _ => {
                 let message = format!("there is no uploaded file {name}");
-                return Err(ApiError::bad_request(message));
+                return Err(error::invalid(message));
             }
         }
     }

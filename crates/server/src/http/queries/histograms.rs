@@ -1,19 +1,20 @@
 //! `POST /v3/histograms`: a column of a bin beside the baseline.
 
 use axum::extract::State;
+use driftline_core::Result;
 use driftline_metrics::{BinSize, Column};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::read;
-use crate::App;
+use super::read::read;
+use crate::domain::error::{self, refused};
 use crate::domain::objects;
-use crate::domain::queries::{baseline, baseline_of, column, column_name, refused, rows_of};
+use crate::domain::queries::{baseline, baseline_of, column, column_name, rows_of};
 use crate::domain::times;
-use crate::http::app::Payload;
-use crate::http::envelope::{Answer, ApiError, normal};
+use crate::http::app::{App, Payload};
+use crate::http::envelope::{Answer, normal};
 
 #[derive(Deserialize)]
 struct Request {
@@ -32,7 +33,7 @@ fn day() -> String {
 
 /// Answers `bins`, `baseline_histogram` and `production_histogram`, counts of rows. The bins are names of categories or
 /// numbers of clusters; of a score they are its 11 edges.
-pub async fn answer(State(app): State<App>, Payload(body): Payload) -> Answer {
+pub(super) async fn answer(State(app): State<App>, Payload(body): Payload) -> Answer {
     app.blocking(move |app| {
         let request: Request = read(body)?;
         let size: BinSize = request.bin_size.parse().map_err(refused)?;
@@ -43,16 +44,14 @@ pub async fn answer(State(app): State<App>, Payload(body): Payload) -> Answer {
                 (Some(model), _) => model,
                 (None, Some(id)) => baseline(documents, id)?.model,
                 (None, None) => {
-                    return Err(ApiError::bad_request(
-                        "neither model_id nor baseline_id is given",
-                    ));
+                    return Err(error::invalid("neither model_id nor baseline_id is given"));
                 }
             };
             let model = objects::model(documents, id)?;
             let baseline = baseline_of(documents, &model, request.baseline_id)?;
             Ok((model, baseline))
         })?;
-        let answer = app.counts.with(app, &model, |counted| {
+        let answer = app.counts.with(&model, |counted| {
             let column = column(counted, &model, &request.column_id)?;
             let before = counted
                 .baseline(rows_of(baseline.as_ref()), bin.start)
@@ -80,7 +79,7 @@ pub async fn answer(State(app): State<App>, Payload(body): Payload) -> Answer {
     .await
 }
 
-fn moment(ms: i64) -> Answer<Timestamp> {
+fn moment(ms: i64) -> Result<Timestamp> {
     Timestamp::from_millisecond(ms)
-        .map_err(|_| ApiError::bad_request(format!("the calendar has no moment {ms}")))
+        .map_err(|_| error::invalid(format!("the calendar has no moment {ms}")))
 }

@@ -5,20 +5,20 @@ use driftline_metrics::column::column_id;
 use driftline_metrics::{Column, Metric, MetricGroup};
 use serde_json::{Value, json};
 
-use crate::App;
 use crate::domain::objects;
 use crate::domain::queries::column_name;
+use crate::http::app::App;
 use crate::http::envelope::{Answer, normal};
 use crate::http::v3::id;
 
 /// Answers the metrics, each with the ids of the columns that it can be measured of, and the columns.
-pub async fn answer(State(app): State<App>, Path(model): Path<String>) -> Answer {
+pub(super) async fn answer(State(app): State<App>, Path(model): Path<String>) -> Answer {
     app.blocking(move |app| {
         let id = id(&model, "Model")?;
         let model = app
             .catalog
             .read(|documents| objects::model(documents, id))?;
-        let answer = app.counts.with(app, &model, |counted| {
+        let answer = app.counts.with(&model, |counted| {
             let mut columns = Vec::new();
             for (column, _) in counted.columns() {
                 columns.push((column, column_name(counted, &model, column)?));

@@ -1,20 +1,20 @@
 //! `POST /v3/queries`: metrics by time bin.
 
 use axum::extract::State;
+use driftline_core::Result;
 use driftline_metrics::{Column, Metric, Monitored};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::read;
-use crate::App;
+use super::filter::TimeFilter;
+use super::read::read;
+use crate::domain::error::{self, refused};
 use crate::domain::objects::{self, Model};
-use crate::domain::queries::{
-    NamedBaseline, baseline_of, column, column_name, metric, refused, rows_of,
-};
-use crate::domain::times::{self, TimeFilter};
-use crate::http::app::Payload;
-use crate::http::envelope::{Answer, ApiError, normal};
+use crate::domain::queries::{NamedBaseline, baseline_of, column, column_name, metric, rows_of};
+use crate::domain::times;
+use crate::http::app::{App, Payload};
+use crate::http::envelope::{Answer, normal};
 
 /// Queries of one request, as many as a chart of Fiddler has.
 const MOST_QUERIES: usize = 6;
@@ -43,18 +43,18 @@ struct Query {
 
 /// Answers `results.<query_key>{col_names, data}`: a row for each bin that has events, which begins with the bin's start;
 /// then a number for each column, or for each category of a frequency, null where there is nothing to measure on.
-pub async fn answer(State(app): State<App>, Payload(body): Payload) -> Answer {
+pub(super) async fn answer(State(app): State<App>, Payload(body): Payload) -> Answer {
     app.blocking(move |app| {
         let request: Request = read(body)?;
         if let Some(kind) = request.query_type.as_deref()
             && kind != "MONITORING"
         {
             let message = format!("the query_type `{kind}` is not offered here, MONITORING is");
-            return Err(ApiError::bad_request(message));
+            return Err(error::invalid(message));
         }
         if request.queries.len() > MOST_QUERIES {
             let message = format!("at most {MOST_QUERIES} queries are answered at once");
-            return Err(ApiError::bad_request(message));
+            return Err(error::invalid(message));
         }
         let mut results = Map::new();
         for query in &request.queries {
@@ -71,20 +71,20 @@ pub async fn answer(State(app): State<App>, Payload(body): Payload) -> Answer {
 }
 
 impl Query {
-    fn result(&self, app: &App, filters: &TimeFilter) -> Answer<Value> {
+    fn result(&self, app: &App, filters: &TimeFilter) -> Result<Value> {
         if self
             .segment_id
             .as_ref()
             .is_some_and(|segment| !segment.is_null())
         {
-            return Err(ApiError::not_implemented("Segments"));
+            return Err(error::unsupported("Segments"));
         }
         let (model, baseline) = app.catalog.read(|documents| {
             let model = objects::model(documents, self.model_id)?;
             let baseline = baseline_of(documents, &model, self.baseline_id)?;
             Ok((model, baseline))
         })?;
-        let mut result = app.counts.with(app, &model, |counted| {
+        let mut result = app.counts.with(&model, |counted| {
             self.table(counted, &model, baseline.as_ref(), filters)
         })?;
         result["query_key"] = json!(self.query_key);
@@ -101,7 +101,7 @@ impl Query {
         model: &Model,
         baseline: Option<&NamedBaseline>,
         filters: &TimeFilter,
-    ) -> Answer<Value> {
+    ) -> Result<Value> {
         let metric = metric(&self.metric)?;
         let columns = self.columns(counted, model, metric)?;
         let (range, size) = filters.read()?;
@@ -151,14 +151,14 @@ impl Query {
         Ok(json!({"col_names": names, "data": data}))
     }
 
-    fn columns(&self, counted: &Monitored, model: &Model, metric: Metric) -> Answer<Vec<Column>> {
+    fn columns(&self, counted: &Monitored, model: &Model, metric: Metric) -> Result<Vec<Column>> {
         let names = self.columns.as_deref().unwrap_or_default();
         if names.len() > MOST_SERIES {
             let message = format!("at most {MOST_SERIES} columns are answered at once");
-            return Err(ApiError::bad_request(message));
+            return Err(error::invalid(message));
         }
         if metric == Metric::Frequency && names.len() > 1 {
-            return Err(ApiError::bad_request("a frequency is that of one column"));
+            return Err(error::invalid("a frequency is that of one column"));
         }
         if names.is_empty() {
             counted.check_column(metric, None)?;

@@ -6,12 +6,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::read;
-use crate::App;
+use super::filter::TimeFilter;
+use super::read::read;
+use crate::domain::error::refused;
 use crate::domain::objects;
-use crate::domain::queries::{baseline_of, refused, rows_of};
-use crate::domain::times::{self, TimeFilter};
-use crate::http::app::Payload;
+use crate::domain::queries::{baseline_of, rows_of};
+use crate::domain::times;
+use crate::http::app::{App, Payload};
 use crate::http::envelope::{Answer, normal};
 use crate::http::v3::id;
 
@@ -24,7 +25,7 @@ struct Request {
 
 /// Answers samples of the baseline and of the events of `time_range` on the two principal components of the baseline.
 /// Fiddler draws UMAP, which has no meaning of its own for distances; `method` says that this is PCA.
-pub async fn answer(
+pub(super) async fn answer(
     State(app): State<App>,
     Path(model): Path<String>,
     Payload(body): Payload,
@@ -38,7 +39,7 @@ pub async fn answer(
             Ok((model, baseline))
         })?;
         let (range, _) = request.filter.read()?;
-        let answer = app.counts.with(app, &model, |counted| {
+        let answer = app.counts.with(&model, |counted| {
             let range = range.unwrap_or_else(|| counted.extent());
             let map = counted
                 .map(rows_of(baseline.as_ref()), &[range])

@@ -1,19 +1,20 @@
 //! `POST /v3/analytics/metrics`: metrics of a whole environment or time range, without bins.
 
 use axum::extract::State;
+use driftline_core::Result;
 use driftline_metrics::{Baseline, BinSize, Monitored, Summary};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::read;
-use crate::App;
+use super::filter::TimeRange;
+use super::read::read;
+use crate::domain::error::{self, refused};
 use crate::domain::objects::{self, Environment, EnvironmentKind};
-use crate::domain::queries::{baseline_of, column, metric, refused, rows_of};
-use crate::domain::times::TimeRange;
-use crate::http::app::Payload;
-use crate::http::envelope::{Answer, ApiError, normal};
+use crate::domain::queries::{baseline_of, column, metric, rows_of};
+use crate::http::app::{App, Payload};
+use crate::http::envelope::{Answer, normal};
 
 #[derive(Deserialize)]
 struct Request {
@@ -36,7 +37,7 @@ enum Wanted {
 }
 
 /// Answers a list with a number for each of `metrics`, null where there is nothing to measure on.
-pub async fn answer(State(app): State<App>, Payload(body): Payload) -> Answer {
+pub(super) async fn answer(State(app): State<App>, Payload(body): Payload) -> Answer {
     app.blocking(move |app| {
         let request: Request = read(body)?;
         let (model, baseline, environment) = app.catalog.read(|documents| {
@@ -46,13 +47,13 @@ pub async fn answer(State(app): State<App>, Payload(body): Payload) -> Answer {
                 Some(id) => {
                     let found: Option<Environment> = documents.get(objects::ENVIRONMENT, id)?;
                     let found = found.filter(|environment| environment.model == model.id);
-                    Some(found.ok_or_else(|| ApiError::not_found("Environment"))?)
+                    Some(found.ok_or_else(|| error::not_found("Environment"))?)
                 }
                 None => None,
             };
             Ok((model, baseline, environment))
         })?;
-        let numbers = app.counts.with(app, &model, |counted| {
+        let numbers = app.counts.with(&model, |counted| {
             let range = match &request.time_range {
                 Some(range) => range.read()?,
                 None => counted.extent(),
@@ -78,7 +79,7 @@ pub async fn answer(State(app): State<App>, Payload(body): Payload) -> Answer {
                 let of = of.map(|name| column(counted, &model, name)).transpose()?;
                 Ok(counted.measure(metric(name)?, of, &rows, &before)?)
             });
-            numbers.collect::<Answer<Vec<Option<f64>>>>()
+            numbers.collect::<Result<Vec<Option<f64>>>>()
         })?;
         Ok(normal(
             numbers.into_iter().map(Value::from).collect::<Vec<_>>(),

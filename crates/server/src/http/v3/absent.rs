@@ -4,9 +4,10 @@ use axum::Router;
 use axum::extract::Path;
 use axum::routing::get;
 
-use super::List;
-use crate::App;
-use crate::http::envelope::{Answer, ApiError};
+use super::list::List;
+use crate::domain::error;
+use crate::http::app::App;
+use crate::http::envelope::Answer;
 
 /// The last word of a path, and what it is.
 const ABSENT: [(&str, &str); 2] = [
@@ -37,13 +38,13 @@ pub(super) fn routes() -> Router<App> {
 }
 
 async fn empty(list: List) -> Answer {
-    Ok(list.page(Vec::new()))
+    Ok(list.answer(Vec::new()))
 }
 
 fn refused(what: &str) -> Answer {
-    Err(ApiError::not_implemented(what))
+    Err(error::unsupported(what).into())
 }
 
 fn missing(what: &str) -> Answer {
-    Err(ApiError::not_found(what))
+    Err(error::not_found(what).into())
 }

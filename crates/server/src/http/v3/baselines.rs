@@ -3,18 +3,22 @@
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::routing::get;
+use driftline_core::Result;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{List, environments, id, id_in, text_in, views};
-use crate::App;
+use super::fields::{id, id_in, text_in};
+use super::list::List;
+use super::{environments, views};
+use crate::domain::discovery::discover_environments;
+use crate::domain::error;
 use crate::domain::objects::{
     self, BASELINE, Baseline, BaselineKind, EnvironmentKind, Model, PRODUCTION,
 };
 use crate::domain::times;
-use crate::http::app::Payload;
-use crate::http::envelope::{Answer, ApiError, normal};
+use crate::http::app::{App, Payload};
+use crate::http::envelope::{Answer, normal};
 
 const LONGEST_NAME: usize = 255;
 const BIN_SIZES: [&str; 4] = ["Hour", "Day", "Week", "Month"];
@@ -39,7 +43,7 @@ async fn one(State(app): State<App>, Path(text): Path<String>) -> Answer {
         let id = id(&text, "Baseline")?;
         let (baseline, model) = app.catalog.read(|documents| {
             let found: Option<Baseline> = documents.get(BASELINE, id)?;
-            let baseline = found.ok_or_else(|| ApiError::not_found("Baseline"))?;
+            let baseline = found.ok_or_else(|| error::not_found("Baseline"))?;
             let model = objects::model(documents, baseline.model)?;
             Ok((baseline, model))
         })?;
@@ -56,7 +60,8 @@ async fn create(State(app): State<App>, Payload(body): Payload) -> Answer {
             .read(|documents| objects::model(documents, id))?;
         let baseline = read(app, &model, &body)?;
         let key = format!("{}/{}", model.id, baseline.name);
-        app.change(|documents| documents.insert(BASELINE, baseline.id, Some(&key), &baseline))?;
+        app.catalog
+            .change(|documents| documents.insert(BASELINE, baseline.id, Some(&key), &baseline))?;
         Ok(normal(object(app, &baseline, &model)?))
     })
     .await
@@ -65,26 +70,29 @@ async fn create(State(app): State<App>, Payload(body): Payload) -> Answer {
 async fn delete(State(app): State<App>, Path(text): Path<String>) -> Answer {
     app.blocking(move |app| {
         let id = id(&text, "Baseline")?;
-        match app.change(|documents| documents.delete(BASELINE, id))? {
+        match app
+            .catalog
+            .change(|documents| documents.delete(BASELINE, id))?
+        {
             true => Ok(normal(json!({}))),
-            false => Err(ApiError::not_found("Baseline")),
+            false => Err(error::not_found("Baseline")),
         }
     })
     .await
 }
 
-fn read(app: &App, model: &Model, body: &Value) -> Answer<Baseline> {
+fn read(app: &App, model: &Model, body: &Value) -> Result<Baseline> {
     let name = text_in(body, "name")?;
     if name.is_empty() || name.len() > LONGEST_NAME {
         let message = format!("the name of a baseline has 1 to {LONGEST_NAME} bytes");
-        return Err(ApiError::bad_request(message));
+        return Err(error::invalid(message));
     }
     let kind = match text_in(body, "type")? {
         "STATIC" => BaselineKind::Static,
         "ROLLING" => BaselineKind::Rolling,
         other => {
             let message = format!("type is {other:?}, not STATIC or ROLLING");
-            return Err(ApiError::bad_request(message));
+            return Err(error::invalid(message));
         }
     };
     let production = match text_in(body, "env_type")? {
@@ -92,25 +100,21 @@ fn read(app: &App, model: &Model, body: &Value) -> Answer<Baseline> {
         "PRE_PRODUCTION" => false,
         other => {
             let message = format!("env_type is {other:?}, not PRODUCTION or PRE_PRODUCTION");
-            return Err(ApiError::bad_request(message));
+            return Err(error::invalid(message));
         }
     };
     let environment = match (&body["env_id"], production) {
         (Value::Null, true) => app
             .catalog
             .read(|documents| objects::environment(documents, model.id, PRODUCTION))?
-            .ok_or_else(|| ApiError::not_found("Environment"))?,
+            .ok_or_else(|| error::not_found("Environment"))?,
         (Value::Null, false) => {
-            return Err(ApiError::bad_request(
-                "a pre-production baseline needs an env_id",
-            ));
+            return Err(error::invalid("a pre-production baseline needs an env_id"));
         }
         _ => environments::of(app, model, id_in(body, "env_id")?)?,
     };
     if production != (environment.kind == EnvironmentKind::Production) {
-        return Err(ApiError::bad_request(
-            "env_id and env_type do not belong together",
-        ));
+        return Err(error::invalid("env_id and env_type do not belong together"));
     }
     let time = |name: &str| match &body[name] {
         Value::Null => Ok(None),
@@ -126,7 +130,7 @@ fn read(app: &App, model: &Model, body: &Value) -> Answer<Baseline> {
         (BaselineKind::Static, true) => match (start_time, end_time) {
             (Some(start), Some(end)) if times::epoch(start)? < times::epoch(end)? => {}
             _ => {
-                return Err(ApiError::bad_request(
+                return Err(error::invalid(
                     "a static baseline of production needs a start_time before its end_time",
                 ));
             }
@@ -139,11 +143,11 @@ fn read(app: &App, model: &Model, body: &Value) -> Answer<Baseline> {
                 let message = format!(
                     "a rolling baseline needs an offset_delta of 1 to 10000 and a window_bin_size of {sizes}"
                 );
-                return Err(ApiError::bad_request(message));
+                return Err(error::invalid(message));
             }
         }
         (BaselineKind::Rolling, false) => {
-            return Err(ApiError::bad_request("a rolling baseline is of production"));
+            return Err(error::invalid("a rolling baseline is of production"));
         }
         (BaselineKind::Static, false) => {}
     }
@@ -163,8 +167,8 @@ fn read(app: &App, model: &Model, body: &Value) -> Answer<Baseline> {
     })
 }
 
-fn objects_of(app: &App, model: &Model) -> Answer<Vec<Value>> {
-    objects::discover_environments(app, model)?;
+fn objects_of(app: &App, model: &Model) -> Result<Vec<Value>> {
+    discover_environments(&app.catalog, &app.counts, model)?;
     let baselines = app
         .catalog
         .read(|documents| objects::baselines(documents, model.id))?;
@@ -174,7 +178,7 @@ fn objects_of(app: &App, model: &Model) -> Answer<Vec<Value>> {
         .collect()
 }
 
-fn object(app: &App, baseline: &Baseline, model: &Model) -> Answer<Value> {
+fn object(app: &App, baseline: &Baseline, model: &Model) -> Result<Value> {
     let environment = environments::of(app, model, baseline.environment)?;
     let rows = environments::rows(app, model, &environment)?;
     Ok(views::baseline(app, baseline, model, &environment, rows))

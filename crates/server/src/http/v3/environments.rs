@@ -2,15 +2,19 @@
 
 use axum::Router;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use axum::routing::get;
+use driftline_core::{ErrorKind, Result};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{List, id, views};
-use crate::App;
+use super::fields::id;
+use super::list::List;
+use super::views;
+use crate::domain::discovery::discover_environments;
+use crate::domain::error;
 use crate::domain::objects::{self, ENVIRONMENT, Environment, EnvironmentKind, Model};
-use crate::http::envelope::{Answer, ApiError, normal};
+use crate::http::app::App;
+use crate::http::envelope::{Answer, normal};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -40,7 +44,7 @@ async fn one(State(app): State<App>, Path(text): Path<String>) -> Answer {
         let id = id(&text, "Environment")?;
         let (environment, model) = app.catalog.read(|documents| {
             let found: Option<Environment> = documents.get(ENVIRONMENT, id)?;
-            let environment = found.ok_or_else(|| ApiError::not_found("Environment"))?;
+            let environment = found.ok_or_else(|| error::not_found("Environment"))?;
             let model = objects::model(documents, environment.model)?;
             Ok((environment, model))
         })?;
@@ -54,8 +58,8 @@ async fn one(State(app): State<App>, Path(text): Path<String>) -> Answer {
     .await
 }
 
-fn objects_of(app: &App, model: &Model) -> Answer<Vec<Value>> {
-    objects::discover_environments(app, model)?;
+fn objects_of(app: &App, model: &Model) -> Result<Vec<Value>> {
+    discover_environments(&app.catalog, &app.counts, model)?;
     let environments = app
         .catalog
         .read(|documents| objects::environments(documents, model.id))?;
@@ -69,27 +73,25 @@ fn objects_of(app: &App, model: &Model) -> Answer<Vec<Value>> {
 }
 
 /// Rows of a pre-production environment; those of production are not counted here.
-pub(super) fn rows(app: &App, model: &Model, environment: &Environment) -> Answer<Option<u64>> {
+pub(super) fn rows(app: &App, model: &Model, environment: &Environment) -> Result<Option<u64>> {
     if environment.kind == EnvironmentKind::Production {
         return Ok(None);
     }
-    let counted = app
-        .counts
-        .with(app, model, |counted| Ok(counted.environments()));
+    let counted = app.counts.with(model, |counted| Ok(counted.environments()));
     match counted {
         Ok(counts) => Ok(Some(counts.get(&environment.name).copied().unwrap_or(0))),
         // Its folder is made by a job that waits.
-        Err(error) if error.status == StatusCode::NOT_FOUND => Ok(Some(0)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Some(0)),
         Err(error) => Err(error),
     }
 }
 
 /// The environment with this id, of this model.
-pub(super) fn of(app: &App, model: &Model, id: Uuid) -> Answer<Environment> {
+pub(super) fn of(app: &App, model: &Model, id: Uuid) -> Result<Environment> {
     let found: Option<Environment> = app
         .catalog
         .read(|documents| documents.get(ENVIRONMENT, id))?;
     found
         .filter(|environment| environment.model == model.id)
-        .ok_or_else(|| ApiError::not_found("Environment"))
+        .ok_or_else(|| error::not_found("Environment"))
 }

@@ -9,20 +9,23 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::post;
+use driftline_core::Result;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::{files, id_in, text_in};
-use crate::App;
+use super::fields::{id_in, text_in};
 use crate::domain::catalog::Documents;
-use crate::domain::ingest::{Events, Files, Mapping, Unnamed, Work, check_files, event_batch};
+use crate::domain::error;
+use crate::domain::files;
+use crate::domain::ingest::{Mapping, Unnamed, check_files, event_batch};
 use crate::domain::jobs::{self, JOB, Job, Status};
 use crate::domain::objects::{self, Model};
 use crate::domain::times;
-use crate::http::app::Payload;
-use crate::http::envelope::{Answer, ApiError, normal_with};
+use crate::domain::work::{Events, Files, Work};
+use crate::http::app::{App, Payload};
+use crate::http::envelope::{Answer, normal_with};
 
 const PUBLISH: &str = "Publish events";
 const DELETE: &str = "Delete events";
@@ -52,24 +55,22 @@ async fn receive(app: App, headers: HeaderMap, body: Value, update: bool) -> Ans
             .read(|documents| objects::model(documents, id))?;
         let environment = environment(&body)?;
         if update && environment.is_some() {
-            return Err(ApiError::bad_request(
-                "rows of pre-production cannot be changed",
-            ));
+            return Err(error::invalid("rows of pre-production cannot be changed"));
         }
         match body["source"]["type"].as_str() {
             Some("FILE") => from_file(app, &model, environment, &body, update),
-            Some("EVENTS") if environment.is_some() => Err(ApiError::bad_request(
+            Some("EVENTS") if environment.is_some() => Err(error::invalid(
                 "rows of pre-production come as a file, not as a list of events",
             )),
             Some("EVENTS") => from_list(app, &model, &body, update, retry),
-            _ => Err(ApiError::bad_request("source.type is not FILE or EVENTS")),
+            _ => Err(error::invalid("source.type is not FILE or EVENTS")),
         }
     })
     .await
 }
 
 /// The pre-production environment that is named; `None` for production.
-fn environment(body: &Value) -> Answer<Option<String>> {
+fn environment(body: &Value) -> Result<Option<String>> {
     match text_in(body, "env_type")? {
         "PRODUCTION" => Ok(None),
         "PRE_PRODUCTION" => {
@@ -78,13 +79,13 @@ fn environment(body: &Value) -> Answer<Option<String>> {
                 let message = format!(
                     "pre-production needs an env_name of 1 to {LONGEST_NAME} bytes without control characters"
                 );
-                return Err(ApiError::bad_request(message));
+                return Err(error::invalid(message));
             }
             Ok(Some(name.to_owned()))
         }
         other => {
             let message = format!("env_type is {other:?}, not PRODUCTION or PRE_PRODUCTION");
-            Err(ApiError::bad_request(message))
+            Err(error::invalid(message))
         }
     }
 }
@@ -96,12 +97,12 @@ fn from_file(
     environment: Option<String>,
     body: &Value,
     update: bool,
-) -> Answer {
+) -> Result<Response> {
     let file = id_in(&body["source"], "file_id")?;
     let verb = if update { "update" } else { "insert" };
     let place = environment.as_deref().unwrap_or_default();
     let key = format!("{verb}/{}/{file}/{place}", model.id);
-    let earlier = |documents: &Documents<'_>| -> Answer<Option<Job>> {
+    let earlier = |documents: &Documents<'_>| -> Result<Option<Job>> {
         let there: Option<Job> = documents.by_key(JOB, &key)?;
         Ok(there.filter(|job| job.status != Status::Failure))
     };
@@ -117,21 +118,21 @@ fn from_file(
     };
     let checked = app
         .catalog
-        .read(|documents| files::whole(app, documents, file))
-        .and_then(|()| check_files(app, model, &files, update));
+        .read(|documents| files::whole(&app.uploads, documents, file))
+        .and_then(|()| check_files(&app.uploads, model, &files, update));
     let work = match update {
         true => Work::Update(files),
         false => Work::Publish(files),
     };
-    let job = app.change(|documents| {
+    let job = app.catalog.change(|documents| {
         // The same request, sent twice, may have been accepted meanwhile, and its job may have used the file up.
         if let Some(job) = earlier(documents)? {
             return Ok(job);
         }
         checked?;
-        files::whole(app, documents, file)?;
+        files::whole(&app.uploads, documents, file)?;
         if let Some(name) = &environment {
-            objects::ensure_baseline(documents, model, name)?;
+            objects::ensure_baseline(documents, model.id, name)?;
         }
         jobs::submit(documents, PUBLISH, Some(&key), &work)
     })?;
@@ -144,7 +145,13 @@ fn accepted(job: &Job) -> Response {
 }
 
 /// Events are rows before they are accepted, so that what is wrong with one is said now.
-fn from_list(app: &App, model: &Model, body: &Value, update: bool, retry: bool) -> Answer {
+fn from_list(
+    app: &App,
+    model: &Model,
+    body: &Value,
+    update: bool,
+    retry: bool,
+) -> Result<Response> {
     let events = &body["source"]["events"];
     let digest = Sha256::new()
         .chain_update([u8::from(update)])
@@ -203,7 +210,7 @@ fn from_list(app: &App, model: &Model, body: &Value, update: bool, retry: bool) 
         )
     };
     if fresh {
-        let accepted = app.change(|documents| {
+        let accepted = app.catalog.change(|documents| {
             documents.release_key(JOB, &key)?;
             jobs::submit_as(documents, job, PUBLISH, Some(&key), &work)
         });
@@ -237,15 +244,13 @@ async fn delete(State(app): State<App>, Payload(body): Payload) -> Answer {
             (Some(ids), None) => Events::Ids(ids),
             (None, Some(times)) if times.start < times.end => Events::Times(times),
             (None, Some(_)) => {
-                return Err(ApiError::bad_request("time_range ends before it starts"));
+                return Err(error::invalid("time_range ends before it starts"));
             }
             _ => {
-                return Err(ApiError::bad_request(
-                    "either event_ids or a time_range is needed",
-                ));
+                return Err(error::invalid("either event_ids or a time_range is needed"));
             }
         };
-        let job = app.change(|documents| {
+        let job = app.catalog.change(|documents| {
             objects::model(documents, model)?;
             jobs::submit(documents, DELETE, None, &Work::Delete { model, events })
         })?;
@@ -255,7 +260,7 @@ async fn delete(State(app): State<App>, Payload(body): Payload) -> Answer {
     .await
 }
 
-fn named(ids: &Value) -> Answer<HashSet<String>> {
+fn named(ids: &Value) -> Result<HashSet<String>> {
     ids.as_array()
         .filter(|ids| ids.len() <= MOST_DELETED)
         .and_then(|ids| {
@@ -265,6 +270,6 @@ fn named(ids: &Value) -> Answer<HashSet<String>> {
         })
         .ok_or_else(|| {
             let message = format!("event_ids is not a list of at most {MOST_DELETED} texts");
-            ApiError::bad_request(message)
+            error::invalid(message)
         })
 }

@@ -5,11 +5,12 @@ use axum::extract::State;
 use axum::routing::post;
 use serde_json::Value;
 
-use super::{files, id_in};
-use crate::App;
-use crate::domain::ingest::inference::{Question, infer};
-use crate::http::app::Payload;
-use crate::http::envelope::{Answer, ApiError, normal};
+use super::fields::id_in;
+use crate::domain::error;
+use crate::domain::files;
+use crate::domain::ingest::{Question, infer};
+use crate::http::app::{App, Payload};
+use crate::http::envelope::{Answer, normal};
 
 const MAX_CARDINALITY: usize = 1_000;
 const MOST_CARDINALITY: usize = 100_000;
@@ -27,7 +28,7 @@ async fn make(State(app): State<App>, Payload(body): Payload) -> Answer {
             Some(number) if number >= 1 && number <= most as u64 => Ok(Some(number as usize)),
             _ => {
                 let message = format!("{name} is {given}, not a number from 1 to {most}");
-                Err(ApiError::bad_request(message))
+                Err(error::invalid(message))
             }
         },
     };
@@ -41,10 +42,10 @@ async fn make(State(app): State<App>, Payload(body): Payload) -> Answer {
         .inferences
         .acquire()
         .await
-        .map_err(ApiError::internal)?;
+        .map_err(error::internal)?;
     app.blocking(move |app| {
         app.catalog
-            .read(|documents| files::whole(app, documents, id))?;
+            .read(|documents| files::whole(&app.uploads, documents, id))?;
         Ok(normal(infer(&app.uploads.path(id), &question)?))
     })
     .await

@@ -2,9 +2,10 @@
 
 use std::cmp::Ordering;
 
+use driftline_core::Result;
 use serde_json::Value;
 
-use crate::http::envelope::{Answer, ApiError};
+use crate::domain::error;
 
 /// A filter as clients write it.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,31 +48,31 @@ impl Filter {
     /// Reads the JSON text of a query.
     ///
     /// # Errors
-    /// 400 saying what is not a filter.
-    pub(crate) fn parse(text: &str) -> Answer<Self> {
+    /// `InvalidData` saying what is not a filter.
+    pub(crate) fn parse(text: &str) -> Result<Self> {
         let value = serde_json::from_str(text)
-            .map_err(|cause| ApiError::bad_request(format!("filter is not JSON: {cause}")))?;
+            .map_err(|cause| error::invalid(format!("filter is not JSON: {cause}")))?;
         Self::read(&value)
     }
 
-    fn read(value: &Value) -> Answer<Self> {
+    fn read(value: &Value) -> Result<Self> {
         if let Some(rules) = value.get("rules") {
             let rules = rules
                 .as_array()
-                .ok_or_else(|| ApiError::bad_request("the rules of a filter are not a list"))?;
-            let rules = rules.iter().map(Self::read).collect::<Answer<_>>()?;
+                .ok_or_else(|| error::invalid("the rules of a filter are not a list"))?;
+            let rules = rules.iter().map(Self::read).collect::<Result<_>>()?;
             return match value["condition"].as_str() {
                 None | Some("AND") => Ok(Self::All(rules)),
                 Some("OR") => Ok(Self::Any(rules)),
                 Some(other) => {
                     let message = format!("the condition of a filter is AND or OR, not {other:?}");
-                    Err(ApiError::bad_request(message))
+                    Err(error::invalid(message))
                 }
             };
         }
         let (Some(field), Some(operator)) = (value["field"].as_str(), value["operator"].as_str())
         else {
-            return Err(ApiError::bad_request(
+            return Err(error::invalid(
                 "a filter has a condition and rules, or a field, an operator and a value",
             ));
         };
@@ -122,7 +123,7 @@ pub(crate) fn compare(a: &Value, b: &Value) -> Option<Ordering> {
 }
 
 impl Operator {
-    fn named(name: &str) -> Answer<Self> {
+    fn named(name: &str) -> Result<Self> {
         let (comparison, negated) = match name {
             "any" => (Comparison::Any, false),
             "equal" => (Comparison::Equal, false),
@@ -147,7 +148,7 @@ impl Operator {
             "is_not_null" => (Comparison::IsNull, true),
             other => {
                 let message = format!("a filter has no operator {other:?}");
-                return Err(ApiError::bad_request(message));
+                return Err(error::invalid(message));
             }
         };
         Ok(Self {
@@ -212,6 +213,7 @@ impl Comparison {
 
 #[cfg(test)]
 mod tests {
+    use driftline_core::ErrorKind;
     use serde_json::json;
 
     use super::*;
@@ -287,11 +289,8 @@ mod tests {
             r#"{"condition":"XOR","rules":[]}"#,
             r#"{"field":"name","operator":"like","value":"x"}"#,
         ] {
-            assert_eq!(
-                Filter::parse(bad).unwrap_err().status.as_u16(),
-                400,
-                "{bad}"
-            );
+            let error = Filter::parse(bad).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidData, "{bad}");
         }
     }
 }

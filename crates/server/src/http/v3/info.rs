@@ -7,8 +7,8 @@ use axum::routing::get;
 use serde_json::json;
 
 use super::views;
-use crate::http::envelope::normal;
-use crate::{App, FIDDLER_VERSION};
+use crate::http::app::App;
+use crate::http::envelope::{FIDDLER_VERSION, normal};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()

@@ -4,10 +4,12 @@ use axum::Router;
 use axum::extract::{Path, State};
 use axum::routing::get;
 
-use super::id;
-use crate::App;
+use super::fields::id;
+use crate::domain::error;
 use crate::domain::jobs::{JOB, Job};
-use crate::http::envelope::{Answer, ApiError, normal};
+use crate::http::app::App;
+use crate::http::envelope::{Answer, normal};
+use crate::http::jobs::job_object;
 
 pub(super) fn routes() -> Router<App> {
     Router::new().route("/v3/jobs/{id}", get(one))
@@ -17,8 +19,8 @@ async fn one(State(app): State<App>, Path(text): Path<String>) -> Answer {
     app.blocking(move |app| {
         let id = id(&text, "Job")?;
         let job: Option<Job> = app.catalog.read(|documents| documents.get(JOB, id))?;
-        let job = job.ok_or_else(|| ApiError::not_found("Job"))?;
-        Ok(normal(job.object()))
+        let job = job.ok_or_else(|| error::not_found("Job"))?;
+        Ok(normal(job_object(&job)))
     })
     .await
 }

@@ -1,21 +1,24 @@
-//! Pages of a list: which objects, in which order.
+//! Which objects of a list are asked for, in which order.
 
 use std::cmp::Ordering;
 
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
+use driftline_core::Result;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::fields::id;
 use super::filter::{Filter, compare, lookup};
-use super::id;
-use crate::App;
+use crate::domain::discovery::discover;
+use crate::domain::error;
 use crate::domain::objects::{self, Model};
-use crate::http::envelope::{Answer, ApiError, Page, paginated};
+use crate::http::app::App;
+use crate::http::envelope::{Answer, ApiError, ListPage, paginated};
 
-const PAGE: usize = 50;
-const LONGEST_PAGE: usize = 10_000;
+const LIMIT: usize = 50;
+const HIGHEST_LIMIT: usize = 10_000;
 
 /// What the query of a list asks for.
 #[derive(Debug, Clone)]
@@ -45,17 +48,17 @@ struct Asked {
 }
 
 impl List {
-    fn of(asked: Asked) -> Answer<Self> {
+    fn of(asked: Asked) -> Result<Self> {
         let number = |name: &str, text: Option<String>, default| match text {
             None => Ok(default),
             Some(text) => text
                 .parse()
-                .map_err(|_| ApiError::bad_request(format!("{name} is {text:?}, not a number"))),
+                .map_err(|_| error::invalid(format!("{name} is {text:?}, not a number"))),
         };
-        let limit = number("limit", asked.limit, PAGE)?;
-        if !(1..=LONGEST_PAGE).contains(&limit) {
-            let message = format!("limit is {limit}, not 1 to {LONGEST_PAGE}");
-            return Err(ApiError::bad_request(message));
+        let limit = number("limit", asked.limit, LIMIT)?;
+        if !(1..=HIGHEST_LIMIT).contains(&limit) {
+            let message = format!("limit is {limit}, not 1 to {HIGHEST_LIMIT}");
+            return Err(error::invalid(message));
         }
         let order = |field: &str| match field.strip_prefix('-') {
             Some(field) => Order {
@@ -85,42 +88,42 @@ impl List {
         })
     }
 
-    /// The page of what all models have.
+    /// The answer of what all models have.
     pub(super) async fn of_models(
         self,
         app: &App,
-        objects_of: impl Fn(&App, &Model) -> Answer<Vec<Value>> + Send + 'static,
+        objects_of: impl Fn(&App, &Model) -> Result<Vec<Value>> + Send + 'static,
     ) -> Answer {
         app.blocking(move |app| {
-            objects::discover(app)?;
+            discover(&app.store, &app.catalog)?;
             let mut items = Vec::new();
             for model in app.catalog.read(objects::models)? {
                 items.extend(objects_of(app, &model)?);
             }
-            Ok(self.page(items))
+            Ok(self.answer(items))
         })
         .await
     }
 
-    /// The page of what the model with the id `text` has.
+    /// The answer of what the model with the id `text` has.
     pub(super) async fn of_model(
         self,
         app: &App,
         text: String,
-        objects_of: impl FnOnce(&App, &Model) -> Answer<Vec<Value>> + Send + 'static,
+        objects_of: impl FnOnce(&App, &Model) -> Result<Vec<Value>> + Send + 'static,
     ) -> Answer {
         app.blocking(move |app| {
             let id = id(&text, "Model")?;
             let model = app
                 .catalog
                 .read(|documents| objects::model(documents, id))?;
-            Ok(self.page(objects_of(app, &model)?))
+            Ok(self.answer(objects_of(app, &model)?))
         })
         .await
     }
 
-    /// The page of these objects that was asked for.
-    pub fn page(&self, mut objects: Vec<Value>) -> Response {
+    /// The answer of these objects, as far as they are asked for.
+    pub fn answer(&self, mut objects: Vec<Value>) -> Response {
         objects.retain(|object| self.filter.passes(object));
         // Stable: what is equal stays in the order in which it was made.
         objects.sort_by(|a, b| {
@@ -138,7 +141,7 @@ impl List {
                 .find(|found| found.is_ne())
                 .unwrap_or(Ordering::Equal)
         });
-        paginated(Page {
+        paginated(ListPage {
             total: objects.len(),
             items: objects
                 .into_iter()
@@ -151,13 +154,13 @@ impl List {
     }
 }
 
-impl FromRequestParts<App> for List {
+impl<S: Send + Sync> FromRequestParts<S> for List {
     type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
-        let Query(asked) = Query::<Asked>::from_request_parts(parts, app)
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        let Query(asked) = Query::<Asked>::from_request_parts(parts, state)
             .await
             .map_err(IntoResponse::into_response)?;
-        Self::of(asked).map_err(IntoResponse::into_response)
+        Self::of(asked).map_err(|error| ApiError::from(error).into_response())
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! | module | what is in it |
 //! | --- | --- |
-//! | `list`, `filter` | pages of a list: which objects, in which order |
+//! | `list`, `filter` | which objects of a list, in which order |
+//! | `fields` | ids and texts, in paths and bodies |
 //! | `views` | objects as this client reads them |
 //! | `info` | what a client asks first |
 //! | `projects`, `models`, `environments`, `baselines` | those |
@@ -17,7 +18,8 @@ mod baselines;
 mod environments;
 mod events;
 mod factory;
-pub(crate) mod files;
+mod fields;
+mod files;
 mod filter;
 mod info;
 mod jobs;
@@ -27,17 +29,15 @@ mod projects;
 mod views;
 
 use axum::Router;
-use serde_json::Value;
-use uuid::Uuid;
 
-use crate::App;
-use crate::http::envelope::{Answer, ApiError};
+use crate::http::app::App;
 
+pub(crate) use fields::id;
 pub(crate) use filter::Filter;
-pub use list::List;
+pub(crate) use list::List;
 
 /// All of them, behind the token.
-pub fn routes() -> Router<App> {
+pub(crate) fn routes() -> Router<App> {
     Router::new()
         .merge(info::routes())
         .merge(projects::routes())
@@ -49,23 +49,4 @@ pub fn routes() -> Router<App> {
         .merge(environments::routes())
         .merge(baselines::routes())
         .merge(absent::routes())
-}
-
-/// The id in a path. One that is no UUID belongs to nothing.
-pub(crate) fn id(text: &str, what: &str) -> Answer<Uuid> {
-    text.parse().map_err(|_| ApiError::not_found(what))
-}
-
-/// An id in a body.
-fn id_in(body: &Value, name: &str) -> Answer<Uuid> {
-    let text = text_in(body, name)?;
-    text.parse()
-        .map_err(|_| ApiError::bad_request(format!("`{name}` is not a UUID: {text:?}")))
-}
-
-/// A text that a body must have.
-fn text_in<'a>(body: &'a Value, name: &str) -> Answer<&'a str> {
-    body[name]
-        .as_str()
-        .ok_or_else(|| ApiError::bad_request(format!("the body has no text `{name}`")))
 }

@@ -4,17 +4,22 @@ use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::get;
+use driftline_core::Result;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::{List, id, id_in, text_in, views};
-use crate::App;
+use super::fields::{id, id_in, text_in};
+use super::list::List;
+use super::views;
+use crate::domain::deletion;
+use crate::domain::discovery::{discover, make_folder};
+use crate::domain::error;
 use crate::domain::model::Monitored;
 use crate::domain::objects::{
     self, FIRST_VERSION, MODEL, Model, NewModel, Origin, UNNAMED_BASELINE,
 };
-use crate::http::app::Payload;
-use crate::http::envelope::{Answer, ApiError, normal, normal_with};
+use crate::http::app::{App, Payload};
+use crate::http::envelope::{Answer, normal, normal_with};
 
 /// Parts of a definition that a client may change later.
 const CHANGEABLE: [&str; 7] = [
@@ -37,9 +42,9 @@ pub(super) fn routes() -> Router<App> {
 
 async fn list(State(app): State<App>, list: List) -> Answer {
     app.blocking(move |app| {
-        objects::discover(app)?;
+        discover(&app.store, &app.catalog)?;
         let models = app.catalog.read(objects::models)?;
-        Ok(list.page(
+        Ok(list.answer(
             models
                 .iter()
                 .map(|model| views::model(app, model))
@@ -62,7 +67,7 @@ async fn one(State(app): State<App>, Path(text): Path<String>) -> Answer {
 
 async fn create(State(app): State<App>, Payload(body): Payload) -> Answer {
     app.blocking(move |app| {
-        objects::discover(app)?;
+        discover(&app.store, &app.catalog)?;
         let name = text_in(&body, "name")?;
         let project = id_in(&body, "project_id")?;
         let version = match &body["version"] {
@@ -70,7 +75,7 @@ async fn create(State(app): State<App>, Payload(body): Payload) -> Answer {
             version => version
                 .as_str()
                 .filter(|version| !version.is_empty())
-                .ok_or_else(|| ApiError::bad_request("version is not a text"))?,
+                .ok_or_else(|| error::invalid("version is not a text"))?,
         };
         text_in(&body, "task")?;
         text_in(&body, "input_type")?;
@@ -79,7 +84,7 @@ async fn create(State(app): State<App>, Payload(body): Payload) -> Answer {
             .chain(&CHANGEABLE)
             .map(|part| ((*part).to_owned(), body[*part].clone()))
             .collect();
-        let model = app.change(|documents| {
+        let model = app.catalog.change(|documents| {
             let project = objects::project(documents, project)?;
             let new = NewModel {
                 project: &project,
@@ -89,9 +94,9 @@ async fn create(State(app): State<App>, Payload(body): Payload) -> Answer {
                 definition: Value::Object(definition),
                 info: None,
             };
-            objects::create_model(app, documents, new)
+            objects::create_model(&app.store, documents, new)
         })?;
-        objects::make_folder(app, &model)?;
+        make_folder(&app.store, &app.catalog, &model)?;
         Ok(normal(views::model(app, &model)))
     })
     .await
@@ -105,16 +110,14 @@ async fn change(
     app.blocking(move |app| {
         let id = id(&text, "Model")?;
         if !body.is_object() {
-            return Err(ApiError::bad_request("the body is not an object"));
+            return Err(error::invalid("the body is not an object"));
         }
-        let model = app.change(|documents| {
+        let model = app.catalog.change(|documents| {
             let mut model = objects::model(documents, id)?;
             if let Some(version) = body.get("version")
                 && *version != model.version
             {
-                return Err(ApiError::bad_request(
-                    "the version of a model cannot be changed",
-                ));
+                return Err(error::invalid("the version of a model cannot be changed"));
             }
             let mut definition = model.definition.clone();
             for part in CHANGEABLE {
@@ -128,7 +131,7 @@ async fn change(
             documents.replace(MODEL, id, &model)?;
             Ok(model)
         })?;
-        model.sink(app, UNNAMED_BASELINE)?;
+        model.sink(&app.store, UNNAMED_BASELINE)?;
         app.counts.forget(id);
         Ok(normal(views::model(app, &model)))
     })
@@ -136,14 +139,14 @@ async fn change(
 }
 
 /// The rows that are there have the columns of the old definition.
-fn check_change(model: &Model, definition: &Value) -> Answer<()> {
+fn check_change(model: &Model, definition: &Value) -> Result<()> {
     let (old, new) = (model.monitored()?, Monitored::of(definition)?);
     if old.dim != new.dim {
         let message = format!(
             "the embedding has {} numbers, which cannot become {}",
             old.dim, new.dim
         );
-        return Err(ApiError::bad_request(message));
+        return Err(error::invalid(message));
     }
     let differs = old
         .outputs
@@ -152,12 +155,10 @@ fn check_change(model: &Model, definition: &Value) -> Answer<()> {
         .find(|(old, new)| old != new);
     if let Some((old, new)) = differs {
         let message = format!("the output `{old}` cannot become `{new}`");
-        return Err(ApiError::bad_request(message));
+        return Err(error::invalid(message));
     }
     if old.outputs.len() != new.outputs.len() {
-        return Err(ApiError::bad_request(
-            "outputs can neither be added nor removed",
-        ));
+        return Err(error::invalid("outputs can neither be added nor removed"));
     }
     Ok(())
 }
@@ -165,7 +166,9 @@ fn check_change(model: &Model, definition: &Value) -> Answer<()> {
 async fn delete(State(app): State<App>, Path(text): Path<String>) -> Answer {
     app.blocking(move |app| {
         let id = id(&text, "Model")?;
-        let job = app.change(|documents| objects::delete_model(documents, id))?;
+        let job = app
+            .catalog
+            .change(|documents| deletion::delete_model(documents, id))?;
         app.counts.forget(id);
         let body = json!({"job": {"id": job.id, "name": job.name}});
         Ok(normal_with(StatusCode::ACCEPTED, body))

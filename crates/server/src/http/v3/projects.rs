@@ -5,10 +5,13 @@ use axum::extract::{Path, State};
 use axum::routing::get;
 use serde_json::json;
 
-use super::{List, id, text_in, views};
-use crate::App;
+use super::fields::{id, text_in};
+use super::list::List;
+use super::views;
+use crate::domain::deletion;
+use crate::domain::discovery::discover;
 use crate::domain::objects;
-use crate::http::app::Payload;
+use crate::http::app::{App, Payload};
 use crate::http::envelope::{Answer, normal};
 
 pub(super) fn routes() -> Router<App> {
@@ -19,9 +22,9 @@ pub(super) fn routes() -> Router<App> {
 
 async fn list(State(app): State<App>, list: List) -> Answer {
     app.blocking(move |app| {
-        objects::discover(app)?;
+        discover(&app.store, &app.catalog)?;
         let projects = app.catalog.read(objects::projects)?;
-        Ok(list.page(
+        Ok(list.answer(
             projects
                 .iter()
                 .map(|project| views::project(app, project))
@@ -33,9 +36,11 @@ async fn list(State(app): State<App>, list: List) -> Answer {
 
 async fn create(State(app): State<App>, Payload(body): Payload) -> Answer {
     app.blocking(move |app| {
-        objects::discover(app)?;
+        discover(&app.store, &app.catalog)?;
         let name = text_in(&body, "name")?;
-        let project = app.change(|documents| objects::create_project(app, documents, name))?;
+        let project = app
+            .catalog
+            .change(|documents| objects::create_project(&app.store, documents, name))?;
         Ok(normal(views::project(app, &project)))
     })
     .await
@@ -56,7 +61,8 @@ async fn one(State(app): State<App>, Path(text): Path<String>) -> Answer {
 async fn delete(State(app): State<App>, Path(text): Path<String>) -> Answer {
     app.blocking(move |app| {
         let id = id(&text, "Project")?;
-        app.change(|documents| objects::delete_project(documents, id))?;
+        app.catalog
+            .change(|documents| deletion::delete_project(documents, id))?;
         Ok(normal(json!({})))
     })
     .await

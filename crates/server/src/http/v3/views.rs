@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::App;
 use crate::domain::objects::{Baseline, Environment, Model, Project};
 use crate::domain::times;
+use crate::http::app::App;
 
 const ORGANIZATION: &str = "driftline";
 

@@ -137,7 +137,7 @@ fn requests_that_name_what_is_not_there_learn_what_is() {
 }
 
 #[test]
-fn histograms_totals_and_the_catalogue() {
+fn histograms_totals_and_the_metrics_there_are() {
     let folder = tempfile::tempdir().unwrap();
     let api = start(folder.path());
     let histogram = |column: &str| {

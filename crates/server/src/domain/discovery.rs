@@ -1,29 +1,32 @@
 //! What is in the store and not in the catalog, or the other way round.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
+use driftline_core::{ErrorKind, Result};
 use driftline_sink_local::{Store, monitors};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{
+use crate::domain::catalog::Catalog;
+use crate::domain::deletion::forget_model;
+use crate::domain::objects::{
     FIRST_VERSION, MODEL, Model, NewModel, Origin, PROJECT, Project, UNNAMED_BASELINE,
-    ensure_baseline, environments, forget_model, insert_model, models,
+    ensure_baseline, environments, insert_model, models,
 };
-use crate::App;
-use crate::http::envelope::Answer;
+use crate::domain::queries::Counts;
 
 /// Ids of what was in the store before the server follow from names, so that they are the same after every start.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6d0d_5f0c_3f52_4f0e_9d6b_0f7a_5a3c_1e21);
 
 /// Makes the folders that models of the catalog lack, as after a crash.
-pub(crate) fn complete(app: &App) -> Answer<()> {
-    discover(app)?;
-    for model in app.catalog.read(models)? {
-        match model.open(app) {
-            Err(error) if error.status.as_u16() == 404 && model.origin != Origin::Local => {
-                model.sink(app, UNNAMED_BASELINE)?;
+pub(crate) fn complete(store: &Path, catalog: &Catalog) -> Result<()> {
+    discover(store, catalog)?;
+    for model in catalog.read(models)? {
+        match model.open(store) {
+            Err(error) if error.kind() == ErrorKind::NotFound && model.origin != Origin::Local => {
+                model.sink(store, UNNAMED_BASELINE)?;
             }
             _ => {}
         }
@@ -32,22 +35,20 @@ pub(crate) fn complete(app: &App) -> Answer<()> {
 }
 
 /// Adds what `driftline run` put into the store, and forgets what it put there and was removed by hand.
-pub fn discover(app: &App) -> Answer<()> {
-    let there: BTreeSet<(String, String)> = monitors(&app.store)?.into_iter().collect();
-    let known = app
-        .catalog
-        .read(|documents| documents.list::<Model>(MODEL))?;
+pub(crate) fn discover(store: &Path, catalog: &Catalog) -> Result<()> {
+    let there: BTreeSet<(String, String)> = monitors(store)?.into_iter().collect();
+    let known = catalog.read(|documents| documents.list::<Model>(MODEL))?;
     let names: BTreeSet<(String, String)> = known
         .iter()
         .map(|model| (model.project_name.clone(), model.folder.clone()))
         .collect();
     for (project, folder) in there.difference(&names) {
         // A folder that cannot be read stays out of sight, and its fault is in the log.
-        if let Err(error) = discover_model(app, project, folder) {
+        if let Err(error) = discover_model(store, catalog, project, folder) {
             tracing::warn!(
                 project,
                 folder,
-                message = error.message,
+                message = error.message(),
                 "a model is passed over"
             );
         }
@@ -55,35 +56,43 @@ pub fn discover(app: &App) -> Answer<()> {
     for model in known {
         let name = (model.project_name.clone(), model.folder.clone());
         if model.origin == Origin::Local && !there.contains(&name) {
-            app.change(|documents| forget_model(documents, model.id))?;
+            catalog.change(|documents| forget_model(documents, model.id))?;
         }
     }
     Ok(())
 }
 
 /// Adds the environments and baselines of a model that are in its rows only, as `driftline run` leaves them.
-pub(crate) fn discover_environments(app: &App, model: &Model) -> Answer<()> {
+pub(crate) fn discover_environments(
+    catalog: &Catalog,
+    counts: &Counts,
+    model: &Model,
+) -> Result<()> {
     if model.origin != Origin::Local {
         return Ok(());
     }
-    let there = app
-        .counts
-        .with(app, model, |counted| Ok(counted.environments()))?;
-    let known = app
-        .catalog
-        .read(|documents| environments(documents, model.id))?;
+    let there = counts.with(model, |counted| Ok(counted.environments()))?;
+    let known = catalog.read(|documents| environments(documents, model.id))?;
     for name in there.into_keys() {
         if !known.iter().any(|environment| environment.name == name) {
-            app.change(|documents| ensure_baseline(documents, model, &name))?;
+            catalog.change(|documents| ensure_baseline(documents, model.id, &name))?;
         }
     }
     Ok(())
 }
 
-fn discover_model(app: &App, project: &str, folder: &str) -> Answer<()> {
-    let store = Store::open(&app.store, project, folder)?;
-    let definition = local_definition(&store);
-    app.change(|documents| {
+/// Makes the folder of a model that was just added; if that fails, the model is not there either.
+pub(crate) fn make_folder(store: &Path, catalog: &Catalog, model: &Model) -> Result<()> {
+    if let Err(error) = model.sink(store, UNNAMED_BASELINE) {
+        catalog.change(|documents| forget_model(documents, model.id))?;
+        return Err(error);
+    }
+    Ok(())
+}
+
+fn discover_model(store: &Path, catalog: &Catalog, project: &str, folder: &str) -> Result<()> {
+    let definition = local_definition(&Store::open(store, project, folder)?);
+    catalog.change(|documents| {
         let project: Project = match documents.by_key(PROJECT, project)? {
             Some(there) => there,
             None => {
