@@ -303,7 +303,7 @@ fn candle_says_whether_its_own_operations_compute() {
     workspace.small_run();
     let run = |store: &str, option: &[&str]| {
         let arguments = ["run", "--now", NOW, "--store", store];
-        let summary = workspace.json(&[&arguments, option].concat());
+        let summary = workspace.json(&[&arguments[..], option].concat());
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         (
             text(&summary["backend"]["engine"]),
