@@ -81,9 +81,15 @@ pub fn calibrate(
             consecutive: options.consecutive,
         };
         let compile_and_test = (&compile, test);
-        let measured = false_alarms(&rows, clean_windows, statistics, compile_and_test, |windows| {
-            progress.advance(windows);
-        })?;
+        let measured = false_alarms(
+            &rows,
+            clean_windows,
+            statistics,
+            compile_and_test,
+            |windows| {
+                progress.advance(windows);
+            },
+        )?;
         progress.end();
         Ok(measured)
     };

@@ -14,13 +14,13 @@ pub mod test;
 
 use std::path::{Path, PathBuf};
 
+use driftline::PluginSettings;
 use driftline::Plugins;
 use driftline::core::{Error, ErrorKind};
 use driftline::plugin_host::Manifest;
 use driftline::plugin_host::library::sha256;
 use driftline::plugin_host::manifest::SUFFIX;
 use driftline::rows::{create_folder, write_atomic};
-use driftline::PluginSettings;
 use serde::Serialize;
 
 use crate::args::{Output, PluginArgs, PluginCommand};
