@@ -17,6 +17,7 @@ impl From<&EmbeddingArguments> for EmbedderOptions {
                 device: args.device,
                 runtime: args.runtime.clone(),
                 precision: args.precision,
+                ..BackendSettings::default()
             },
             batch_size: args.batch_size,
         }

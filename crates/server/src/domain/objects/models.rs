@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use driftline_core::{ErrorKind, MonitorSink, Result, SinkConfig};
+use driftline_core::{ErrorKind, Result, SinkConfig};
 use driftline_sink_local::{LocalSink, Store, write_clusters};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
