@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use driftline::core::{Error, ErrorKind};
 use driftline::stats::Distance;
-use driftline::{Components, Finished, QuickstartOptions, Settings};
+use driftline::{Components, FinishedRun, QuickstartOptions, Settings};
 
 use crate::args::{Output, QuickstartArgs, RunArgs, SettingsArgs};
 use crate::drift::{changes, p_value};
@@ -113,7 +113,7 @@ fn execute(settings: &Settings, all_changes: bool, output: Output) -> anyhow::Re
     Ok(Outcome::Done)
 }
 
-fn show(finished: &Finished, all_changes: bool) -> anyhow::Result<()> {
+fn show(finished: &FinishedRun, all_changes: bool) -> anyhow::Result<()> {
     let summary = &finished.summary;
     output::text(&format!(
         "{} ({} images, accuracy {}) on {}, {} threads, {}",

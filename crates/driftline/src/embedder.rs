@@ -4,12 +4,13 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use driftline_core::{
-    BackendConfig, BackendInfo, DriftTransform, EmbeddingBackend, Origin, Result, RowSchema,
+    BackendConfig, BackendInfo, DriftTransform, EmbeddingBackend, Result, RowOrigin, RowSchema,
 };
 use driftline_data::DecodeOptions;
 use driftline_model::ModelPackage;
-use driftline_pipeline::part::{Part, PartBuilder, RowNames};
-use driftline_pipeline::{Cancel, EmbedOptions, OnError, Progress};
+use driftline_pipeline::{
+    Cancel, EmbedOptions, EmbeddedPart, OnError, PartBuilder, Progress, RowNames,
+};
 
 use crate::{BackendSettings, Components, ModelSettings, RunSettings, Settings, models, sources};
 
@@ -107,8 +108,8 @@ impl Embedder {
     }
 
     /// What makes them.
-    pub fn origin(&self) -> Origin {
-        Origin {
+    pub fn origin(&self) -> RowOrigin {
+        RowOrigin {
             model_sha256: self.package.sha256.clone(),
             preprocessing: self.package.preprocessing.to_string(),
             precision: self.backend.info().precision,
@@ -124,7 +125,7 @@ impl Embedder {
         images: Images<'_>,
         cancel: &Cancel,
         progress: &dyn Progress,
-        mut keep: impl FnMut(Part) -> Result<()> + Send,
+        mut keep: impl FnMut(EmbeddedPart) -> Result<()> + Send,
     ) -> Result<(u64, Duration)> {
         let decode = DecodeOptions {
             shape: self.backend.info().input,

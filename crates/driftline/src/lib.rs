@@ -119,7 +119,7 @@ pub use drift::{
 };
 pub use embed::{EmbedOptions, EmbedReport, embed};
 pub use embedder::{Embedder, EmbedderOptions, Images, all_threads};
-pub use plan::{Finished, Plan};
+pub use plan::{FinishedRun, PreparedRun};
 #[cfg(feature = "plugins")]
 pub use plugins::prepare_runtime;
 pub use plugins::{Plugins, Probe};

@@ -1,4 +1,4 @@
-//! Settings -> a checked run with its backend and sink.
+//! Settings -> a run that is ready to start, with its backend and sink.
 
 #[cfg(feature = "report")]
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use driftline_core::{
     SinkConfig, sink::ImageEmbedding,
 };
 use driftline_data::DecodeOptions;
-use driftline_pipeline::{Baseline, Cancel, EmbedOptions, Progress, Run, Summary, Window};
+use driftline_pipeline::{Cancel, EmbedOptions, Progress, RunSpec, RunSummary, WindowSpec, run};
 use driftline_sink_local::REPORT;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -18,8 +18,8 @@ use crate::embedder::Embedder;
 use crate::{Components, Settings, monitors, sources};
 
 /// A run that is ready to start: everything but its sink is opened and checked.
-pub struct Plan<'a> {
-    run: Run,
+pub struct PreparedRun<'a> {
+    spec: RunSpec,
     /// Where the page of the run goes.
     #[cfg(feature = "report")]
     report: PathBuf,
@@ -32,10 +32,10 @@ pub struct Plan<'a> {
 
 /// A run that is done.
 #[derive(Debug, Clone, Serialize)]
-pub struct Finished {
+pub struct FinishedRun {
     /// Its result.
     #[serde(flatten)]
-    pub summary: Summary,
+    pub summary: RunSummary,
     /// Its page: one self-contained HTML file.
     #[cfg(feature = "report")]
     pub report: PathBuf,
@@ -69,7 +69,7 @@ struct WindowIdentity {
     per_day: Option<u64>,
 }
 
-impl<'a> Plan<'a> {
+impl<'a> PreparedRun<'a> {
     /// Opens model, backend, sources and transforms, looks for the sink, and works out the run id. Nothing is written.
     ///
     /// # Errors
@@ -95,7 +95,7 @@ impl<'a> Plan<'a> {
         let mut windows = Vec::new();
         for window in &settings.windows {
             let of = |error: Error| error.with("window", &window.name);
-            windows.push(Window {
+            windows.push(WindowSpec {
                 name: window.name.clone(),
                 source: sources::open(&window.source, &decode, progress).map_err(of)?,
                 transforms: components.parse_transforms(&window.transform).map_err(of)?,
@@ -146,12 +146,12 @@ impl<'a> Plan<'a> {
         Ok(Self {
             #[cfg(feature = "report")]
             report: store.join(REPORT),
-            run: Run {
+            spec: RunSpec {
                 run_id,
                 now: settings.run.now.unwrap_or_else(Timestamp::now),
                 store: store.clone(),
                 monitor,
-                baseline: Baseline { source: baseline },
+                baseline,
                 windows,
                 options: EmbedOptions {
                     batch_size: settings.run.batch_size.get(),
@@ -171,14 +171,14 @@ impl<'a> Plan<'a> {
     /// # Errors
     /// `Interrupted` where `cancel` asked to stop: what was written is kept, and the same run goes on there. Others of
     /// reading, embedding and the sink.
-    pub fn execute(mut self, cancel: &Cancel, progress: &dyn Progress) -> Result<Finished> {
+    pub fn execute(mut self, cancel: &Cancel, progress: &dyn Progress) -> Result<FinishedRun> {
         let mut sink = self.sinks.build(&self.sink, &self.sink_config)?;
-        monitors::remember(&self.run.store, &self.run.monitor)?;
+        monitors::remember(&self.spec.store, &self.spec.monitor)?;
         let backend = self.backend.as_mut();
-        let summary = self.run.execute(backend, sink.as_mut(), cancel, progress)?;
+        let summary = run(self.spec, backend, sink.as_mut(), cancel, progress)?;
         #[cfg(feature = "report")]
         driftline_rows::write_atomic(&self.report, driftline_report::page(&summary).as_bytes())?;
-        Ok(Finished {
+        Ok(FinishedRun {
             summary,
             #[cfg(feature = "report")]
             report: self.report,
@@ -186,7 +186,7 @@ impl<'a> Plan<'a> {
     }
 }
 
-fn identity(window: &Window) -> WindowIdentity {
+fn identity(window: &WindowSpec) -> WindowIdentity {
     WindowIdentity {
         name: window.name.clone(),
         source: window.source.info().fingerprint.clone(),

@@ -6,19 +6,19 @@ use driftline_core::{Error, ErrorKind, Result};
 use driftline_data::Split;
 use driftline_pipeline::{Cancel, Progress};
 
-use crate::{Components, Finished, Plan, Settings, three_weeks};
+use crate::{Components, FinishedRun, PreparedRun, Settings, three_weeks};
 
 /// Does the run that `settings` describe, or goes on where an earlier start of it was stopped.
 ///
 /// # Errors
-/// Those of [`Plan::new`] and [`Plan::execute`].
+/// Those of [`PreparedRun::new`] and [`PreparedRun::execute`].
 pub fn run(
     settings: &Settings,
     components: &Components,
     cancel: &Cancel,
     progress: &dyn Progress,
-) -> Result<Finished> {
-    Plan::new(settings, components, progress)?.execute(cancel, progress)
+) -> Result<FinishedRun> {
+    PreparedRun::new(settings, components, progress)?.execute(cancel, progress)
 }
 
 /// The first run: a baseline, and three weeks of which two have drift.

@@ -1,11 +1,11 @@
 //! The page of a run.
 
-use driftline_pipeline::summary::Summary;
+use driftline_pipeline::RunSummary;
 use driftline_stats::{Check, Distance, Explanation};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::chart::{chart, day};
-use crate::verdict::probability;
+use crate::headline::probability;
 
 const STYLE: &str = "
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
@@ -19,7 +19,7 @@ th:first-child, td:first-child, th:nth-child(2), td:nth-child(2) { text-align: l
 
 /// One self-contained HTML page: what was run, the chart, the windows and their days as tables, and skipped images.
 /// It needs neither a network nor scripts.
-pub fn page(summary: &Summary) -> String {
+pub fn page(summary: &RunSummary) -> String {
     let title = format!("Drift of {}", summary.model.name);
     html! {
         (DOCTYPE)
@@ -57,7 +57,7 @@ pub fn page(summary: &Summary) -> String {
     .into_string()
 }
 
-fn windows(summary: &Summary) -> Markup {
+fn windows(summary: &RunSummary) -> Markup {
     html! {
         div.scroll { table {
             tr {
@@ -81,7 +81,7 @@ fn windows(summary: &Summary) -> Markup {
 }
 
 /// What each statistic says of each window, and what changed.
-fn changes(summary: &Summary) -> Markup {
+fn changes(summary: &RunSummary) -> Markup {
     html! {
         h2 { "Statistics" }
         div.scroll { table {
@@ -124,7 +124,7 @@ fn p_value(check: &Check) -> String {
     check.p_value.map_or_else(|| "-".to_owned(), probability)
 }
 
-fn days(summary: &Summary) -> Markup {
+fn days(summary: &RunSummary) -> Markup {
     html! {
         div.scroll { table {
             tr { th { "day" } th { "window" } th { "events" } th { "JSD" } th { "noise floor" } th { "PSI" } th { "p-value" } th { "alert" } }
@@ -144,7 +144,7 @@ fn days(summary: &Summary) -> Markup {
     }
 }
 
-fn skipped(summary: &Summary) -> Markup {
+fn skipped(summary: &RunSummary) -> Markup {
     html! {
         h2 { "Skipped images" }
         p { (summary.skipped_images) " in total." }

@@ -5,7 +5,7 @@
 //! | `backend` | panics, NaN and unwritten rows, by the variable `VARIABLE` |
 //! | `transform` | panics, by the parameter `how` |
 //! | `raw` | breaks the C interface itself, by the parameter `how` |
-//! | `request` | what is asked for |
+//! | `request` | what to do wrong |
 //! | `sink` | panics and miscounts, by the option `how` |
 //!
 //! What happens while it is loaded is chosen by the variable too: `crash`, `hang`, `panic`, `null`, `small`,
@@ -24,7 +24,8 @@ use driftline_plugin_sdk as sdk;
 use sdk::abi::codes::{plugin_flags, status};
 use sdk::abi::{DlComponent, DlError, DlHost, DlPlugin, DlStr};
 
-use crate::request::{hang, how};
+pub use request::VARIABLE;
+use request::{hang, how};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 

@@ -1,9 +1,9 @@
-//! What is asked for.
+//! What to do wrong.
 
 use std::time::Duration;
 
 /// The variable that says what to do wrong.
-const VARIABLE: &str = "DRIFTLINE_MISBEHAVE";
+pub const VARIABLE: &str = "DRIFTLINE_MISBEHAVE";
 
 /// What to do wrong; nothing where it is empty.
 pub(crate) fn how() -> String {

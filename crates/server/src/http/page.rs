@@ -20,8 +20,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use driftline_core::Result;
-use driftline_metrics::{Baseline, BinSize, Monitored};
-use driftline_report::view::{Alert, Detail, NamedBaseline, bin_views, model_view, own_baselines};
+use driftline_metrics::{BaselineRows, BinSize, StoredModel};
+use driftline_report::view::{
+    Detail, ShownAlert, ShownBaseline, bin_views, model_view, own_baselines,
+};
 use driftline_report::{Pictures, site};
 use serde::Deserialize;
 use serde_json::json;
@@ -131,9 +133,9 @@ impl Wanted {
             .ok_or_else(|| error::not_found("Model"))
     }
 
-    fn baseline<'a>(&self, baselines: &'a [NamedBaseline]) -> Result<&'a NamedBaseline> {
+    fn baseline<'a>(&self, baselines: &'a [ShownBaseline]) -> Result<&'a ShownBaseline> {
         let wanted =
-            |one: &&NamedBaseline| self.baseline.as_deref().is_none_or(|name| one.name == name);
+            |one: &&ShownBaseline| self.baseline.as_deref().is_none_or(|name| one.name == name);
         baselines
             .iter()
             .find(wanted)
@@ -204,14 +206,17 @@ async fn image(State(page): State<Page>, Query(query): Query<ImageQuery>) -> Ans
 }
 
 /// Baselines that clients declared over events.
-fn declared(documents: &Documents<'_>, model: &Model) -> Result<Vec<NamedBaseline>> {
+fn declared(documents: &Documents<'_>, model: &Model) -> Result<Vec<ShownBaseline>> {
     let mut found = Vec::new();
     for baseline in objects::baselines(documents, model.id)? {
         // Those of environments the counts know themselves; an incomplete one has no rows.
         if let Ok(named) = named_baseline(documents, baseline)
-            && !matches!(named.rows, Baseline::Whole | Baseline::Environment { .. })
+            && !matches!(
+                named.rows,
+                BaselineRows::Whole | BaselineRows::Environment { .. }
+            )
         {
-            found.push(NamedBaseline {
+            found.push(ShownBaseline {
                 name: named.name,
                 baseline: named.rows,
             });
@@ -220,14 +225,14 @@ fn declared(documents: &Documents<'_>, model: &Model) -> Result<Vec<NamedBaselin
     Ok(found)
 }
 
-fn baselines(counted: &Monitored, declared: &[NamedBaseline]) -> Vec<NamedBaseline> {
+fn baselines(counted: &StoredModel, declared: &[ShownBaseline]) -> Vec<ShownBaseline> {
     let mut all = own_baselines(counted);
     all.extend(declared.iter().cloned());
     all
 }
 
 /// Alerts of the rules of a model, the latest bins first.
-fn fired(documents: &Documents<'_>, model: &Model) -> Result<Vec<Alert>> {
+fn fired(documents: &Documents<'_>, model: &Model) -> Result<Vec<ShownAlert>> {
     let mut found = Vec::new();
     for rule in alerts::rules(documents, model.id)? {
         for record in alerts::records(documents, rule.id)? {
@@ -237,7 +242,7 @@ fn fired(documents: &Documents<'_>, model: &Model) -> Result<Vec<Alert>> {
                 Severity::Warning => ("warning", finding.warning.unwrap_or(finding.critical)),
             };
             let column = finding.column.map(|column| format!(" of {column}"));
-            found.push(Alert {
+            found.push(ShownAlert {
                 rule: rule.terms.name.clone(),
                 metric: format!("{}{}", rule.terms.metric_id, column.unwrap_or_default()),
                 bin: finding.bin,

@@ -5,7 +5,7 @@ use std::fs;
 
 use arrow_array::RecordBatch;
 use driftline_core::{
-    Ack, Error, ErrorKind, EventLabel, MonitorSink, Result, RowSchema, Rows, SinkConfig, SinkInfo,
+    Ack, Error, ErrorKind, EventLabel, MonitorSink, Result, Rows, SinkConfig, SinkInfo,
 };
 use driftline_rows::create_folder;
 
@@ -15,8 +15,9 @@ use crate::damage::Damage;
 use crate::layout::Layout;
 use crate::lock::Lock;
 use crate::monitor;
+use crate::opened::Opened;
+use crate::part::Section;
 use crate::rewrite::rewrite;
-use crate::store::Section;
 use crate::transaction::{Rowset, Transaction};
 
 /// A [`MonitorSink`] that appends to a store on this machine.
@@ -33,14 +34,6 @@ pub struct LocalSink {
     info: SinkInfo,
     opened: Opened,
     damaged: Vec<Damage>,
-}
-
-/// What an open sink knows.
-#[derive(Debug)]
-pub(crate) struct Opened {
-    pub(crate) layout: Layout,
-    pub(crate) schema: RowSchema,
-    pub(crate) catalog: Catalog,
 }
 
 impl LocalSink {

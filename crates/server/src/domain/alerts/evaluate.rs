@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use driftline_core::Result;
-use driftline_metrics::{Column, Metric, Monitored, Summary};
+use driftline_metrics::{Column, Metric, RowCounts, StoredModel};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -32,7 +32,7 @@ fn evaluate(catalog: &Catalog, counts: &Counts, model: &Model) -> Result<()> {
                 let compared = counted.compared(rows, &counted.extent(), rule.terms.bin_size)?;
                 let bins = compared
                     .into_iter()
-                    .map(|(bin, before)| (bin.start.as_millisecond(), (bin.summary, before)));
+                    .map(|(bin, before)| (bin.start.as_millisecond(), (bin.counts, before)));
                 let bins: BTreeMap<i64, _> = bins.collect();
                 let mut findings = Vec::new();
                 let metric = rule.terms.metric()?;
@@ -82,10 +82,10 @@ fn exists(documents: &Documents<'_>, rule: &Rule) -> Result<bool> {
 fn value(
     rule: &Rule,
     metric: Metric,
-    counted: &Monitored,
+    counted: &StoredModel,
     column: Option<Column>,
-    bin: &Summary,
-    before: &Summary,
+    bin: &RowCounts,
+    before: &RowCounts,
 ) -> Option<f64> {
     if let (Metric::Frequency, Some(category), Some(column)) =
         (metric, &rule.terms.category, column)

@@ -1,7 +1,7 @@
 //! What an alert rule is, and which ones are refused.
 
 use driftline_core::Result;
-use driftline_metrics::{BinSize, Column, Metric, Monitored};
+use driftline_metrics::{BinSize, Column, Metric, StoredModel};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -138,7 +138,7 @@ impl Terms {
     ///
     /// # Errors
     /// `InvalidData` that lists what there is, `Unsupported` for segments.
-    pub(crate) fn check(&self, counted: &Monitored, model: &Model) -> Result<()> {
+    pub(crate) fn check(&self, counted: &StoredModel, model: &Model) -> Result<()> {
         if self.segment_id.is_some() {
             return Err(error::unsupported("Segments"));
         }
@@ -181,7 +181,7 @@ impl Terms {
     /// The columns that it is measured of, with the names that the model has for them; one `None` for whole rows.
     pub(crate) fn columns(
         &self,
-        counted: &Monitored,
+        counted: &StoredModel,
         model: &Model,
     ) -> Result<Vec<(Option<Column>, Option<String>)>> {
         let metric = self.metric()?;

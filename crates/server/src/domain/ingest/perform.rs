@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use driftline_core::{Ack, Result};
-use driftline_metrics::Monitored;
+use driftline_metrics::StoredModel;
 use driftline_sink_local::{Centroids, Deletion, EventUpdate, remove_model, write_clusters};
 use uuid::Uuid;
 
@@ -142,7 +142,7 @@ impl Ingest {
         if model.open(&self.store)?.clusters()?.is_some() {
             return Ok(());
         }
-        let found = Monitored::open(&self.store, project, folder)?;
+        let found = StoredModel::open(&self.store, project, folder)?;
         let centroids = Centroids {
             dim: found.monitor().schema.dim,
             values: found.binning().centroids().to_vec(),

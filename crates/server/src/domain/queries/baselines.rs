@@ -18,7 +18,7 @@ pub struct NamedBaseline {
     /// Its model.
     pub model: Uuid,
     /// Which rows.
-    pub rows: driftline_metrics::Baseline,
+    pub rows: driftline_metrics::BaselineRows,
 }
 
 /// The baseline with this id.
@@ -50,7 +50,7 @@ pub fn named_baseline(
             let offset = found
                 .offset_delta
                 .and_then(|offset| u32::try_from(offset).ok());
-            driftline_metrics::Baseline::Rolling {
+            driftline_metrics::BaselineRows::Rolling {
                 offset: offset
                     .filter(|offset| *offset > 0)
                     .ok_or_else(|| incomplete("offset of 1 or more"))?,
@@ -63,11 +63,11 @@ pub fn named_baseline(
         (BaselineKind::Static, Some(environment))
             if environment.kind == EnvironmentKind::PreProduction =>
         {
-            driftline_metrics::Baseline::Environment {
+            driftline_metrics::BaselineRows::Environment {
                 name: environment.name,
             }
         }
-        (BaselineKind::Static, _) => driftline_metrics::Baseline::Production {
+        (BaselineKind::Static, _) => driftline_metrics::BaselineRows::Production {
             start: times::epoch(found.start_time.ok_or_else(|| incomplete("start_time"))?)?,
             end: times::epoch(found.end_time.ok_or_else(|| incomplete("end_time"))?)?,
         },
@@ -97,8 +97,8 @@ pub(crate) fn baseline_of(
     Err(error::invalid(message))
 }
 
-pub(crate) fn rows_of(baseline: Option<&NamedBaseline>) -> &driftline_metrics::Baseline {
-    baseline.map_or(&driftline_metrics::Baseline::Whole, |baseline| {
+pub(crate) fn rows_of(baseline: Option<&NamedBaseline>) -> &driftline_metrics::BaselineRows {
+    baseline.map_or(&driftline_metrics::BaselineRows::Whole, |baseline| {
         &baseline.rows
     })
 }

@@ -8,7 +8,7 @@ use crate::domain::objects::Model;
 
 /// The column of a model by its name or id; the target goes by the name that the model has for it.
 pub(crate) fn column(
-    counted: &driftline_metrics::Monitored,
+    counted: &driftline_metrics::StoredModel,
     model: &Model,
     name: &str,
 ) -> Result<Column> {
@@ -22,7 +22,7 @@ pub(crate) fn column(
 
 /// The name that a model has for a column.
 pub(crate) fn column_name(
-    counted: &driftline_metrics::Monitored,
+    counted: &driftline_metrics::StoredModel,
     model: &Model,
     column: Column,
 ) -> Result<String> {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use driftline_core::Result;
-use driftline_metrics::Monitored;
+use driftline_metrics::StoredModel;
 use uuid::Uuid;
 
 use crate::domain::objects::Model;
@@ -20,7 +20,7 @@ pub struct Counts {
 #[derive(Debug)]
 struct Counted {
     classes: Vec<String>,
-    monitored: Monitored,
+    monitored: StoredModel,
 }
 
 impl Counts {
@@ -36,7 +36,11 @@ impl Counts {
     ///
     /// # Errors
     /// Those of the store, and of `read`.
-    pub fn with<T>(&self, model: &Model, read: impl FnOnce(&Monitored) -> Result<T>) -> Result<T> {
+    pub fn with<T>(
+        &self,
+        model: &Model,
+        read: impl FnOnce(&StoredModel) -> Result<T>,
+    ) -> Result<T> {
         let place = {
             let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(models.entry(model.id).or_default())
@@ -82,6 +86,6 @@ fn update(counted: &mut Option<Counted>, store: &Path, model: &Model) -> Result<
     Ok(())
 }
 
-fn open(store: &Path, model: &Model, classes: &[String]) -> Result<Monitored> {
-    Monitored::open_with_classes(store, &model.project_name, &model.folder, classes.to_vec())
+fn open(store: &Path, model: &Model, classes: &[String]) -> Result<StoredModel> {
+    StoredModel::open_with_classes(store, &model.project_name, &model.folder, classes.to_vec())
 }

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use driftline_core::Result;
-use driftline_metrics::{Baseline, BinSize, Monitored, Summary};
+use driftline_metrics::{BaselineRows, BinSize, RowCounts, StoredModel};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
@@ -64,7 +64,7 @@ pub(super) async fn answer(State(app): State<App>, Payload(body): Payload) -> An
                     name,
                     ..
                 }) => counted
-                    .baseline(&Baseline::Environment { name }, Timestamp::UNIX_EPOCH)
+                    .baseline(&BaselineRows::Environment { name }, Timestamp::UNIX_EPOCH)
                     .map_err(refused)?,
                 _ => events(counted, &range),
             };
@@ -88,10 +88,10 @@ pub(super) async fn answer(State(app): State<App>, Payload(body): Payload) -> An
     .await
 }
 
-fn events(counted: &Monitored, range: &std::ops::Range<Timestamp>) -> Summary {
-    let mut whole = Summary::new(counted.binning());
+fn events(counted: &StoredModel, range: &std::ops::Range<Timestamp>) -> RowCounts {
+    let mut whole = RowCounts::new(counted.binning());
     for bin in counted.bins(range, BinSize::Month) {
-        whole.merge(&bin.summary);
+        whole.merge(&bin.counts);
     }
     whole
 }

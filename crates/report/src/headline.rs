@@ -3,14 +3,14 @@
 use driftline_metrics::BinSize;
 use serde::Serialize;
 
-use crate::view::{BinRow, Numbers, WindowView};
+use crate::numbers::{BinRow, Numbers, WindowView};
 
 /// Windows that a sentence names; more are counted.
 const NAMED: usize = 3;
 
 /// The verdict.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Verdict {
+pub struct Headline {
     /// Whether any window or bin has drifted.
     pub drifted: bool,
     /// The sentence.
@@ -18,8 +18,8 @@ pub struct Verdict {
 }
 
 /// The verdict on the windows where there are several, otherwise on the bins.
-pub(crate) fn verdict(windows: &[WindowView], bins: &[BinRow], size: BinSize) -> Verdict {
-    let say = |drifted, text| Verdict { drifted, text };
+pub(crate) fn headline(windows: &[WindowView], bins: &[BinRow], size: BinSize) -> Headline {
+    let say = |drifted, text| Headline { drifted, text };
     if bins.is_empty() {
         return say(false, "There are no events yet".to_owned());
     }
@@ -36,7 +36,7 @@ pub(crate) fn verdict(windows: &[WindowView], bins: &[BinRow], size: BinSize) ->
     }
 }
 
-fn of_windows(windows: &[WindowView]) -> Verdict {
+fn of_windows(windows: &[WindowView]) -> Headline {
     let all = counted(windows.len(), "window");
     let mut drifted: Vec<&WindowView> = windows.iter().filter(|w| w.numbers.drifted).collect();
     if drifted.is_empty() {
@@ -54,13 +54,13 @@ fn of_windows(windows: &[WindowView]) -> Verdict {
     if drifted.len() > NAMED {
         parts.push(format!("and {} more", drifted.len() - NAMED));
     }
-    Verdict {
+    Headline {
         drifted: true,
         text: format!("Drift in {} of {all}: {}", drifted.len(), parts.join(", ")),
     }
 }
 
-fn of_bins(bins: &[BinRow], size: BinSize) -> Verdict {
+fn of_bins(bins: &[BinRow], size: BinSize) -> Headline {
     let word = size.name().to_lowercase();
     let all = counted(bins.len(), &word);
     let drifted = bins.iter().filter(|bin| bin.numbers.drifted).count();
@@ -73,7 +73,7 @@ fn of_bins(bins: &[BinRow], size: BinSize) -> Verdict {
     } else {
         "has not"
     };
-    Verdict {
+    Headline {
         drifted: true,
         text: format!(
             "Drift in {drifted} of {all}; the last {word} {has} drifted ({})",
@@ -83,12 +83,12 @@ fn of_bins(bins: &[BinRow], size: BinSize) -> Verdict {
 }
 
 /// As in `No drift in 3 windows; smallest p-value 0.210 (week-1)`, from the p-values and where they are.
-fn no_drift(all: &str, tested: impl Iterator<Item = (f64, String)>) -> Verdict {
+fn no_drift(all: &str, tested: impl Iterator<Item = (f64, String)>) -> Headline {
     let smallest = tested.min_by(|(a, _), (b, _)| a.total_cmp(b));
     let smallest = smallest.map_or_else(String::new, |(p, place)| {
         format!("; smallest p-value {}{place}", probability(p))
     });
-    Verdict {
+    Headline {
         drifted: false,
         text: format!("No drift in {all}{smallest}"),
     }
@@ -175,8 +175,8 @@ mod tests {
     }
 
     fn said(windows: &[WindowView], bins: &[BinRow]) -> (bool, String) {
-        let verdict = verdict(windows, bins, BinSize::Day);
-        (verdict.drifted, verdict.text)
+        let headline = headline(windows, bins, BinSize::Day);
+        (headline.drifted, headline.text)
     }
 
     #[test]
