@@ -166,7 +166,7 @@ impl Monitored {
 
     /// The schema of its rows.
     pub fn schema(&self) -> Result<RowSchema> {
-        Ok(RowSchema::new(self.dim, self.outputs.clone())?)
+        RowSchema::new(self.dim, self.outputs.clone())
     }
 
     /// What `monitor.json` says of it.

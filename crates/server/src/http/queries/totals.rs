@@ -77,7 +77,7 @@ pub(super) async fn answer(State(app): State<App>, Payload(body): Payload) -> An
                     Wanted::OfColumn { metric, column } => (metric, column.as_ref()),
                 };
                 let of = of.map(|name| column(counted, &model, name)).transpose()?;
-                Ok(counted.measure(metric(name)?, of, &rows, &before)?)
+                counted.measure(metric(name)?, of, &rows, &before)
             });
             numbers.collect::<Result<Vec<Option<f64>>>>()
         })?;
