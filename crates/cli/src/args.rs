@@ -13,13 +13,16 @@ use driftline::{Block, Sweep};
 /// The default of `--clusters`.
 const CLUSTERS: NonZeroUsize = NonZeroUsize::new(DEFAULT_CLUSTERS).unwrap();
 
+/// The heading of flags that every command has.
+const GLOBAL: &str = "Global options";
+
 /// Environment and exit codes, at the end of the help and of the man page.
 const AFTER_HELP: &str = "\
 Environment:
   DRIFTLINE__SECTION__KEY  A setting, as in DRIFTLINE__BACKEND__THREADS=1
-  DRIFTLINE_LOG            Log filter: error, warn (default), info, debug or trace,
+  DRIFTLINE_LOG            Log level: error, warn (default), info, debug, trace;
                            or by part, as in warn,driftline_sink_fiddler=debug
-  DRIFTLINE_PLUGIN_PATH    Folders to look for plugins in
+  DRIFTLINE_PLUGIN_PATH    Folders to search for plugins
   FIDDLER_URL              Address of the Fiddler server
   FIDDLER_TOKEN            Token for the Fiddler server
   NO_COLOR                 Print no colours
@@ -30,15 +33,15 @@ Exit codes:
   2  Invalid arguments or settings
   3  Success, and there is drift above a limit (--fail-on-drift, --fail-above)";
 
-/// Watches image data for drift.
+/// Detects drift in image data
 #[derive(Parser)]
-#[command(name = "driftline", version, about, propagate_version = true)]
-#[command(after_help = AFTER_HELP)]
+#[command(name = "driftline", version, propagate_version = true)]
+#[command(after_help = AFTER_HELP, max_term_width = 80)]
 pub struct Cli {
     #[command(flatten)]
     pub output: Output,
     /// Folder to search for plugins first; may be repeated
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", help_heading = GLOBAL)]
     pub plugin_path: Vec<PathBuf>,
     #[command(subcommand)]
     pub command: Command,
@@ -48,15 +51,13 @@ pub struct Cli {
 #[derive(Args, Clone, Copy)]
 pub struct Output {
     /// Print the result as one JSON document
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     pub json: bool,
     /// Show no progress
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, help_heading = GLOBAL)]
     pub quiet: bool,
     /// Log more to stderr: -v for info, -vv for debug, -vvv for trace; overrides DRIFTLINE_LOG
-    ///
-    /// `serve` writes its own log; RUST_LOG filters it.
-    #[arg(long, short, global = true, action = ArgAction::Count)]
+    #[arg(long, short, global = true, action = ArgAction::Count, help_heading = GLOBAL)]
     pub verbose: u8,
 }
 

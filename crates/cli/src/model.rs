@@ -64,7 +64,6 @@ pub fn model(args: &ModelArgs, output: Output) -> anyhow::Result<Outcome> {
                 output::json(&report)?;
             } else {
                 let mut table = Table::new(["model", &report.name]);
-                table.add_row(["weights", &report.weights]);
                 table.add_row(["sha256", &report.sha256]);
                 table.add_row(["architecture", report.architecture]);
                 table.add_row(["base width", &report.base_width.to_string()]);
@@ -75,6 +74,7 @@ pub fn model(args: &ModelArgs, output: Output) -> anyhow::Result<Outcome> {
                 ]);
                 table.add_row(["classes", &report.classes.join(", ")]);
                 table.print()?;
+                output::text(&format!("weights: {}", report.weights))?;
             }
         }
     }

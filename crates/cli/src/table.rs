@@ -173,6 +173,8 @@ impl Table {
         for row in &self.rows[1..] {
             table.add_row(pick(row));
         }
+        // Spaces at the end of a line stay outside of the colour, and go.
+        table.style_text_only();
         for (column, at) in table.column_iter_mut().zip(&columns) {
             let gap = if Some(at) == columns.last() { 0 } else { GAP };
             let word = self.widest(*at, Cell::longest_word) + gap;

@@ -68,13 +68,13 @@ pub(super) fn inspect(plugin: &str, plugins: &Plugins, output: Output) -> anyhow
         return Ok(Outcome::Done);
     }
     let mut table = Table::new([&inside.name, &inside.version]);
-    table.add_row(["library", &inside.library.display().to_string()]);
     table.add_row(["sha256", &inside.sha256]);
     for component in &inside.components {
         let offered = format!("{} ({})", component.summary, component.version);
         table.add_row([&format!("{} {}", component.kind, component.name), &offered]);
     }
     table.print()?;
+    output::text(&format!("library: {}", inside.library.display()))?;
     Ok(Outcome::Done)
 }
 

@@ -143,7 +143,7 @@ fn path(plugins: &Plugins, output: Output) -> anyhow::Result<Outcome> {
         output::json(&looked)?;
         return Ok(Outcome::Done);
     }
-    let mut table = Table::new(["folder", "what is there"]);
+    let mut table = Table::new(["folder", "contents"]);
     for looked in looked {
         table.add_row([looked.path.display().to_string(), looked.found.to_owned()]);
     }
