@@ -12,7 +12,7 @@ use driftline_core::{
 use crate::batch::Kind;
 use crate::config::Settings;
 use crate::courier::{Courier, Extent, Out};
-use crate::outbox::Outbox;
+use crate::outbox::{self, Outbox};
 use crate::pace::Stop;
 use crate::wire;
 
@@ -81,7 +81,7 @@ impl MonitorSink for FiddlerSink {
     }
 
     fn prepare(&mut self, monitor: &MonitorSpec) -> Result<()> {
-        let folder = Outbox::folder(&self.store, &monitor.project, &monitor.model)?;
+        let folder = outbox::folder(&self.store, &monitor.project, &monitor.model)?;
         let stop = Stop::default();
         let (mut wire, server) = wire::connect(&self.settings, &stop)?;
         let mut outbox = Outbox::open(&folder)?;
