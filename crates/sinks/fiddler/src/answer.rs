@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
-use driftline_core::{Error, ErrorKind};
+use driftline_core::{Error, ErrorKind, Result};
+use driftline_fiddler_api::{Refusal, parse};
 use jiff::Timestamp;
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::token::Token;
 
-const OPERATION: &str = "ask Fiddler";
+pub(crate) const OPERATION: &str = "ask Fiddler";
 /// Characters of a server's own words that are shown.
 const SHOWN: usize = 500;
 
@@ -80,7 +82,7 @@ pub(crate) fn read(
     let parsed = serde_json::from_slice::<Value>(body);
     if !status.is_success() {
         let page = html.then(|| "it came as an HTML page, perhaps of a proxy".to_owned());
-        let said = parsed.ok().and_then(|body| reason(&body)).or(page);
+        let said = parsed.ok().and_then(reason).or(page);
         let said = said.map(|said| token.redact(&said));
         return Err(Failed {
             status: Some(status),
@@ -107,15 +109,25 @@ fn is_passing(status: StatusCode) -> bool {
     ) || (status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED)
 }
 
+/// `data` of an answer as what it should be.
+pub(crate) fn data<T: DeserializeOwned>(data: Value) -> Result<T> {
+    parse(data).map_err(|mismatch| unexpected(format!("the answer {mismatch}")))
+}
+
+/// An answer that is not what Fiddler answers.
+pub(crate) fn unexpected(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Unavailable, OPERATION, message).remedy(
+        "check that `url` is a Fiddler server, and that its version is one that this driftline knows",
+    )
+}
+
 /// The words in Fiddler's error envelope.
-fn reason(body: &Value) -> Option<String> {
-    let error = body.get("error")?;
-    let message = error.get("message").and_then(Value::as_str).unwrap_or("");
-    let details = error.get("errors").and_then(Value::as_array);
-    let mut text = message.to_owned();
-    for detail in details.into_iter().flatten() {
-        let detail = detail.get("message").and_then(Value::as_str).unwrap_or("");
-        if !detail.is_empty() && !text.contains(detail) {
+fn reason(body: Value) -> Option<String> {
+    let error = parse::<Refusal>(body).ok()?.error;
+    let mut text = error.message;
+    for detail in error.errors {
+        let detail = detail.message;
+        if !detail.is_empty() && !text.contains(&detail) {
             text = format!("{text}: {detail}");
         }
     }

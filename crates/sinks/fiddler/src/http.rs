@@ -1,8 +1,6 @@
-//! Requests: one place that sends, waits, repeats and gives up.
+//! The client: one place that sends, waits, repeats and gives up.
 
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
+use std::io::Read;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,117 +9,22 @@ use driftline_core::{Error, ErrorKind, Result};
 use reqwest::blocking::multipart::{Form, Part};
 use reqwest::blocking::{Body as RawBody, Client, RequestBuilder};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Certificate, Method, Url, redirect};
+use reqwest::{Method, Url, redirect};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::answer::{self, Failed};
+use crate::answer::{self, Failed, OPERATION};
 use crate::config::{Patience, Settings};
+use crate::connection::{broke_off, certificates, deepest, unreachable};
 use crate::pace::{Quota, Stop, backoff};
+use crate::request::{Body, Request};
 use crate::token::Token;
 
-const OPERATION: &str = "ask Fiddler";
 /// The slowest upload that is waited for, in bytes a second.
 const SLOWEST: u64 = 128 << 10;
 /// Bytes of an answer that are read; the largest real one holds the centroids of a model.
 const LONGEST_ANSWER: u64 = 64 << 20;
 const RETRY_HEADER: &str = "x-fiddler-client-retry";
-
-/// A stretch of a file.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Piece<'a> {
-    pub(crate) path: &'a Path,
-    pub(crate) start: u64,
-    pub(crate) bytes: u64,
-}
-
-impl Piece<'_> {
-    fn open(&self) -> Result<std::io::Take<File>> {
-        let open = || -> std::io::Result<_> {
-            let mut file = File::open(self.path)?;
-            file.seek(SeekFrom::Start(self.start))?;
-            Ok(file.take(self.bytes))
-        };
-        open().map_err(|e| Error::io("read the upload", self.path, e))
-    }
-}
-
-/// What a request carries.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Body<'a> {
-    Nothing,
-    Json(&'a Value),
-    /// The bytes themselves.
-    Raw(Piece<'a>),
-    /// A form with the part `file` and text parts.
-    Form {
-        file: Piece<'a>,
-        file_name: &'a str,
-        texts: &'a [(&'static str, String)],
-    },
-}
-
-impl Body<'_> {
-    fn bytes(&self) -> u64 {
-        match self {
-            Body::Nothing | Body::Json(_) => 0,
-            Body::Raw(piece) | Body::Form { file: piece, .. } => piece.bytes,
-        }
-    }
-}
-
-/// One request, to be sent as often as it takes.
-#[derive(Debug, Clone)]
-pub(crate) struct Request<'a> {
-    method: Method,
-    path: String,
-    query: Vec<(&'static str, String)>,
-    body: Body<'a>,
-    answer: Option<Duration>,
-}
-
-impl<'a> Request<'a> {
-    fn new(method: Method, path: impl Into<String>) -> Self {
-        Self {
-            method,
-            path: path.into(),
-            query: Vec::new(),
-            body: Body::Nothing,
-            answer: None,
-        }
-    }
-
-    pub(crate) fn get(path: impl Into<String>) -> Self {
-        Self::new(Method::GET, path)
-    }
-
-    pub(crate) fn post(path: impl Into<String>, body: Body<'a>) -> Self {
-        Self::new(Method::POST, path).carrying(body)
-    }
-
-    pub(crate) fn put(path: impl Into<String>, body: Body<'a>) -> Self {
-        Self::new(Method::PUT, path).carrying(body)
-    }
-
-    pub(crate) fn patch(path: impl Into<String>, body: Body<'a>) -> Self {
-        Self::new(Method::PATCH, path).carrying(body)
-    }
-
-    fn carrying(mut self, body: Body<'a>) -> Self {
-        self.body = body;
-        self
-    }
-
-    pub(crate) fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.query.push((name, value.into()));
-        self
-    }
-
-    /// Waits this long for an answer if that is longer than usual: the server has to compute.
-    pub(crate) fn answer_within(mut self, answer: Duration) -> Self {
-        self.answer = Some(answer);
-        self
-    }
-}
 
 /// A client for one server.
 #[derive(Debug)]
@@ -207,11 +110,14 @@ impl Http {
         self.stop.sleep(duration)
     }
 
-    /// Sends the request until it is answered for good, and returns what `data` is in the answer.
-    ///
+    /// Sends the request until it is answered for good, and reads what `data` is in the answer.
+    pub(crate) fn send<T: DeserializeOwned>(&self, request: &Request<'_>) -> Result<T, Failed> {
+        Ok(answer::data(self.answered(request)?)?)
+    }
+
     /// What passes (no connection, 408, 429, 5xx but 501, half an answer, what is not JSON) is repeated after a random
     /// wait that grows, or after what `Retry-After` asks for, until the patience has ended.
-    pub(crate) fn send(&self, request: &Request<'_>) -> Result<Value, Failed> {
+    fn answered(&self, request: &Request<'_>) -> Result<Value, Failed> {
         let known = self.known.load(Ordering::Relaxed);
         let patience = if known {
             self.patience.retry
@@ -296,7 +202,7 @@ impl Http {
             // The server's only hint that it may have seen this before.
             builder = builder.header(RETRY_HEADER, attempt);
         }
-        let response = with_body(builder, request.body)?
+        let response = with_body(builder, &request.body)?
             .send()
             .map_err(|cause| unreachable(&cause))?;
         let (status, headers) = (response.status(), response.headers().clone());
@@ -309,10 +215,12 @@ impl Http {
     }
 }
 
-fn with_body(builder: RequestBuilder, body: Body<'_>) -> Result<RequestBuilder> {
+fn with_body(builder: RequestBuilder, body: &Body<'_>) -> Result<RequestBuilder> {
     Ok(match body {
         Body::Nothing => builder,
-        Body::Json(value) => builder.json(value),
+        Body::Json(text) => builder
+            .header(CONTENT_TYPE, "application/json")
+            .body(text.clone()),
         Body::Raw(piece) => builder
             .header(CONTENT_TYPE, "application/octet-stream")
             .body(RawBody::sized(piece.open()?, piece.bytes)),
@@ -321,8 +229,8 @@ fn with_body(builder: RequestBuilder, body: Body<'_>) -> Result<RequestBuilder> 
             file_name,
             texts,
         } => {
-            let part =
-                Part::reader_with_length(file.open()?, file.bytes).file_name(file_name.to_owned());
+            let part = Part::reader_with_length(file.open()?, file.bytes)
+                .file_name((*file_name).to_owned());
             let form = Form::new().part("file", part);
             let form = texts
                 .iter()
@@ -330,99 +238,4 @@ fn with_body(builder: RequestBuilder, body: Body<'_>) -> Result<RequestBuilder> 
             builder.multipart(form)
         }
     })
-}
-
-fn certificates(path: &Path) -> Result<Vec<Certificate>> {
-    let bytes = std::fs::read(path).map_err(|e| Error::io("read the CA file", path, e))?;
-    let found = Certificate::from_pem_bundle(&bytes)
-        .map_err(|cause| deepest(&cause))
-        .and_then(|found| match found.len() {
-            0 => Err("it has none".to_owned()),
-            _ => Ok(found),
-        });
-    found.map_err(|cause| {
-        let message = "the CA file does not hold certificates";
-        Error::new(ErrorKind::InvalidConfig, OPERATION, message)
-            .with("file", path.display())
-            .because(cause)
-            .remedy("give a file in PEM form, beginning with -----BEGIN CERTIFICATE-----")
-    })
-}
-
-/// The cause at the bottom of the chain: the texts above it repeat the address.
-fn deepest(cause: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = cause;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    cause.to_string()
-}
-
-/// What rustls says about the connection, if it is at fault.
-fn tls_fault(cause: &reqwest::Error) -> Option<&rustls::Error> {
-    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(cause);
-    while let Some(cause) = next {
-        if let Some(fault) = cause.downcast_ref::<rustls::Error>() {
-            return Some(fault);
-        }
-        // The chain steps over what an I/O error holds, which may be another I/O error.
-        let held = cause.downcast_ref::<std::io::Error>();
-        let held = held.and_then(std::io::Error::get_ref);
-        next = match held {
-            Some(held) => Some(held),
-            None => cause.source(),
-        };
-    }
-    None
-}
-
-fn unreachable(cause: &reqwest::Error) -> Failed {
-    let fault = tls_fault(cause);
-    let distrusted = matches!(fault, Some(rustls::Error::InvalidCertificate(_)));
-    let (message, remedy) = if distrusted {
-        (
-            "the server's certificate is not trusted",
-            "give the certificate of your own authority as `ca_file`, if the server is the right one",
-        )
-    } else if fault.is_some() {
-        (
-            "no encrypted connection could be made",
-            "check whether `url` should begin with http:// or https://, and the proxy",
-        )
-    } else if cause.is_timeout() && !cause.is_connect() {
-        (
-            "the server did not answer in time",
-            "try again later, or raise `answer_seconds`",
-        )
-    } else if cause.is_connect() {
-        (
-            "the server cannot be reached",
-            "check `url`, the network and its proxy",
-        )
-    } else {
-        (
-            "the connection broke off before the answer",
-            "try again later; check the network and its proxy",
-        )
-    };
-    Failed {
-        status: None,
-        passing: !distrusted,
-        retry_after: None,
-        error: Error::new(ErrorKind::Unavailable, OPERATION, message)
-            .because(fault.map_or_else(|| deepest(cause), ToString::to_string))
-            .remedy(remedy),
-    }
-}
-
-fn broke_off(cause: std::io::Error) -> Failed {
-    let message = "the connection broke off in the middle of the answer";
-    Failed {
-        status: None,
-        passing: true,
-        retry_after: None,
-        error: Error::new(ErrorKind::Unavailable, OPERATION, message)
-            .because(cause)
-            .remedy("try again later; check the network and its proxy"),
-    }
 }

@@ -15,9 +15,10 @@
 //! | `outbox`, `database`, `batch` | rows on disk until the server has them; which batch is next; damaged segments |
 //! | `dead_letter`, `note` | rows that it did not take, and why |
 //! | `courier` | delivery, resumed where it ended |
-//! | `wire` | routes and JSON bodies of both generations; models that are there already |
+//! | `wire` | routes of both generations, whose bodies are those of `driftline-fiddler-api`; models that are there already |
 //! | `body`, `text` | uploads: Parquet as Fiddler's own client writes it; numbers as Python writes them |
-//! | `http`, `answer`, `pace` | sending and repeating; what an answer means; quotas and waits |
+//! | `http`, `request`, `connection` | sending and repeating; what is asked; whom a connection trusts and why it failed |
+//! | `answer`, `pace` | what an answer means; quotas and waits |
 //!
 //! # Guarantees
 //! - When a publish call returns, its rows survive the end of the process and of the machine's power.
@@ -34,6 +35,7 @@ mod answer;
 mod batch;
 mod body;
 mod config;
+mod connection;
 mod courier;
 mod database;
 mod dead_letter;
@@ -41,6 +43,7 @@ mod http;
 mod note;
 mod outbox;
 mod pace;
+mod request;
 mod text;
 mod token;
 mod wire;

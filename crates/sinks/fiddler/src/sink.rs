@@ -12,7 +12,7 @@ use driftline_core::{
 use crate::batch::Kind;
 use crate::config::Settings;
 use crate::courier::{Courier, Extent, Out};
-use crate::outbox::Outbox;
+use crate::outbox::{self, Outbox};
 use crate::pace::Stop;
 use crate::wire;
 
@@ -44,7 +44,7 @@ impl FiddlerSink {
     pub fn open(config: &SinkConfig) -> Result<Self> {
         let settings = Settings::new(&config.options)?;
         let monitor = &config.monitor;
-        let folder = Outbox::folder(&config.store, &monitor.project, &monitor.model)?;
+        let folder = outbox::folder(&config.store, &monitor.project, &monitor.model)?;
         let stop = Stop::default();
         let (mut wire, server) = wire::connect(&settings, &stop)?;
         let mut outbox = Outbox::open(&folder)?;

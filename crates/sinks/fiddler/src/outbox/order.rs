@@ -12,7 +12,8 @@ use std::collections::HashSet;
 
 use driftline_core::Result;
 
-use super::Outbox;
+use super::segments::new_batch;
+use super::state::Outbox;
 use crate::batch::{Batch, Kind};
 use crate::note::{self, DAMAGED};
 
@@ -178,7 +179,7 @@ impl Outbox {
     /// Puts waiting segments into a new batch.
     pub(crate) fn begin(&mut self, kind: Kind, segments: &[i64]) -> Result<i64> {
         let begun = self.db.transaction(|transaction, fail| {
-            let id = super::new_batch(transaction, kind).map_err(fail)?;
+            let id = new_batch(transaction, kind).map_err(fail)?;
             let mut put = transaction
                 .prepare_cached("UPDATE segments SET batch = ?1 WHERE seq = ?2 AND batch IS NULL")
                 .map_err(fail)?;

@@ -10,7 +10,8 @@ use driftline_rows::durable::sync_folder;
 use driftline_rows::{RowsReader, create_folder};
 use rusqlite::{OptionalExtension, params};
 
-use super::{Outbox, SEGMENTS};
+use super::place::SEGMENTS;
+use super::state::Outbox;
 use crate::batch::{Batch, Kind, Segment, pairs};
 use crate::database::Database;
 use crate::note::{DAMAGED, Note};

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use driftline_core::rows::{EVENT_ID, TARGET, TIMESTAMP};
 use driftline_core::sink::ImageEmbedding;
 use driftline_core::{Error, ErrorKind, MonitorSpec, Result};
-use serde_json::Value;
+use driftline_fiddler_api::{CustomFeature, Field};
 
 /// What a model on the server looks like, whichever generation described it.
 #[derive(Debug, Default)]
@@ -21,30 +21,20 @@ pub(crate) struct Existing {
     pub(crate) event_columns: Option<(Option<String>, Option<String>)>,
 }
 
-/// Texts of a list of names.
-pub(crate) fn names(list: Option<&Value>) -> Vec<String> {
-    let list = list.and_then(Value::as_array).into_iter().flatten();
-    list.filter_map(|name| name.as_str().map(str::to_owned))
-        .collect()
-}
-
 /// The custom features of a model's description; what a feature lacks is empty or 0.
-pub(crate) fn features(list: Option<&Value>) -> Vec<ImageEmbedding> {
-    let text = |feature: &Value, name: &str| {
-        let text = feature.get(name).and_then(Value::as_str);
-        text.unwrap_or_default().to_owned()
-    };
-    let list = list.and_then(Value::as_array).into_iter().flatten();
-    list.map(|feature| {
-        let clusters = feature.get("n_clusters").and_then(Value::as_u64);
-        ImageEmbedding {
-            name: text(feature, "name"),
-            source_column: text(feature, "source_column"),
-            column: text(feature, "column"),
-            n_clusters: clusters.and_then(|k| k.try_into().ok()).unwrap_or(0),
-        }
-    })
-    .collect()
+pub(crate) fn features(list: &[CustomFeature]) -> Vec<ImageEmbedding> {
+    let text = |text: &Field<String>| text.get().cloned().unwrap_or_default();
+    list.iter()
+        .map(|feature| {
+            let clusters = feature.n_clusters.get();
+            ImageEmbedding {
+                name: text(&feature.name),
+                source_column: text(&feature.source_column),
+                column: text(&feature.column),
+                n_clusters: clusters.and_then(|k| (*k).try_into().ok()).unwrap_or(0),
+            }
+        })
+        .collect()
 }
 
 impl Existing {

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use arrow_array::Array;
 use driftline_core::rows::{EMBEDDINGS, IMAGE_NUMBER, IMAGE_URL, TARGET};
-use driftline_core::{Result, RowSchema, Rows};
-use serde_json::{Value, json};
+use driftline_core::{MonitorSpec, Result, RowSchema, Rows};
+use driftline_fiddler_api::v2::{Column, DatasetInfo, ModelInfo};
+use driftline_fiddler_api::{CustomFeature, Field};
+use serde_json::{Number, Value};
 
 /// The most different texts a column may have and still be a category, as in Fiddler's own client.
 const MOST_CATEGORIES: usize = 100;
@@ -67,70 +69,97 @@ impl Profile {
         }
     }
 
-    pub(crate) fn embeddings(&self) -> Value {
-        json!({
-            "column-name": EMBEDDINGS,
-            "data-type": "vector",
-            "is-nullable": false,
-            "n-dimensions": self.schema.dim,
-        })
+    fn embeddings(&self) -> Column {
+        Column {
+            n_dimensions: (self.schema.dim as u64).into(),
+            ..Column::new(EMBEDDINGS, "vector")
+        }
     }
 
-    pub(crate) fn outputs(&self) -> Vec<Value> {
+    fn outputs(&self) -> Vec<Column> {
+        let number = |score: f32| Field::from(Number::from_f64(f64::from(score)));
         let columns = self.schema.classes.iter().zip(&self.scores);
         columns
-            .map(|(class, (least, greatest))| {
-                json!({
-                    "column-name": class,
-                    "data-type": "float",
-                    "is-nullable": false,
-                    "value-range-min": f64::from(*least),
-                    "value-range-max": f64::from(*greatest),
-                })
+            .map(|(class, (least, greatest))| Column {
+                min: number(*least),
+                max: number(*greatest),
+                ..Column::new(class, "float")
             })
             .collect()
     }
 
-    pub(crate) fn target(&self) -> Value {
-        json!({
-            "column-name": TARGET,
-            "data-type": "category",
-            "possible-values": self.targets,
-            "is-nullable": self.target_nulls,
-        })
-    }
-
-    pub(crate) fn image_url(&self) -> Value {
-        match &self.urls {
-            Some(urls) => json!({
-                "column-name": IMAGE_URL,
-                "data-type": "category",
-                "possible-values": urls,
-                "is-nullable": false,
-            }),
-            None => json!({
-                "column-name": IMAGE_URL,
-                "data-type": "str",
-                "is-nullable": false,
-            }),
+    fn target(&self) -> Column {
+        Column {
+            is_nullable: self.target_nulls.into(),
+            ..category(TARGET, &self.targets)
         }
     }
 
-    fn image_number(&self) -> Value {
-        json!({
-            "column-name": IMAGE_NUMBER,
-            "data-type": "int",
-            "is-nullable": false,
-            "value-range-min": self.numbers.0,
-            "value-range-max": self.numbers.1,
-        })
+    fn image_url(&self) -> Column {
+        match &self.urls {
+            Some(urls) => category(IMAGE_URL, urls),
+            None => Column::new(IMAGE_URL, "str"),
+        }
     }
 
-    /// All columns, in the order of the uploaded file.
-    pub(crate) fn columns(&self) -> Vec<Value> {
+    fn image_number(&self) -> Column {
+        Column {
+            min: Number::from(self.numbers.0).into(),
+            max: Number::from(self.numbers.1).into(),
+            ..Column::new(IMAGE_NUMBER, "int")
+        }
+    }
+
+    /// The data set, its columns in the order of the uploaded file.
+    pub(crate) fn dataset(&self) -> DatasetInfo {
         let mut columns = vec![self.embeddings()];
         columns.extend(self.outputs());
         columns.extend([self.target(), self.image_number(), self.image_url()]);
-        columns
+        DatasetInfo {
+            name: String::new().into(),
+            data_type_version: "v1".to_owned().into(),
+            columns,
+            files: Vec::new().into(),
+            ..DatasetInfo::default()
+        }
+    }
+
+    /// The model that the data set is the baseline of.
+    pub(crate) fn model(&self, monitor: &MonitorSpec) -> ModelInfo {
+        let feature = &monitor.custom_feature;
+        let embedding = CustomFeature::image_embedding(
+            &feature.name,
+            feature.n_clusters as u64,
+            &feature.column,
+            &feature.source_column,
+        );
+        ModelInfo {
+            name: " model".to_owned().into(),
+            input_type: "structured".to_owned().into(),
+            task: "multiclass_classification".to_owned().into(),
+            datasets: vec![monitor.dataset.clone()].into(),
+            inputs: vec![self.embeddings()].into(),
+            outputs: self.outputs().into(),
+            targets: vec![self.target()].into(),
+            target_class_order: texts(&self.schema.classes).into(),
+            metadata: vec![self.image_url()].into(),
+            description: "made by driftline".to_owned().into(),
+            schema_version: "1.2".to_owned().into(),
+            data_type_version: "v1".to_owned().into(),
+            custom_explanation_names: Vec::new().into(),
+            custom_features: vec![embedding].into(),
+            ..ModelInfo::default()
+        }
+    }
+}
+
+fn texts<'a>(texts: impl IntoIterator<Item = &'a String>) -> Vec<Value> {
+    texts.into_iter().map(|text| text.as_str().into()).collect()
+}
+
+fn category(name: &str, values: &BTreeSet<String>) -> Column {
+    Column {
+        possible_values: texts(values).into(),
+        ..Column::new(name, "category")
     }
 }

@@ -5,18 +5,24 @@ use std::time::{Duration, Instant};
 
 use driftline_core::rows::{EVENT_ID, TIMESTAMP};
 use driftline_core::{Error, ErrorKind, MonitorSpec, Result, RowSchema};
+use driftline_fiddler_api::v2::{
+    Accepted, Column, Complete, Initialize, Initialized, Model, Named, Names, NewDataset, NewModel,
+    NewProject, Publish, SentPart, ServerInfo, Uploaded,
+};
+use driftline_fiddler_api::{Field, Page};
 use semver::Version;
-use serde_json::{Value, json};
+use serde::de::IgnoredAny;
 
-use super::existing::{Existing, features, names};
+use super::existing::{Existing, features};
 use super::profile::Profile;
-use super::{Job, Server, Wire, check_version, items, job_of, parts, text_of, unexpected};
+use super::protocol::{self, Job, Server, Wire, check_version, job_of, parts};
 use crate::answer::Failed;
 use crate::batch::{Batch, Kind};
-use crate::body::{self, Column};
+use crate::body;
 use crate::config::Settings;
-use crate::http::{Body, Http, Piece, Request};
+use crate::http::Http;
 use crate::pace::Stop;
+use crate::request::{Body, Piece, Request};
 
 const CLIENT_NAME: &str = "python-sdk";
 const CLIENT_VERSION: &str = "2.5.0";
@@ -27,12 +33,12 @@ const WHOLE_BYTES: u64 = 5 << 20;
 /// How often a job or a data set that is not yet there is asked for.
 const POLL: Duration = Duration::from_secs(3);
 
-const BASELINE: [Column; 5] = [
-    Column::Embeddings,
-    Column::Scores,
-    Column::Target,
-    Column::ImageNumber,
-    Column::ImageUrl,
+const BASELINE: [body::Column; 5] = [
+    body::Column::Embeddings,
+    body::Column::Scores,
+    body::Column::Target,
+    body::Column::ImageNumber,
+    body::Column::ImageUrl,
 ];
 
 /// Talks to one model of a server.
@@ -57,7 +63,7 @@ impl V2 {
     }
 
     fn monitor(&self) -> Result<&MonitorSpec> {
-        self.monitor.as_ref().ok_or_else(super::unprepared)
+        self.monitor.as_ref().ok_or_else(protocol::unprepared)
     }
 
     /// `<organization>:<project>`, followed by the names in `rest`.
@@ -72,7 +78,13 @@ impl V2 {
         let request = Request::get(format!("/v2/{what}"))
             .query("organization_name", &self.organization)
             .query("project_name", &self.monitor()?.project);
-        names_in(&self.http.send(&request)?)
+        self.names(&request)
+    }
+
+    /// Names in a list.
+    fn names(&self, request: &Request<'_>) -> Result<Vec<String>, Failed> {
+        let list: Page<Named> = self.http.send(request)?;
+        Ok(list.items.into_iter().map(|item| item.name).collect())
     }
 
     fn find_model(&self) -> Result<bool, Failed> {
@@ -82,7 +94,7 @@ impl V2 {
         }
         let path = format!("/v2/models/{}", self.path(&[&monitor.model])?);
         let model = self.http.send(&Request::get(path))?;
-        existing(&model).agree(monitor)?;
+        existing(model).agree(monitor)?;
         Ok(true)
     }
 
@@ -108,45 +120,22 @@ impl V2 {
 
     fn make_model(&self, batch: &Batch) -> Result<(), Failed> {
         let monitor = self.monitor()?;
-        let feature = &monitor.custom_feature;
         let profile = Profile::of(&monitor.schema, batch.read())?;
-        let body = json!({
-            "name": monitor.model,
-            "project_name": monitor.project,
-            "organization_name": self.organization,
-            "info": {
-                "name": " model",
-                "input-type": "structured",
-                "model-task": "multiclass_classification",
-                "datasets": [monitor.dataset],
-                "inputs": [profile.embeddings()],
-                "outputs": profile.outputs(),
-                "targets": [profile.target()],
-                "target-class-order": monitor.schema.classes,
-                "metadata": [profile.image_url()],
-                "description": "made by driftline",
-                "schema_version": "1.2",
-                "data_type_version": "v1",
-                "custom-explanation-names": [],
-                "custom_features": [{
-                    "name": feature.name,
-                    "type": "FROM_IMAGE_EMBEDDING",
-                    "n_clusters": feature.n_clusters,
-                    "column": feature.column,
-                    "source_column": feature.source_column,
-                }],
-            },
-        });
-        let made = match self
-            .http
-            .send(&Request::post("/v2/models", Body::Json(&body)))
-        {
+        let body = Body::json(&NewModel {
+            name: monitor.model.clone(),
+            project_name: monitor.project.clone(),
+            organization_name: Some(self.organization.clone()),
+            info: profile.model(monitor),
+            model_type: Field::Absent,
+            file_list: Field::Absent,
+        })?;
+        let made: Accepted = match self.http.send(&Request::post("/v2/models", body)) {
             Ok(made) => made,
             // It was made by a request whose answer was lost, or by another process.
             Err(failed) if failed.is(&[409]) && self.find_model()? => return Ok(()),
             Err(failed) => return Err(failed),
         };
-        match made.get("job_uuid").and_then(Value::as_str) {
+        match made.job_uuid.get() {
             Some(job) => self.wait_for_model(job),
             None => Ok(()),
         }
@@ -200,58 +189,52 @@ impl V2 {
                 start: 0,
                 bytes,
             };
-            let sent = self.http.send(&upload(name, whole, false))?;
-            return Ok(file_name(&sent)?);
+            let sent: Uploaded = self.http.send(&upload(name, whole, false))?;
+            return Ok(sent.file_name);
         }
-        let body = json!({
-            "resource_identifier": owner,
-            "file_name": name,
-            "upload_type": kind,
-            "num_cols": monitor.schema.classes.len() + BASELINE.len() - 1,
-            "num_rows": batch.rows,
-        });
-        let request = Request::post(format!("{base}/initialize"), Body::Json(&body));
-        let begun = self.http.send(&request)?;
-        let name = file_name(&begun)?;
-        let upload_id = text_of(&begun, "upload_id", "by which parts are sent")?;
+        let begin = Body::json(&Initialize {
+            resource_identifier: owner.clone(),
+            file_name: name.to_owned(),
+            upload_type: kind.to_owned(),
+            num_cols: (monitor.schema.classes.len() + BASELINE.len() - 1) as u64,
+            num_rows: batch.rows,
+        })?;
+        let begun: Initialized = self
+            .http
+            .send(&Request::post(format!("{base}/initialize"), begin))?;
+        let (name, upload_id) = (&begun.file_name, &begun.upload_id);
         let mut sent = Vec::new();
         for (number, start, bytes) in parts(bytes) {
-            let request = upload(&name, Piece { path, start, bytes }, true)
+            let request = upload(name, Piece { path, start, bytes }, true)
                 .query("upload_id", upload_id)
                 .query("part_number", number.to_string());
-            let part = self.http.send(&request)?;
-            let info = part.get("info").cloned();
-            sent.push(info.ok_or_else(|| unexpected("the answer has no `info` on the part"))?);
+            let part: SentPart = self.http.send(&request)?;
+            sent.push(part.info);
         }
-        let body = json!({ "parts": sent });
-        let request = Request::post(format!("{base}/complete"), Body::Json(&body))
+        let all = Body::json(&Complete { parts: sent })?;
+        let request = Request::post(format!("{base}/complete"), all)
             .query("upload_type", kind)
             .query("resource_identifier", owner)
             .query("file_name", name)
             .query("upload_id", upload_id);
-        Ok(file_name(&self.http.send(&request)?)?)
+        let whole: Uploaded = self.http.send(&request)?;
+        Ok(whole.file_name)
     }
 
     fn ingest_baseline(&self, batch: &Batch, upload: &str) -> Result<Option<String>, Failed> {
         let monitor = self.monitor()?;
         let profile = Profile::of(&monitor.schema, batch.read())?;
-        let body = json!({
-            "name": monitor.dataset,
-            "file_name": [upload],
-            "upload_type": "DATASET",
-            "info": {
-                "name": "",
-                "data_type_version": "v1",
-                "columns": profile.columns(),
-                "files": [],
-            },
-            "file_type": ".parquet",
-        });
+        let body = Body::json_in_json(&NewDataset {
+            name: monitor.dataset.clone().into(),
+            file_name: Names::Many(vec![upload.to_owned()]),
+            upload_type: "DATASET".to_owned().into(),
+            info: profile.dataset(),
+            file_type: ".parquet".to_owned().into(),
+            file_schema: Field::Absent,
+        })?;
         let path = format!("/v2/datasets/{}/ingest", self.path(&[&monitor.dataset])?);
-        // The body is JSON in a JSON string.
-        let body = Value::String(body.to_string());
-        match self.http.send(&Request::post(path, Body::Json(&body))) {
-            Ok(taken) => Ok(job_uuid(&taken)),
+        match self.http.send::<Accepted>(&Request::post(path, body)) {
+            Ok(taken) => Ok(taken.job_uuid.into_value()),
             // Data sets cannot be changed: this one came earlier, perhaps by a request whose answer was lost.
             Err(failed) if failed.is(&[409]) => {
                 log::warn!(
@@ -269,11 +252,12 @@ impl Wire for V2 {
     fn greet(&mut self) -> Result<Server, Failed> {
         let request =
             Request::get("/v2/server-info").query("organization_name", &self.organization);
-        let version = check_version(&self.http.send(&request)?, OLDEST, "V2")?;
+        let info: ServerInfo = self.http.send(&request)?;
+        let version = check_version(&info.server_version, OLDEST, "V2")?;
         let request = Request::get("/v2/version-compatibility")
             .query("client_version", CLIENT_VERSION)
             .query("client_name", CLIENT_NAME);
-        self.http.send(&request)?;
+        self.http.send::<IgnoredAny>(&request)?;
         Ok(Server {
             url: self.url.clone(),
             api: "v2",
@@ -289,15 +273,14 @@ impl Wire for V2 {
             .query("organization_name", &self.organization)
             .query("limit", "300")
             .query("offset", "0");
-        let projects = names_in(&self.http.send(&request)?)?;
-        if !projects.contains(&monitor.project) {
-            let body = json!({
-                "name": monitor.project,
-                "organization_name": self.organization,
-            });
-            let request = Request::post("/v2/projects", Body::Json(&body))
-                .query("organization_name", &self.organization);
-            match self.http.send(&request) {
+        if !self.names(&request)?.contains(&monitor.project) {
+            let body = Body::json(&NewProject {
+                name: monitor.project.clone(),
+                organization_name: Some(self.organization.clone()),
+            })?;
+            let request =
+                Request::post("/v2/projects", body).query("organization_name", &self.organization);
+            match self.http.send::<IgnoredAny>(&request) {
                 Ok(_) => return Ok(false),
                 // The list shows one page only.
                 Err(failed) if failed.is(&[409]) => {}
@@ -332,7 +315,7 @@ impl Wire for V2 {
         if self.model || batch.kind == Kind::Baseline {
             return Ok(());
         }
-        Err(super::no_model(self.monitor()?).into())
+        Err(protocol::no_model(self.monitor()?).into())
     }
 
     fn upload(&mut self, batch: &Batch, scratch: &Path) -> Result<String, Failed> {
@@ -341,7 +324,7 @@ impl Wire for V2 {
             Kind::Baseline => {
                 self.listed("datasets")?;
                 let project = format!("/v2/projects/{}", self.path(&[])?);
-                self.http.send(&Request::get(project))?;
+                self.http.send::<IgnoredAny>(&Request::get(project))?;
                 let bytes = body::write(scratch, &BASELINE, schema, batch.read())?;
                 ("baseline.parquet".to_owned(), bytes)
             }
@@ -362,29 +345,30 @@ impl Wire for V2 {
             return self.ingest_baseline(batch, upload);
         }
         let is_update = batch.kind == Kind::Labels;
-        let body = json!({
-            "file_name": [upload],
-            "batch_id": null,
-            "events_schema": null,
-            "id_field": EVENT_ID,
-            "is_update": is_update,
-            "timestamp_field": if is_update { Value::Null } else { TIMESTAMP.into() },
-            "timestamp_format": "infer",
-            "group_by": null,
-            "file_type": ".parquet",
-            "upload_type": "event",
-        });
+        let timestamp = (!is_update).then(|| TIMESTAMP.to_owned());
+        let body = Body::json(&Publish {
+            file_name: Names::Many(vec![upload.to_owned()]),
+            batch_id: Field::Null,
+            events_schema: Field::Null,
+            id_field: EVENT_ID.to_owned().into(),
+            is_update: is_update.into(),
+            timestamp_field: timestamp.into(),
+            timestamp_format: "infer".to_owned().into(),
+            group_by: Field::Null,
+            file_type: ".parquet".to_owned().into(),
+            upload_type: "event".to_owned().into(),
+        })?;
         let path = format!(
             "/v2/events/{}/ingest",
             self.path(&[&self.monitor()?.model])?
         );
-        let taken = self.http.send(&Request::post(path, Body::Json(&body)))?;
-        Ok(job_uuid(&taken))
+        let taken: Accepted = self.http.send(&Request::post(path, body))?;
+        Ok(taken.job_uuid.into_value())
     }
 
     fn job(&self, job: &str, _: bool) -> Result<Job, Failed> {
         match self.http.send(&Request::get(format!("/v2/jobs/{job}"))) {
-            Ok(data) => Ok(job_of(&data)),
+            Ok(job) => Ok(job_of(job)),
             Err(failed) if failed.is(&[404]) => Ok(Job::Unknown),
             Err(failed) => Err(failed),
         }
@@ -406,53 +390,29 @@ impl Wire for V2 {
     }
 }
 
-fn names_in(list: &Value) -> Result<Vec<String>, Failed> {
-    let name = |item: &Value| item.get("name").and_then(Value::as_str).map(str::to_owned);
-    Ok(items(list)?.iter().filter_map(name).collect())
-}
-
-fn file_name(answer: &Value) -> Result<String> {
-    text_of(answer, "file_name", "by which the upload is named later").map(str::to_owned)
-}
-
-fn job_uuid(answer: &Value) -> Option<String> {
-    let job = answer.get("job_uuid").and_then(Value::as_str);
-    job.map(str::to_owned)
-}
-
-fn existing(model: &Value) -> Existing {
-    let text = |column: &Value, key: &str| {
-        let text = column.get(key).and_then(Value::as_str);
-        text.map(str::to_owned)
+fn existing(model: Model) -> Existing {
+    let info = model.info;
+    let named = |columns: &Field<Vec<Column>>| -> Vec<String> {
+        let columns = columns.elements().iter();
+        columns.map(|column| column.name.clone()).collect()
     };
-    let columns = |name: &str| -> Vec<Value> {
-        let columns = model
-            .pointer(&format!("/info/{name}"))
-            .and_then(Value::as_array);
-        columns.cloned().unwrap_or_default()
-    };
-    let named = |name: &str| -> Vec<String> {
-        let columns = columns(name);
-        columns
-            .iter()
-            .filter_map(|c| text(c, "column-name"))
-            .collect()
-    };
-    let vector = |column: &Value| {
-        let is_vector = text(column, "data-type").as_deref() == Some("vector");
-        let name = text(column, "column-name").filter(|_| is_vector)?;
-        Some((name, column.get("n-dimensions").and_then(Value::as_u64)))
+    let vector = |column: &Column| {
+        let dim = column.n_dimensions.get().copied();
+        (column.data_type == "vector").then(|| (column.name.clone(), dim))
     };
     // Outputs may be listed in any order; their classes are in this one.
-    let order = names(model.pointer("/info/target-class-order"));
-    let outputs = named("outputs");
+    let order = info.target_class_order.elements().iter();
+    let order: Vec<String> = order
+        .filter_map(|class| class.as_str().map(str::to_owned))
+        .collect();
+    let outputs = named(&info.outputs);
     let same = order.len() == outputs.len() && order.iter().all(|class| outputs.contains(class));
     Existing {
-        vectors: columns("inputs").iter().filter_map(vector).collect(),
+        vectors: info.inputs.elements().iter().filter_map(vector).collect(),
         outputs: if same { order } else { outputs },
-        targets: named("targets"),
-        metadata: named("metadata"),
-        features: features(model.pointer("/info/custom_features")),
+        targets: named(&info.targets),
+        metadata: named(&info.metadata),
+        features: features(info.custom_features.elements()),
         event_columns: None,
     }
 }

@@ -4,20 +4,27 @@ use std::path::Path;
 use std::time::Duration;
 
 use driftline_core::rows::{EVENT_ID, TARGET, TIMESTAMP};
-use driftline_core::{MonitorSpec, Result, RowSchema};
-use semver::Version;
-use serde_json::{Value, json};
-
-use super::existing::{Existing, features, names};
-use super::{
-    Job, PART_BYTES, Server, Wire, check_version, items, job_of, parts, text_of, unexpected,
+use driftline_core::{Error, ErrorKind, MonitorSpec, Result, RowSchema};
+use driftline_fiddler_api::v3::{
+    Column, Definition, EnvironmentType, Filter, FinishFile, Identified, Infer, Inferred, NewModel,
+    NewProject, Part, Publish, Published, Schema, SentPart, ServerInfo, Source, Spec, StartFile,
+    TaskParams,
 };
-use crate::answer::Failed;
+use driftline_fiddler_api::{CustomFeature, Field, Page};
+use semver::Version;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::existing::{Existing, features};
+use super::protocol::{self, Job, PART_BYTES, Server, Wire, check_version, job_of, parts};
+use crate::answer::{Failed, unexpected};
 use crate::batch::{Batch, Kind};
-use crate::body::{self, Column};
+use crate::body;
 use crate::config::Settings;
-use crate::http::{Body, Http, Piece, Request};
+use crate::http::Http;
 use crate::pace::Stop;
+use crate::request::{Body, Piece, Request};
 
 /// The client whose language is spoken; servers ask for name and version.
 const CLIENT_NAME: &str = "python-sdk";
@@ -37,12 +44,12 @@ const FILE_BYTES: u64 = 500 << 20;
 /// Texts of a row, at a guess that is not too low.
 const TEXT_BYTES: u64 = 400;
 
-const BASELINE: [Column; 5] = [
-    Column::Embeddings,
-    Column::Scores,
-    Column::Target,
-    Column::ImageUrl,
-    Column::EventId,
+const BASELINE: [body::Column; 5] = [
+    body::Column::Embeddings,
+    body::Column::Scores,
+    body::Column::Target,
+    body::Column::ImageUrl,
+    body::Column::EventId,
 ];
 
 /// Talks to one model of a server.
@@ -51,8 +58,8 @@ pub(crate) struct V3 {
     http: Http,
     url: String,
     monitor: Option<MonitorSpec>,
-    project: String,
-    model: Option<String>,
+    project: Uuid,
+    model: Option<Uuid>,
 }
 
 impl V3 {
@@ -61,65 +68,67 @@ impl V3 {
             http: Http::new(settings, &HEADERS, stop)?,
             url: settings.url.to_string(),
             monitor: None,
-            project: String::new(),
+            project: Uuid::nil(),
             model: None,
         })
     }
 
     fn monitor(&self) -> Result<&MonitorSpec> {
-        self.monitor.as_ref().ok_or_else(super::unprepared)
+        self.monitor.as_ref().ok_or_else(protocol::unprepared)
     }
 
-    fn model(&self) -> Result<&str> {
-        self.model.as_deref().ok_or_else(super::unprepared)
+    fn model(&self) -> Result<Uuid> {
+        self.model.ok_or_else(protocol::unprepared)
     }
 
-    fn find_project(&self, name: &str) -> Result<Option<String>, Failed> {
+    fn find_project(&self, name: &str) -> Result<Option<Uuid>, Failed> {
         let request = Request::get("/v3/projects").query("filter", equal(&[("name", name)]));
-        let found = self.http.send(&request)?;
-        let project = items(&found)?.first();
-        Ok(project.map(id_of).transpose()?)
+        let found: Page<Identified> = self.http.send(&request)?;
+        Ok(found.items.first().map(|project| project.id))
     }
 
     /// The model, if it is there and has the schema.
-    fn find_model(&self, monitor: &MonitorSpec) -> Result<Option<String>, Failed> {
-        let filter = equal(&[("name", &monitor.model), ("project_id", &self.project)]);
+    fn find_model(&self, monitor: &MonitorSpec) -> Result<Option<Uuid>, Failed> {
+        let project = self.project.to_string();
+        let filter = equal(&[("name", &monitor.model), ("project_id", &project)]);
         let request = Request::get("/v3/models")
             .query("filter", filter)
             .query("limit", "1")
             .query("ordering", "created_at");
-        let found = self.http.send(&request)?;
-        let Some(model) = items(&found)?.first() else {
+        let found: Page<Identified> = self.http.send(&request)?;
+        let Some(Identified { id }) = found.items.first() else {
             return Ok(None);
         };
-        let id = id_of(model)?;
         let whole = self.http.send(&Request::get(format!("/v3/models/{id}")))?;
-        existing(&whole).agree(monitor)?;
-        Ok(Some(id))
+        existing(whole).agree(monitor)?;
+        Ok(Some(*id))
     }
 
     /// Makes the model from a sample of the rows: the server infers columns and finds clusters, and gets both back.
-    fn make_model(&self, batch: &Batch, scratch: &Path) -> Result<String, Failed> {
+    fn make_model(&self, batch: &Batch, scratch: &Path) -> Result<Uuid, Failed> {
         let monitor = self.monitor()?;
         let rows = batch.read();
         let bytes = body::write_sample(scratch, &monitor.schema, rows, batch.rows, SAMPLE_ROWS)?;
         let file_id = self.send_file("data.parquet", scratch, bytes)?;
-        let body = json!({ "file_id": file_id, "spec": spec(monitor) });
-        let request = Request::post("/v3/model-factory", Body::Json(&body)).answer_within(FACTORY);
+        let question = Infer {
+            file_id,
+            spec: Some(spec(monitor)),
+            max_cardinality: None,
+            sample_size: None,
+        };
+        let request =
+            Request::post("/v3/model-factory", Body::json(&question)?).answer_within(FACTORY);
         let inferred = self.http.send(&request)?;
-        let body = model(monitor, &self.project, &inferred)?;
-        match self
-            .http
-            .send(&Request::post("/v3/models", Body::Json(&body)))
-        {
-            Ok(made) => Ok(id_of(&made)?),
+        let body = Body::json(&model(monitor, self.project, inferred))?;
+        match self.http.send(&Request::post("/v3/models", body)) {
+            Ok(Identified { id }) => Ok(id),
             // It was made by a request whose answer was lost, or by another process.
             Err(failed) if failed.is(&[409]) => self.find_model(monitor)?.ok_or(failed),
             Err(failed) => Err(failed),
         }
     }
 
-    fn send_file(&self, name: &str, path: &Path, bytes: u64) -> Result<String, Failed> {
+    fn send_file(&self, name: &str, path: &Path, bytes: u64) -> Result<Uuid, Failed> {
         let whole = Piece {
             path,
             start: 0,
@@ -131,52 +140,56 @@ impl V3 {
                 file_name: name,
                 texts: &[],
             };
-            let file = self.http.send(&Request::post("/v3/files/upload", form))?;
-            return Ok(id_of(&file)?);
+            let file: Identified = self.http.send(&Request::post("/v3/files/upload", form))?;
+            return Ok(file.id);
         }
-        let body = json!({ "filename": name });
-        let request = Request::post("/v3/files/multipart-init", Body::Json(&body));
-        let file_id = id_of(&self.http.send(&request)?)?;
+        let begun = Body::json(&StartFile {
+            filename: name.to_owned(),
+        })?;
+        let request = Request::post("/v3/files/multipart-init", begun);
+        let Identified { id: file_id } = self.http.send(&request)?;
         let mut sent = Vec::new();
         for (number, start, bytes) in parts(bytes) {
             let form = Body::Form {
                 file: Piece { path, start, bytes },
                 file_name: &format!("part_{number}_{name}"),
                 texts: &[
-                    ("file_id", file_id.clone()),
+                    ("file_id", file_id.to_string()),
                     ("part_number", number.to_string()),
                 ],
             };
             let request = Request::post("/v3/files/multipart-upload", form);
-            let part = self.http.send(&request)?;
-            let id = part.get("part_id").cloned();
-            let id = id.ok_or_else(|| unexpected("the answer has no `part_id`"))?;
-            sent.push(json!({ "number": number, "id": id }));
+            let SentPart { part_id: id } = self.http.send(&request)?;
+            sent.push(Part { number, id });
         }
-        let body = json!({ "file_id": file_id, "parts": sent });
-        let request = Request::post("/v3/files/multipart-complete", Body::Json(&body));
-        Ok(id_of(&self.http.send(&request)?)?)
+        let all = Body::json(&FinishFile {
+            file_id,
+            parts: sent,
+        })?;
+        let request = Request::post("/v3/files/multipart-complete", all);
+        let file: Identified = self.http.send(&request)?;
+        Ok(file.id)
     }
 }
 
 impl Wire for V3 {
     fn greet(&mut self) -> Result<Server, Failed> {
-        let info = self.http.send(&Request::get("/v3/server-info"))?;
-        let version = check_version(&info, OLDEST, "V3")?;
-        let none = Value::Null;
-        let organization = info.get("organization").unwrap_or(&none);
-        let name = text_of(organization, "name", "the organization of the token")?;
-        let identity = id_of(organization)?;
+        let info: ServerInfo = self.http.send(&Request::get("/v3/server-info"))?;
+        let version = check_version(&info.server_version, OLDEST, "V3")?;
+        let organization = info.organization;
         let request = Request::get("/v3/version-compatibility")
             .query("client_version", CLIENT_VERSION)
             .query("client_name", CLIENT_NAME);
-        self.http.send(&request)?;
+        self.http.send::<IgnoredAny>(&request)?;
         Ok(Server {
             url: self.url.clone(),
             api: "v3",
             version,
-            organization: name.to_owned(),
-            identity: format!("the organization {name} ({identity})"),
+            identity: format!(
+                "the organization {} ({})",
+                organization.name, organization.id
+            ),
+            organization: organization.name,
         })
     }
 
@@ -186,14 +199,13 @@ impl Wire for V3 {
         self.project = match self.find_project(&monitor.project)? {
             Some(id) => id,
             None => {
-                let body = json!({ "name": monitor.project });
-                match self
-                    .http
-                    .send(&Request::post("/v3/projects", Body::Json(&body)))
-                {
-                    Ok(project) => {
+                let body = Body::json(&NewProject {
+                    name: monitor.project.clone(),
+                })?;
+                match self.http.send(&Request::post("/v3/projects", body)) {
+                    Ok(Identified { id }) => {
                         made = true;
-                        id_of(&project)?
+                        id
                     }
                     Err(failed) if failed.is(&[409]) => {
                         self.find_project(&monitor.project)?.ok_or(failed)?
@@ -234,7 +246,7 @@ impl Wire for V3 {
     fn begin(&mut self, batch: &Batch, scratch: &Path) -> Result<(), Failed> {
         if self.model.is_none() {
             if batch.kind == Kind::Labels {
-                return Err(super::no_model(self.monitor()?).into());
+                return Err(protocol::no_model(self.monitor()?).into());
             }
             self.model = Some(self.make_model(batch, scratch)?);
         }
@@ -249,27 +261,33 @@ impl Wire for V3 {
             Kind::Labels => body::write_labels(scratch, &batch.labels()?)?,
         };
         let name = format!("{}-{}.parquet", batch.kind.name(), batch.id);
-        self.send_file(&name, scratch, bytes)
+        Ok(self.send_file(&name, scratch, bytes)?.to_string())
     }
 
     fn ingest(&mut self, batch: &Batch, upload: &str) -> Result<Option<String>, Failed> {
-        let (environment, name) = match batch.kind {
-            Kind::Baseline => ("PRE_PRODUCTION", Some(&self.monitor()?.dataset)),
-            Kind::Events | Kind::Labels => ("PRODUCTION", None),
+        let (env_type, env_name) = match batch.kind {
+            Kind::Baseline => {
+                let dataset = self.monitor()?.dataset.clone();
+                (EnvironmentType::PreProduction, Some(dataset))
+            }
+            Kind::Events | Kind::Labels => (EnvironmentType::Production, None),
         };
-        let body = json!({
-            "source": { "file_id": upload, "type": "FILE" },
-            "model_id": self.model()?,
-            "env_type": environment,
-            "env_name": name,
-        });
+        let body = Body::json(&Publish {
+            source: Source::File {
+                file_id: file_id(upload)?,
+            },
+            model_id: self.model()?,
+            env_type,
+            env_name,
+        })?;
         let request = match batch.kind {
-            Kind::Labels => Request::patch("/v3/events", Body::Json(&body)),
-            Kind::Baseline | Kind::Events => Request::post("/v3/events", Body::Json(&body)),
+            Kind::Labels => Request::patch("/v3/events", body),
+            Kind::Baseline | Kind::Events => Request::post("/v3/events", body),
         };
-        let taken = self.http.send(&request)?;
-        let job = taken.get("job").unwrap_or(&Value::Null);
-        Ok(Some(id_of(job)?))
+        let taken: Published = self.http.send(&request)?;
+        let job = taken.job.into_value();
+        let job = job.ok_or_else(|| unexpected("the answer has no `job`"))?;
+        Ok(Some(job.id.to_string()))
     }
 
     fn job(&self, job: &str, first: bool) -> Result<Job, Failed> {
@@ -278,7 +296,7 @@ impl Wire for V3 {
             request = request.query("verbose", "False");
         }
         match self.http.send(&request) {
-            Ok(data) => Ok(job_of(&data)),
+            Ok(job) => Ok(job_of(job)),
             Err(failed) if failed.is(&[404]) => Ok(Job::Unknown),
             Err(failed) => Err(failed),
         }
@@ -293,102 +311,85 @@ impl Wire for V3 {
     }
 }
 
-fn id_of(object: &Value) -> Result<String> {
-    text_of(object, "id", "by which it is named later").map(str::to_owned)
+/// The id of an upload, as the outbox keeps it.
+fn file_id(upload: &str) -> Result<Uuid> {
+    upload.parse().map_err(|cause| {
+        let message = format!("the upload `{upload}` is not one of this server");
+        Error::new(ErrorKind::Internal, "deliver rows", message).because(cause)
+    })
 }
 
 /// A filter: all of these fields have these values.
 fn equal(fields: &[(&str, &str)]) -> String {
-    let rules: Vec<Value> = fields
-        .iter()
-        .map(|(field, value)| json!({ "field": field, "operator": "equal", "value": value }))
-        .collect();
-    json!({ "condition": "AND", "rules": rules }).to_string()
+    Filter::equal(fields).to_string()
 }
 
 /// What is in which column.
-fn spec(monitor: &MonitorSpec) -> Value {
+fn spec(monitor: &MonitorSpec) -> Spec {
     let feature = &monitor.custom_feature;
-    json!({
-        "schema_version": 1,
-        "inputs": [feature.column],
-        "outputs": monitor.schema.classes,
-        "targets": [TARGET],
-        "decisions": [],
-        "metadata": [feature.source_column],
-        "custom_features": [{
-            "name": feature.name,
-            "type": "FROM_IMAGE_EMBEDDING",
-            "n_clusters": feature.n_clusters,
-            "centroids": null,
-            "column": feature.column,
-            "source_column": feature.source_column,
-        }],
-    })
+    let clusters = feature.n_clusters as u64;
+    let embedding = CustomFeature {
+        centroids: Field::Null,
+        ..CustomFeature::image_embedding(
+            &feature.name,
+            clusters,
+            &feature.column,
+            &feature.source_column,
+        )
+    };
+    Spec {
+        schema_version: 1.into(),
+        inputs: vec![feature.column.clone()].into(),
+        outputs: monitor.schema.classes.clone().into(),
+        targets: vec![TARGET.to_owned()].into(),
+        decisions: Vec::new().into(),
+        metadata: vec![feature.source_column.clone()].into(),
+        custom_features: vec![embedding].into(),
+        ..Spec::default()
+    }
 }
 
 /// The model, with columns and centroids as the server inferred them.
-fn model(monitor: &MonitorSpec, project: &str, inferred: &Value) -> Result<Value> {
-    let columns = inferred
-        .pointer("/schema/columns")
-        .and_then(Value::as_array);
-    let columns = columns.ok_or_else(|| unexpected("the answer has no `schema.columns`"))?;
-    let columns = columns.iter().map(|column| {
-        let keys = [
-            "name",
-            "data_type",
-            "min",
-            "max",
-            "categories",
-            "bins",
-            "replace_with_nulls",
-            "n_dimensions",
-        ];
-        let value = |key: &str| column.get(key).cloned().unwrap_or(Value::Null);
-        keys.into_iter()
-            .map(|key| (key.to_owned(), value(key)))
-            .collect::<Value>()
-    });
-    let spec = inferred.get("spec").cloned();
-    let spec = spec.ok_or_else(|| unexpected("the answer has no `spec`"))?;
-    Ok(json!({
-        "name": monitor.model,
-        "project_id": project,
-        "schema": { "schema_version": 1, "columns": columns.collect::<Vec<_>>() },
-        "spec": spec,
-        "input_type": "structured",
-        "task": "multiclass_classification",
-        "task_params": {
-            "binary_classification_threshold": null,
-            "target_class_order": monitor.schema.classes,
-            "group_by": null,
-            "top_k": null,
-            "class_weights": null,
-            "weighted_ref_histograms": null,
+fn model(monitor: &MonitorSpec, project: Uuid, inferred: Inferred) -> NewModel {
+    let columns = inferred.schema.columns.into_iter().map(Column::of_client);
+    let classes = monitor
+        .schema
+        .classes
+        .iter()
+        .map(|class| Value::from(class.as_str()));
+    NewModel {
+        name: monitor.model.clone(),
+        project_id: project,
+        version: Field::Absent,
+        definition: Definition {
+            schema: Schema::new(columns.collect()),
+            spec: inferred.spec,
+            input_type: "structured".to_owned(),
+            task: "multiclass_classification".to_owned(),
+            task_params: Some(TaskParams::classification(
+                classes.collect::<Vec<_>>().into(),
+            )),
+            description: None,
+            event_id_col: Some(EVENT_ID.to_owned()),
+            event_ts_col: Some(TIMESTAMP.to_owned()),
+            event_ts_format: None,
+            xai_params: Definition::not_explained(),
         },
-        "description": null,
-        "event_id_col": EVENT_ID,
-        "event_ts_col": TIMESTAMP,
-        "event_ts_format": null,
-        "xai_params": { "custom_explain_methods": [], "default_explain_method": null },
-    }))
+    }
 }
 
-fn existing(model: &Value) -> Existing {
-    let text = |name: &str| model.get(name).and_then(Value::as_str).map(str::to_owned);
-    let columns = model.pointer("/schema/columns").and_then(Value::as_array);
-    let vector = |column: &Value| {
-        let kind = column.get("data_type").and_then(Value::as_str);
-        let name = column.get("name").and_then(Value::as_str)?;
-        let dim = column.get("n_dimensions").and_then(Value::as_u64);
-        (kind == Some("vector")).then(|| (name.to_owned(), dim))
-    };
+fn existing(model: Definition) -> Existing {
+    let spec = model.spec;
+    let vectors = model.schema.columns.into_iter();
+    let vectors = vectors.filter(|column| column.data_type == "vector");
     Existing {
-        vectors: columns.into_iter().flatten().filter_map(vector).collect(),
-        outputs: names(model.pointer("/spec/outputs")),
-        targets: names(model.pointer("/spec/targets")),
-        metadata: names(model.pointer("/spec/metadata")),
-        features: features(model.pointer("/spec/custom_features")),
-        event_columns: Some((text("event_id_col"), text("event_ts_col"))),
+        vectors: vectors
+            .map(|column| (column.name, column.n_dimensions.into_value()))
+            .collect(),
+        features: features(spec.custom_features.elements()),
+        outputs: spec.outputs.into_value().unwrap_or_default(),
+        targets: spec.targets.into_value().unwrap_or_default(),
+        metadata: spec.metadata.into_value().unwrap_or_default(),
+        event_columns: Some((model.event_id_col, model.event_ts_col)),
     }
 }
