@@ -52,7 +52,7 @@ fn a_flag_is_found_where_a_user_reads_it() {
         }
         const AFTER: &str = "or --model";
     "#;
-    assert_eq!(lines(code), [5, 6, 13]);
+    assert_eq!(lines(code), [5, 6, 14]);
 }
 
 /// Every Rust file below `folder`.
