@@ -5,9 +5,10 @@
 
 use driftline::settings::PluginSettings;
 use driftline::{Plugins, registries};
-use driftline_conformance::fault::{Fault, OracleBackend};
+use driftline_conformance::OracleBackend;
+use driftline_conformance::fault::Fault;
 use driftline_conformance::golden::{self, Golden};
-use driftline_conformance::oracle::{self, Answer};
+use driftline_conformance::oracle::{self, OracleOutput};
 use driftline_conformance::synthetic::{Image, SyntheticModel, images};
 use driftline_conformance::tolerance::{Difference, FP32};
 use driftline_core::{
@@ -88,7 +89,7 @@ fn measure(
     label: &str,
     mut backend: Box<dyn EmbeddingBackend>,
     images: &[Image],
-    answers: &[Answer],
+    answers: &[OracleOutput],
 ) -> Result<()> {
     let info = backend.info().clone();
     let mut found = Inference::default();

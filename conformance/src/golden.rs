@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use safetensors::SafeTensors;
 
-use crate::oracle::Answer;
+use crate::oracle::OracleOutput;
 use crate::synthetic::Image;
 
 /// The variable with the folder of [`FILES`].
@@ -20,7 +20,7 @@ pub struct Golden {
     /// u8 `[H, W, 3]` each.
     pub images: Vec<Image>,
     /// Row `i` belongs to image `i`.
-    pub answers: Vec<Answer>,
+    pub answers: Vec<OracleOutput>,
 }
 
 /// The folder that [`VARIABLE`] names, if both files are in it.
@@ -64,7 +64,7 @@ impl Golden {
             weights: folder.join(FILES[1]),
             images,
             answers: answers
-                .map(|(embedding, scores)| Answer {
+                .map(|(embedding, scores)| OracleOutput {
                     embedding: doubles(embedding),
                     scores: doubles(scores),
                 })

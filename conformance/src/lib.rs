@@ -6,18 +6,20 @@
 //! | [`synthetic`] | seeded models and images, so that nothing has to be downloaded |
 //! | [`golden`] | PyTorch's answers for real images, where they are at hand |
 //! | [`tolerance`] | the named precision classes, and the four measures of a difference |
-//! | [`case`] | the cases for backends, as data |
+//! | [`case`] | what a case is, and how it ends |
+//! | [`cases`] | the cases for backends, as data |
+//! | [`context`] | what they work with: models, images, and what the oracle says about them |
 //! | [`suite`] | runs them against a backend |
 //! | [`transform`] | the cases for drift transforms |
 //! | [`sink`] | the cases for sinks |
 //! | [`report`] | the result as text, JSON and JUnit |
 //! | [`trials`] | the cases as trials of a test without harness |
-//! | [`fault`] | backends with one fault each, which the suite must catch |
+//! | [`fault`], [`oracle_backend`] | backends with one fault each, which the suite must catch |
 //!
 //! A backend's own repository runs the suite with [`conformance_main!`]:
 //!
 //! ```
-//! use driftline_conformance::fault::OracleBackend; // in your repository, the backend that is tested
+//! use driftline_conformance::OracleBackend; // in your repository, the backend that is tested
 //! use driftline_core::{BackendConfig, EmbeddingBackend, Result};
 //!
 //! fn open(config: &BackendConfig) -> Result<Box<dyn EmbeddingBackend>> {
@@ -28,9 +30,12 @@
 //! ```
 
 pub mod case;
+pub mod cases;
+pub mod context;
 pub mod fault;
 pub mod golden;
 pub mod oracle;
+pub mod oracle_backend;
 pub mod report;
 pub mod sink;
 pub mod suite;
@@ -39,8 +44,12 @@ pub mod tolerance;
 pub mod transform;
 pub mod trials;
 
-pub use report::{ComponentReport, Kind, Outcome, Report};
-pub use suite::{ExpectedFailure, Suite};
+pub use case::ExpectedFailure;
+pub use context::{BackendContext, MakeBackend};
+pub use oracle::OracleOutput;
+pub use oracle_backend::OracleBackend;
+pub use report::{ComponentReport, Outcome, Report, TestedComponent};
+pub use suite::Suite;
 
 /// A `main` for a test with `harness = false`: one trial for each case, named `embedding::<package>::<case>`, of the
 /// backend that a constructor opens, `Fn(&BackendConfig) -> Result<Box<dyn EmbeddingBackend>>`. Known failures follow

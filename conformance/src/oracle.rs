@@ -13,7 +13,7 @@ const EPSILON: f64 = 1e-5;
 
 /// What the network gives for one image.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Answer {
+pub struct OracleOutput {
     /// Output of `fc.0`, before the ReLU.
     pub embedding: Vec<f64>,
     /// Softmax of `fc.2`.
@@ -30,7 +30,7 @@ struct Planes {
 }
 
 /// Runs `model` on `images`, with a fault planted where one is given.
-pub fn run(model: &SyntheticModel, images: &[Image], fault: Option<Fault>) -> Vec<Answer> {
+pub fn run(model: &SyntheticModel, images: &[Image], fault: Option<Fault>) -> Vec<OracleOutput> {
     Network { model, fault }.run(images)
 }
 
@@ -40,7 +40,7 @@ struct Network<'a> {
 }
 
 impl Network<'_> {
-    fn run(&self, images: &[Image]) -> Vec<Answer> {
+    fn run(&self, images: &[Image]) -> Vec<OracleOutput> {
         if images.is_empty() {
             return Vec::new();
         }
@@ -68,7 +68,7 @@ impl Network<'_> {
                 if self.fault == Some(Fault::ReluApplied) {
                     relu(&mut embedding);
                 }
-                Answer { embedding, scores }
+                OracleOutput { embedding, scores }
             })
             .collect()
     }

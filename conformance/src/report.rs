@@ -1,11 +1,11 @@
 //! The result as text, JSON and JUnit.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 use serde::Serialize;
 
-use crate::suite::tally;
 use crate::synthetic::SEED;
 use crate::tolerance::Difference;
 
@@ -65,7 +65,7 @@ pub struct Remark {
 /// What a component is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum TestedComponent {
     /// An embedding backend.
     Embedding,
     /// A drift transform.
@@ -74,7 +74,7 @@ pub enum Kind {
     Sink,
 }
 
-impl Kind {
+impl TestedComponent {
     /// In one word.
     pub fn name(self) -> &'static str {
         match self {
@@ -89,7 +89,7 @@ impl Kind {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ComponentReport {
     /// What it is.
-    pub kind: Kind,
+    pub kind: TestedComponent,
     /// Its name.
     pub name: String,
     /// Cases there are.
@@ -118,7 +118,7 @@ pub struct ComponentReport {
 
 impl ComponentReport {
     pub(crate) fn new(
-        kind: Kind,
+        kind: TestedComponent,
         name: &str,
         results: Vec<CaseReport>,
         measured: Option<Difference>,
@@ -159,7 +159,7 @@ impl ComponentReport {
     /// is `wanted`.
     pub fn absent(name: &str, reason: &str, wanted: bool) -> Self {
         let mut report = Self::new(
-            Kind::Embedding,
+            TestedComponent::Embedding,
             name,
             Vec::new(),
             Some(Difference::default()),
@@ -295,4 +295,13 @@ fn skip(reason: &str) -> TestCaseStatus {
     let mut status = TestCaseStatus::skipped();
     status.set_message(reason);
     status
+}
+
+/// Counts of outcomes, by name.
+fn tally(cases: &[CaseReport]) -> BTreeMap<&'static str, usize> {
+    let mut counts = BTreeMap::new();
+    for case in cases {
+        *counts.entry(case.outcome.name()).or_default() += 1;
+    }
+    counts
 }

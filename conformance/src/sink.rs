@@ -12,19 +12,19 @@ use driftline_core::{
 use serde_json::{Map, Value, json};
 
 use crate::case::{self, Case, Stop, require};
-use crate::report::{CaseReport, ComponentReport, Kind};
+use crate::report::{CaseReport, ComponentReport, TestedComponent};
 
 /// A sink's constructor; it is given the options.
-pub type Make<'a> = dyn Fn(&Map<String, Value>) -> Result<Box<dyn MonitorSink>> + 'a;
+pub type MakeSink<'a> = dyn Fn(&Map<String, Value>) -> Result<Box<dyn MonitorSink>> + 'a;
 
 /// A requirement on sinks.
-pub type SinkCase = Case<fn(&Context<'_>) -> Result<(), Stop>>;
+pub type SinkCase = Case<fn(&SinkContext<'_>) -> Result<(), Stop>>;
 
 /// What a case works with.
-pub struct Context<'a> {
+pub struct SinkContext<'a> {
     name: &'a str,
     options: &'a Map<String, Value>,
-    make: &'a Make<'a>,
+    make: &'a MakeSink<'a>,
     /// Name of the project that the case has for itself.
     project: String,
 }
@@ -78,7 +78,7 @@ pub const CASES: [SinkCase; 8] = [
 pub fn run(
     name: &str,
     options: &Map<String, Value>,
-    make: &Make<'_>,
+    make: &MakeSink<'_>,
     started: &dyn Fn(&'static str),
 ) -> ComponentReport {
     let now = SystemTime::now()
@@ -86,7 +86,7 @@ pub fn run(
         .unwrap_or_default();
     let results = CASES.iter().map(|case| {
         started(case.name);
-        let context = Context {
+        let context = SinkContext {
             name,
             options,
             make,
@@ -97,10 +97,10 @@ pub fn run(
             outcome: case::outcome(case.needs, None, || (case.run)(&context)),
         }
     });
-    ComponentReport::new(Kind::Sink, name, results.collect(), None)
+    ComponentReport::new(TestedComponent::Sink, name, results.collect(), None)
 }
 
-impl Context<'_> {
+impl SinkContext<'_> {
     fn open(&self) -> Result<Box<dyn MonitorSink>, Stop> {
         (self.make)(self.options).map_err(|error| format!("it cannot be opened: {error}").into())
     }
@@ -166,7 +166,7 @@ fn expect(what: &str, found: Result<Ack>, accepted: u64, duplicates: u64) -> Res
     })
 }
 
-fn info(context: &Context<'_>) -> Result<(), Stop> {
+fn info(context: &SinkContext<'_>) -> Result<(), Stop> {
     let sink = context.open()?;
     let info = sink.info();
     require(info.name == context.name, || {
@@ -178,7 +178,7 @@ fn info(context: &Context<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
-fn accepted(context: &Context<'_>) -> Result<(), Stop> {
+fn accepted(context: &SinkContext<'_>) -> Result<(), Stop> {
     let mut sink = context.prepared()?;
     expect(
         "baseline",
@@ -196,7 +196,7 @@ fn accepted(context: &Context<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
-fn duplicates(context: &Context<'_>) -> Result<(), Stop> {
+fn duplicates(context: &SinkContext<'_>) -> Result<(), Stop> {
     let mut sink = context.prepared()?;
     expect("events", sink.publish_events(&context.rows(0..6)?), 6, 0)?;
     expect("the same", sink.publish_events(&context.rows(0..6)?), 0, 6)?;
@@ -216,7 +216,7 @@ fn duplicates(context: &Context<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
-fn reopened(context: &Context<'_>) -> Result<(), Stop> {
+fn reopened(context: &SinkContext<'_>) -> Result<(), Stop> {
     let mut sink = context.prepared()?;
     expect("events", sink.publish_events(&context.rows(0..6)?), 6, 0)?;
     // Without flush: what was accepted survives the end of the process.
@@ -226,7 +226,7 @@ fn reopened(context: &Context<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
-fn no_rows(context: &Context<'_>) -> Result<(), Stop> {
+fn no_rows(context: &SinkContext<'_>) -> Result<(), Stop> {
     let mut sink = context.prepared()?;
     expect("no events", sink.publish_events(&context.rows(0..0)?), 0, 0)?;
     expect(
@@ -238,7 +238,7 @@ fn no_rows(context: &Context<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
-fn another_schema(context: &Context<'_>) -> Result<(), Stop> {
+fn another_schema(context: &SinkContext<'_>) -> Result<(), Stop> {
     let mut sink = context.prepared()?;
     expect("events", sink.publish_events(&context.rows(0..2)?), 2, 0)?;
     drop(sink);
@@ -251,7 +251,7 @@ fn another_schema(context: &Context<'_>) -> Result<(), Stop> {
     }
 }
 
-fn unprepared(context: &Context<'_>) -> Result<(), Stop> {
+fn unprepared(context: &SinkContext<'_>) -> Result<(), Stop> {
     let mut sink = context.open()?;
     match sink.publish_events(&context.rows(0..2)?) {
         Ok(_) => Err("rows are accepted before prepare".to_owned().into()),
@@ -259,7 +259,7 @@ fn unprepared(context: &Context<'_>) -> Result<(), Stop> {
     }
 }
 
-fn unknown_option(context: &Context<'_>) -> Result<(), Stop> {
+fn unknown_option(context: &SinkContext<'_>) -> Result<(), Stop> {
     let mut options = context.options.clone();
     options.insert("no_such_option".to_owned(), json!(1));
     match (context.make)(&options) {

@@ -24,7 +24,7 @@ pub const CLASSES: usize = 10;
 
 /// A tensor whose values are exact in f32.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Tensor {
+pub struct SyntheticTensor {
     /// Length of each dimension.
     pub shape: Vec<usize>,
     /// Row-major.
@@ -43,7 +43,7 @@ pub struct SyntheticModel {
     /// Standard deviation of each channel, in units of pixel / 255.
     pub std: [f64; 3],
     /// By torchvision's names.
-    pub tensors: BTreeMap<String, Tensor>,
+    pub tensors: BTreeMap<String, SyntheticTensor>,
 }
 
 #[derive(Serialize)]
@@ -139,7 +139,7 @@ impl SyntheticModel {
     }
 
     /// The tensor `name`, which every model here has.
-    pub(crate) fn tensor(&self, name: &str) -> &Tensor {
+    pub(crate) fn tensor(&self, name: &str) -> &SyntheticTensor {
         self.tensors
             .get(name)
             .unwrap_or_else(|| unreachable!("a synthetic model has {name}"))
@@ -155,7 +155,7 @@ impl SyntheticModel {
         let internal = |cause: Box<dyn std::error::Error + Send + Sync>| {
             Error::new(ErrorKind::Internal, "write model", "it cannot be written").because(cause)
         };
-        let bytes: Vec<(&String, &Tensor, Vec<u8>)> = self
+        let bytes: Vec<(&String, &SyntheticTensor, Vec<u8>)> = self
             .tensors
             .iter()
             .map(|(name, tensor)| {
@@ -248,7 +248,7 @@ struct Draw(ChaCha8Rng);
 
 impl Draw {
     /// Values around `centre` with standard deviation `spread`, within four of them, exact in f32.
-    fn tensor(&mut self, shape: &[usize], centre: f64, spread: f64) -> Tensor {
+    fn tensor(&mut self, shape: &[usize], centre: f64, spread: f64) -> SyntheticTensor {
         let count = shape.iter().product();
         let values = (0..count)
             .map(|_| {
@@ -257,7 +257,7 @@ impl Draw {
                 f64::from((centre + spread * sum.clamp(-4.0, 4.0)) as f32)
             })
             .collect();
-        Tensor {
+        SyntheticTensor {
             shape: shape.to_vec(),
             values,
         }

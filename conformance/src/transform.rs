@@ -8,7 +8,7 @@ use driftline_core::{
 use serde_json::{Map, Value, json};
 
 use crate::case::{self, Case, Stop, require};
-use crate::report::{CaseReport, ComponentReport, Kind};
+use crate::report::{CaseReport, ComponentReport, TestedComponent};
 use crate::synthetic::{SEED, images};
 
 /// What a transform is made from.
@@ -21,16 +21,16 @@ pub struct Configuration {
 }
 
 /// A transform's constructor.
-pub type Make<'a> = dyn Fn(&Configuration) -> Result<Box<dyn DriftTransform>> + 'a;
+pub type MakeTransform<'a> = dyn Fn(&Configuration) -> Result<Box<dyn DriftTransform>> + 'a;
 
 /// A requirement on drift transforms.
-pub type TransformCase = Case<fn(&Context<'_>) -> Result<(), Stop>>;
+pub type TransformCase = Case<fn(&ConfiguredTransform<'_>) -> Result<(), Stop>>;
 
 /// What a case works with.
-pub struct Context<'a> {
+pub struct ConfiguredTransform<'a> {
     name: &'a str,
     parameters: &'a Map<String, Value>,
-    make: &'a Make<'a>,
+    make: &'a MakeTransform<'a>,
 }
 
 const SQUARE: ImageShape = ImageShape {
@@ -123,10 +123,10 @@ pub const CASES: [TransformCase; 12] = [
 pub fn run(
     name: &str,
     parameters: &Map<String, Value>,
-    make: &Make<'_>,
+    make: &MakeTransform<'_>,
     started: &dyn Fn(&'static str),
 ) -> ComponentReport {
-    let context = Context {
+    let context = ConfiguredTransform {
         name,
         parameters,
         make,
@@ -138,10 +138,10 @@ pub fn run(
             outcome: case::outcome(case.needs, None, || (case.run)(&context)),
         }
     });
-    ComponentReport::new(Kind::Transform, name, results.collect(), None)
+    ComponentReport::new(TestedComponent::Transform, name, results.collect(), None)
 }
 
-impl Context<'_> {
+impl ConfiguredTransform<'_> {
     fn open_with(
         &self,
         parameters: Map<String, Value>,
@@ -194,7 +194,7 @@ fn rows() -> Vec<u64> {
     (100..100 + IMAGES as u64).collect()
 }
 
-fn info(context: &Context<'_>) -> Result<(), Stop> {
+fn info(context: &ConfiguredTransform<'_>) -> Result<(), Stop> {
     let transform = context.open()?;
     let info = transform.info();
     require(info.name == context.name, || {
@@ -210,7 +210,7 @@ fn info(context: &Context<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
-fn expression(context: &Context<'_>) -> Result<(), Stop> {
+fn expression(context: &ConfiguredTransform<'_>) -> Result<(), Stop> {
     let transform = context.open()?;
     let expression = &transform.info().expression;
     let specs = TransformSpec::parse_list(expression).map_err(|error| error.to_string())?;
@@ -239,13 +239,13 @@ fn expression(context: &Context<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
-fn empty(context: &Context<'_>) -> Result<(), Stop> {
+fn empty(context: &ConfiguredTransform<'_>) -> Result<(), Stop> {
     let found = apply(context.open()?.as_ref(), SQUARE, &[])?;
     require(found.is_empty(), || "no image became one".to_owned())?;
     Ok(())
 }
 
-fn shapes(context: &Context<'_>) -> Result<(), Stop> {
+fn shapes(context: &ConfiguredTransform<'_>) -> Result<(), Stop> {
     let transform = context.open()?;
     apply(transform.as_ref(), SQUARE, &rows())?;
     for shape in SHAPES {
@@ -266,7 +266,7 @@ fn shapes(context: &Context<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
-fn written(context: &Context<'_>) -> Result<(), Stop> {
+fn written(context: &ConfiguredTransform<'_>) -> Result<(), Stop> {
     let of = |fill: u8| {
         let transform = context
             .open_with(context.parameters.clone(), fill)
@@ -286,7 +286,7 @@ fn written(context: &Context<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
-fn repeatable(context: &Context<'_>) -> Result<(), Stop> {
+fn repeatable(context: &ConfiguredTransform<'_>) -> Result<(), Stop> {
     let (one, other) = (context.open()?, context.open()?);
     let expected = apply(one.as_ref(), SQUARE, &rows())?;
     for (what, transform) in [("a second call", &one), ("another instance", &other)] {
@@ -298,7 +298,7 @@ fn repeatable(context: &Context<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
-fn single_is_batch(context: &Context<'_>) -> Result<(), Stop> {
+fn single_is_batch(context: &ConfiguredTransform<'_>) -> Result<(), Stop> {
     let transform = context.open()?;
     let whole = apply(transform.as_ref(), SQUARE, &rows())?;
     for (row, expected) in rows().into_iter().zip(whole.chunks_exact(SQUARE.bytes())) {
@@ -310,7 +310,7 @@ fn single_is_batch(context: &Context<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
-fn order(context: &Context<'_>) -> Result<(), Stop> {
+fn order(context: &ConfiguredTransform<'_>) -> Result<(), Stop> {
     let transform = context.open()?;
     let whole = apply(transform.as_ref(), SQUARE, &rows())?;
     let mut shifted = rows();
@@ -324,7 +324,7 @@ fn order(context: &Context<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
-fn at_once(context: &Context<'_>) -> Result<(), Stop> {
+fn at_once(context: &ConfiguredTransform<'_>) -> Result<(), Stop> {
     let instances = (0..4)
         .map(|_| context.open())
         .collect::<Result<Vec<_>, Stop>>()?;
@@ -352,7 +352,7 @@ fn at_once(context: &Context<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
-fn refused(context: &Context<'_>, name: &str, value: Value) -> Result<(), Stop> {
+fn refused(context: &ConfiguredTransform<'_>, name: &str, value: Value) -> Result<(), Stop> {
     let mut parameters = context.parameters.clone();
     parameters.insert(name.to_owned(), value.clone());
     match context.open_with(parameters, 0) {
@@ -367,11 +367,11 @@ fn refused(context: &Context<'_>, name: &str, value: Value) -> Result<(), Stop> 
     }
 }
 
-fn unknown_parameter(context: &Context<'_>) -> Result<(), Stop> {
+fn unknown_parameter(context: &ConfiguredTransform<'_>) -> Result<(), Stop> {
     refused(context, "no_such_parameter", json!(1))
 }
 
-fn wrong_type(context: &Context<'_>) -> Result<(), Stop> {
+fn wrong_type(context: &ConfiguredTransform<'_>) -> Result<(), Stop> {
     let transform = context.open()?;
     let expression = &transform.info().expression;
     let specs = TransformSpec::parse_list(expression).map_err(|error| error.to_string())?;
@@ -381,7 +381,7 @@ fn wrong_type(context: &Context<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
-fn after_error(context: &Context<'_>) -> Result<(), Stop> {
+fn after_error(context: &ConfiguredTransform<'_>) -> Result<(), Stop> {
     let transform = context.open()?;
     let expected = apply(transform.as_ref(), SQUARE, &rows())?;
     let mut images = batch(SQUARE, &rows())?;

@@ -5,17 +5,18 @@ use std::sync::Arc;
 use driftline_core::{BackendConfig, EmbeddingBackend, Result};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
-use crate::case::CASES;
+use crate::cases::CASES;
 use crate::synthetic::SEED;
 use crate::{ExpectedFailure, Outcome, Suite};
 
 /// A constructor that trials share.
-pub type Make = Arc<dyn Fn(&BackendConfig) -> Result<Box<dyn EmbeddingBackend>> + Send + Sync>;
+pub type SharedMakeBackend =
+    Arc<dyn Fn(&BackendConfig) -> Result<Box<dyn EmbeddingBackend>> + Send + Sync>;
 
 /// A backend that trials are made of.
 pub enum Candidate {
     /// It can be opened.
-    Ready(Make),
+    Ready(SharedMakeBackend),
     /// It cannot run here.
     Absent {
         /// Why.

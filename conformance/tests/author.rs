@@ -1,6 +1,6 @@
 //! The suite as an outside author runs it.
 
-use driftline_conformance::fault::OracleBackend;
+use driftline_conformance::OracleBackend;
 use driftline_core::{BackendConfig, EmbeddingBackend, Result};
 
 fn open(config: &BackendConfig) -> Result<Box<dyn EmbeddingBackend>> {

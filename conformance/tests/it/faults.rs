@@ -1,7 +1,8 @@
 //! The suite can fail: the oracle passes as a backend, and every planted fault is caught by the case meant for it.
 
-use driftline_conformance::case::CASES;
-use driftline_conformance::fault::{Fault, OracleBackend};
+use driftline_conformance::OracleBackend;
+use driftline_conformance::cases::CASES;
+use driftline_conformance::fault::Fault;
 use driftline_conformance::oracle;
 use driftline_conformance::synthetic::{CLASSES, DIM, SyntheticModel, images};
 use driftline_conformance::tolerance::{EXACT, FP32, TF32};
@@ -69,7 +70,7 @@ fn an_expected_failure_is_no_failure_and_an_unexpected_pass_is_one() {
             reason: "takes the wrong layer".to_owned(),
         }]
     };
-    let make: &driftline_conformance::suite::Make<'_> = &|config| {
+    let make: &driftline_conformance::MakeBackend<'_> = &|config| {
         Ok(Box::new(OracleBackend::open(
             config,
             Some(Fault::ReluApplied),
@@ -147,7 +148,7 @@ fn an_absent_backend_is_reported_with_the_reason_and_fails_only_where_it_is_want
     let absent = |wanted| ComponentReport::absent("absent", "no library", wanted);
     assert!(!of(vec![absent(false)]).is_conformant(), "nothing was run");
     assert!(!Report::default().is_conformant(), "no backend at all");
-    let open: &driftline_conformance::suite::Make<'_> =
+    let open: &driftline_conformance::MakeBackend<'_> =
         &|config| Ok(Box::new(OracleBackend::open(config, None)?));
     let passes = suite.run("oracle", open, &|_| {});
     assert!(of(vec![passes.clone(), absent(false)]).is_conformant());

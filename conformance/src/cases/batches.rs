@@ -2,12 +2,12 @@
 
 use driftline_core::{BackendInfo, Inference};
 
-use super::{Stop, require};
-use crate::suite::{Context, IMAGES, embed, embed_only};
+use crate::case::{Stop, require};
+use crate::context::{BackendContext, IMAGES, embed, embed_only};
 use crate::synthetic::Image;
 use crate::tolerance::{Class, EXACT};
-pub(super) fn row_order(context: &mut Context<'_>) -> Result<(), Stop> {
-    let subject = &context.suite.narrow;
+pub(super) fn row_order(context: &mut BackendContext<'_>) -> Result<(), Stop> {
+    let subject = &context.subjects.narrow;
     let mut backend = context.open(subject, 2)?;
     let answers = subject.answers();
     // A shift, not a reversal: a backend that reverses its rows must not look right.
@@ -71,8 +71,8 @@ fn like_whole(
     Ok(())
 }
 
-pub(super) fn single_is_batch(context: &mut Context<'_>) -> Result<(), Stop> {
-    let subject = &context.suite.narrow;
+pub(super) fn single_is_batch(context: &mut BackendContext<'_>) -> Result<(), Stop> {
+    let subject = &context.subjects.narrow;
     let mut backend = context.open(subject, 1)?;
     let whole = embed(backend.as_mut(), &subject.images)?;
     let class = context.class(backend.as_ref())?;
@@ -84,8 +84,8 @@ pub(super) fn single_is_batch(context: &mut Context<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
-pub(super) fn split(context: &mut Context<'_>) -> Result<(), Stop> {
-    let subject = &context.suite.narrow;
+pub(super) fn split(context: &mut BackendContext<'_>) -> Result<(), Stop> {
+    let subject = &context.subjects.narrow;
     let mut backend = context.open(subject, 2)?;
     let whole = embed(backend.as_mut(), &subject.images)?;
     let mut parts = Inference::default();
@@ -99,14 +99,14 @@ pub(super) fn split(context: &mut Context<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
-pub(super) fn empty(context: &mut Context<'_>) -> Result<(), Stop> {
-    let mut backend = context.open(&context.suite.narrow, 1)?;
+pub(super) fn empty(context: &mut BackendContext<'_>) -> Result<(), Stop> {
+    let mut backend = context.open(&context.subjects.narrow, 1)?;
     embed(backend.as_mut(), &[])?;
     Ok(())
 }
 
-pub(super) fn large(context: &mut Context<'_>) -> Result<(), Stop> {
-    let subject = &context.suite.narrow;
+pub(super) fn large(context: &mut BackendContext<'_>) -> Result<(), Stop> {
+    let subject = &context.subjects.narrow;
     let mut backend = context.open(subject, 2)?;
     let whole = embed(backend.as_mut(), &subject.images)?;
     let class = context.class(backend.as_ref())?;
@@ -119,8 +119,8 @@ pub(super) fn large(context: &mut Context<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
-pub(super) fn written(context: &mut Context<'_>) -> Result<(), Stop> {
-    let subject = &context.suite.narrow;
+pub(super) fn written(context: &mut BackendContext<'_>) -> Result<(), Stop> {
+    let subject = &context.subjects.narrow;
     let mut backend = context.open(subject, 2)?;
     for count in [1, 3, IMAGES] {
         let found = embed(backend.as_mut(), &subject.images[..count])?;
@@ -146,8 +146,8 @@ pub(super) fn written(context: &mut Context<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
-pub(super) fn without_scores(context: &mut Context<'_>) -> Result<(), Stop> {
-    let subject = &context.suite.narrow;
+pub(super) fn without_scores(context: &mut BackendContext<'_>) -> Result<(), Stop> {
+    let subject = &context.subjects.narrow;
     let mut backend = context.open(subject, 1)?;
     let with = embed(backend.as_mut(), &subject.images)?;
     let without = embed_only(backend.as_mut(), &subject.images)?;
@@ -172,8 +172,8 @@ pub(super) fn same(
         .map_err(|message| format!("scores: {message}"))
 }
 
-pub(super) fn repeatable(context: &mut Context<'_>) -> Result<(), Stop> {
-    let subject = &context.suite.wide;
+pub(super) fn repeatable(context: &mut BackendContext<'_>) -> Result<(), Stop> {
+    let subject = &context.subjects.wide;
     let mut backend = context.open(subject, 2)?;
     let first = embed(backend.as_mut(), &subject.images)?;
     let second = embed(backend.as_mut(), &subject.images)?;
@@ -184,8 +184,8 @@ pub(super) fn repeatable(context: &mut Context<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
-pub(super) fn threads(context: &mut Context<'_>) -> Result<(), Stop> {
-    let subject = &context.suite.narrow;
+pub(super) fn threads(context: &mut BackendContext<'_>) -> Result<(), Stop> {
+    let subject = &context.subjects.narrow;
     let images: Vec<Image> = subject.images.iter().cycle().take(100).cloned().collect();
     let mut one = context.open(subject, 1)?;
     let mut two = context.open(subject, 2)?;
@@ -194,8 +194,8 @@ pub(super) fn threads(context: &mut Context<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
-pub(super) fn two_at_once(context: &mut Context<'_>) -> Result<(), Stop> {
-    let subject = &context.suite.narrow;
+pub(super) fn two_at_once(context: &mut BackendContext<'_>) -> Result<(), Stop> {
+    let subject = &context.subjects.narrow;
     let images = &subject.images;
     let mut backends = [context.open(subject, 1)?, context.open(subject, 1)?];
     let alone = embed(backends[0].as_mut(), images)?;

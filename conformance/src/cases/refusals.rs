@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use driftline_core::{BackendConfig, ErrorKind, ImageShape, ImageView, Inference, InferenceMut};
 
 use super::batches::same;
-use super::{Stop, require};
-use crate::suite::{Context, embed};
+use crate::case::{Stop, require};
+use crate::context::{BackendContext, embed};
 use crate::synthetic::SyntheticModel;
-pub(super) fn info(context: &mut Context<'_>) -> Result<(), Stop> {
-    for subject in [&context.suite.narrow, &context.suite.wide] {
+pub(super) fn info(context: &mut BackendContext<'_>) -> Result<(), Stop> {
+    for subject in [&context.subjects.narrow, &context.subjects.wide] {
         let backend = context.open(subject, 1)?;
         let info = backend.info();
         require(!info.name.is_empty() && !info.engine.is_empty(), || {
@@ -31,8 +31,8 @@ pub(super) fn info(context: &mut Context<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
-pub(super) fn wrong_input(context: &mut Context<'_>) -> Result<(), Stop> {
-    let subject = &context.suite.narrow;
+pub(super) fn wrong_input(context: &mut BackendContext<'_>) -> Result<(), Stop> {
+    let subject = &context.subjects.narrow;
     let mut backend = context.open(subject, 1)?;
     let info = backend.info().clone();
     let image = &subject.images[0];
@@ -67,8 +67,8 @@ pub(super) fn wrong_input(context: &mut Context<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
-pub(super) fn after_error(context: &mut Context<'_>) -> Result<(), Stop> {
-    let subject = &context.suite.narrow;
+pub(super) fn after_error(context: &mut BackendContext<'_>) -> Result<(), Stop> {
+    let subject = &context.subjects.narrow;
     let mut backend = context.open(subject, 1)?;
     let before = embed(backend.as_mut(), &subject.images)?;
     let view = ImageView::new(backend.info().input, &subject.images[0])
@@ -84,12 +84,12 @@ pub(super) fn after_error(context: &mut Context<'_>) -> Result<(), Stop> {
 
 /// Opens the narrow model after `change`; it must be refused with a message that holds `expected`.
 fn refused(
-    context: &Context<'_>,
+    context: &BackendContext<'_>,
     expected: &str,
     change: impl FnOnce(&mut SyntheticModel),
 ) -> Result<(), Stop> {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-    let mut model = context.suite.narrow.model.clone();
+    let mut model = context.subjects.narrow.model.clone();
     change(&mut model);
     let path = model
         .write(folder.path())
@@ -97,7 +97,7 @@ fn refused(
     is_refused(context, path, expected)
 }
 
-fn is_refused(context: &Context<'_>, path: PathBuf, expected: &str) -> Result<(), Stop> {
+fn is_refused(context: &BackendContext<'_>, path: PathBuf, expected: &str) -> Result<(), Stop> {
     match (context.make)(&BackendConfig::new(path, 1)) {
         Ok(_) => {
             let message = format!("it was opened, expected an error about `{expected}`");
@@ -119,7 +119,7 @@ fn is_refused(context: &Context<'_>, path: PathBuf, expected: &str) -> Result<()
 /// A tensor in the middle of the network.
 const TENSOR: &str = "layer2.1.conv2.weight";
 
-pub(super) fn not_a_number(context: &mut Context<'_>) -> Result<(), Stop> {
+pub(super) fn not_a_number(context: &mut BackendContext<'_>) -> Result<(), Stop> {
     refused(context, TENSOR, |model| {
         if let Some(tensor) = model.tensors.get_mut(TENSOR) {
             tensor.values[3] = f64::NAN;
@@ -127,7 +127,7 @@ pub(super) fn not_a_number(context: &mut Context<'_>) -> Result<(), Stop> {
     })
 }
 
-pub(super) fn wrong_tensors(context: &mut Context<'_>) -> Result<(), Stop> {
+pub(super) fn wrong_tensors(context: &mut BackendContext<'_>) -> Result<(), Stop> {
     refused(context, TENSOR, |model| {
         model.tensors.remove(TENSOR);
     })?;
@@ -144,9 +144,9 @@ pub(super) fn wrong_tensors(context: &mut Context<'_>) -> Result<(), Stop> {
     })
 }
 
-pub(super) fn unknown_key(context: &mut Context<'_>) -> Result<(), Stop> {
+pub(super) fn unknown_key(context: &mut BackendContext<'_>) -> Result<(), Stop> {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-    let model = &context.suite.narrow.model;
+    let model = &context.subjects.narrow.model;
     let path = model
         .write(folder.path())
         .map_err(|error| error.to_string())?;

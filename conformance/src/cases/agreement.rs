@@ -3,10 +3,10 @@
 use driftline_core::{BackendConfig, Device, ImageShape};
 use driftline_stats::{Clusters, Distance, noise_floor};
 
-use super::{Stop, require};
+use crate::case::{Stop, require};
+use crate::context::{BackendContext, Subject, embed};
 use crate::golden::{self, Golden};
 use crate::oracle;
-use crate::suite::{Context, Subject, embed};
 use crate::synthetic::{DIM, Image, images};
 
 /// Rows of the drift case.
@@ -22,7 +22,7 @@ const DRIFT_FACTOR: f64 = 3.0;
 
 /// The images of `subject` on `device`.
 fn against_oracle(
-    context: &mut Context<'_>,
+    context: &mut BackendContext<'_>,
     subject: &Subject,
     device: Device,
 ) -> Result<(), Stop> {
@@ -42,19 +42,19 @@ fn against_oracle(
     Ok(())
 }
 
-pub(super) fn narrow(context: &mut Context<'_>) -> Result<(), Stop> {
-    against_oracle(context, &context.suite.narrow, Device::Cpu)
+pub(super) fn narrow(context: &mut BackendContext<'_>) -> Result<(), Stop> {
+    against_oracle(context, &context.subjects.narrow, Device::Cpu)
 }
 
-pub(super) fn wide(context: &mut Context<'_>) -> Result<(), Stop> {
-    against_oracle(context, &context.suite.wide, Device::Cpu)
+pub(super) fn wide(context: &mut BackendContext<'_>) -> Result<(), Stop> {
+    against_oracle(context, &context.subjects.wide, Device::Cpu)
 }
 
-pub(super) fn cuda(context: &mut Context<'_>) -> Result<(), Stop> {
-    against_oracle(context, &context.suite.wide, Device::Cuda(0))
+pub(super) fn cuda(context: &mut BackendContext<'_>) -> Result<(), Stop> {
+    against_oracle(context, &context.subjects.wide, Device::Cuda(0))
 }
 
-pub(super) fn large_images(context: &mut Context<'_>) -> Result<(), Stop> {
+pub(super) fn large_images(context: &mut BackendContext<'_>) -> Result<(), Stop> {
     let side = ImageShape {
         height: LARGE_SIDE,
         width: LARGE_SIDE,
@@ -63,8 +63,8 @@ pub(super) fn large_images(context: &mut Context<'_>) -> Result<(), Stop> {
     against_oracle(context, &subject, Device::Cpu)
 }
 
-pub(super) fn extremes(context: &mut Context<'_>) -> Result<(), Stop> {
-    let subject = &context.suite.narrow;
+pub(super) fn extremes(context: &mut BackendContext<'_>) -> Result<(), Stop> {
+    let subject = &context.subjects.narrow;
     let bytes = subject.model.shape.bytes();
     let images: Vec<Image> = [0, 255].map(|value| vec![value; bytes]).to_vec();
     let answers = oracle::run(&subject.model, &images, None);
@@ -74,7 +74,7 @@ pub(super) fn extremes(context: &mut Context<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
-pub(super) fn pytorch(context: &mut Context<'_>) -> Result<(), Stop> {
+pub(super) fn pytorch(context: &mut BackendContext<'_>) -> Result<(), Stop> {
     let Some(folder) = golden::folder() else {
         return Err(Stop::Skipped(format!(
             "{} does not name a folder with {}",
@@ -90,8 +90,8 @@ pub(super) fn pytorch(context: &mut Context<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
-pub(super) fn drift(context: &mut Context<'_>) -> Result<(), Stop> {
-    let subject = &context.suite.narrow;
+pub(super) fn drift(context: &mut BackendContext<'_>) -> Result<(), Stop> {
+    let subject = &context.subjects.narrow;
     let shape = subject.model.shape;
     let baseline = images(shape, 1000, BASELINE_ROWS, 1.0);
     let same = images(shape, 2000, WINDOW_ROWS, 1.0);
