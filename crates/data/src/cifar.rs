@@ -19,7 +19,7 @@ use driftline_pickle::{Pickle, Value};
 use flate2::bufread::GzDecoder;
 
 use crate::fingerprint::{self, Fingerprint};
-use crate::rows::{RawImage, RawRow, RawRows, Rows};
+use crate::rows::{RawImage, RawRow, RawRows, RowSource};
 use crate::{DecodeOptions, Split};
 
 const SHAPE: ImageShape = ImageShape {
@@ -106,7 +106,7 @@ pub(crate) fn open(
     location: &str,
     split: Split,
     options: &DecodeOptions,
-) -> Result<Rows> {
+) -> Result<RowSource> {
     let place = if path.is_dir() {
         Place::Folder(path.to_owned())
     } else {
@@ -174,7 +174,7 @@ pub(crate) fn open(
         row: 0,
         batch: None,
     };
-    Ok(Rows::new(info, options, cifar))
+    Ok(RowSource::new(info, options, cifar))
 }
 
 fn form_of(batch: &str) -> Form {

@@ -9,7 +9,7 @@ use walkdir::{DirEntry, WalkDir};
 
 use crate::DecodeOptions;
 use crate::fingerprint::Fingerprint;
-use crate::rows::{RawImage, RawRow, RawRows, Rows};
+use crate::rows::{RawImage, RawRow, RawRows, RowSource};
 
 const EXTENSIONS: [&str; 4] = ["jpg", "jpeg", "png", "webp"];
 
@@ -30,7 +30,7 @@ enum Labels {
 
 /// Images directly in `root` have no label; images in folders of it take the name of that folder, or its number
 /// when all the names are whole numbers.
-pub(crate) fn open(root: &Path, location: &str, options: &DecodeOptions) -> Result<Rows> {
+pub(crate) fn open(root: &Path, location: &str, options: &DecodeOptions) -> Result<RowSource> {
     let mut found = Vec::new();
     let walk = WalkDir::new(root).follow_links(true).into_iter();
     for entry in walk.filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry)) {
@@ -87,7 +87,7 @@ pub(crate) fn open(root: &Path, location: &str, options: &DecodeOptions) -> Resu
         labels,
         next: 0,
     };
-    Ok(Rows::new(info, options, folder))
+    Ok(RowSource::new(info, options, folder))
 }
 
 impl RawRows for Folder {

@@ -13,7 +13,7 @@ use zip::{CompressionMethod, ZipArchive};
 
 use crate::DecodeOptions;
 use crate::fingerprint;
-use crate::rows::{RawImage, RawRow, RawRows, Rows};
+use crate::rows::{RawImage, RawRow, RawRows, RowSource};
 
 const IMAGES: &str = "arr_0.npy";
 const LABELS: &str = "arr_1.npy";
@@ -24,7 +24,7 @@ const MAX_HEADER: usize = 10_000;
 const MAX_NESTING: usize = 16;
 
 /// `arr_0`: u8 `[N, H, W, 3]`, `[N, H, W, 1]` or `[N, H, W]`; `arr_1`, if it is there: integers `[N]` or `[N, 1]`.
-pub(crate) fn open(path: &Path, location: &str, options: &DecodeOptions) -> Result<Rows> {
+pub(crate) fn open(path: &Path, location: &str, options: &DecodeOptions) -> Result<RowSource> {
     let fingerprint = fingerprint::of_file(path)?;
     let (rows, images) = images(path)?;
     let info = SourceInfo {
@@ -32,7 +32,7 @@ pub(crate) fn open(path: &Path, location: &str, options: &DecodeOptions) -> Resu
         rows,
         fingerprint,
     };
-    Ok(Rows::new(info, options, images))
+    Ok(RowSource::new(info, options, images))
 }
 
 /// How many rows there are, and the rows from `row` on.

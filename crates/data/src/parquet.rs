@@ -28,7 +28,7 @@ use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchR
 
 use crate::DecodeOptions;
 use crate::fingerprint::{self, Fingerprint};
-use crate::rows::{MAX_NAME, RawImage, RawRow, RawRows, Rows};
+use crate::rows::{MAX_NAME, RawImage, RawRow, RawRows, RowSource};
 
 const IMAGE_COLUMNS: [&str; 2] = ["img", "image"];
 const LABEL_COLUMNS: [&str; 2] = ["label", "labels"];
@@ -44,7 +44,11 @@ const FOOTER_SHARE: u64 = 8;
 const MAX_PAGES: u64 = 96 << 20;
 
 /// The files, sorted, as one source.
-pub(crate) fn open(files: &[PathBuf], location: &str, options: &DecodeOptions) -> Result<Rows> {
+pub(crate) fn open(
+    files: &[PathBuf],
+    location: &str,
+    options: &DecodeOptions,
+) -> Result<RowSource> {
     let shards: Vec<Shard> = files
         .iter()
         .map(|path| Shard::open(path))
@@ -66,7 +70,7 @@ pub(crate) fn open(files: &[PathBuf], location: &str, options: &DecodeOptions) -
             .fold(0, |sum, shard| sum.saturating_add(shard.rows)),
         fingerprint,
     };
-    Ok(Rows::new(info, options, Shards::new(shards)))
+    Ok(RowSource::new(info, options, Shards::new(shards)))
 }
 
 /// The url that a file says itself of each row, without reading an image; `None` where it says none.

@@ -51,7 +51,7 @@ pub(crate) struct RawRow {
     pub(crate) url: String,
 }
 
-/// What a kind of source has to provide; [`Rows`] does the rest.
+/// What a kind of source has to provide; [`RowSource`] does the rest.
 pub(crate) trait RawRows: Send {
     /// The next row, or `None` after the last.
     fn next_row(&mut self) -> Result<Option<RawRow>>;
@@ -61,14 +61,14 @@ pub(crate) trait RawRows: Send {
 }
 
 /// A source made of raw rows.
-pub(crate) struct Rows {
+pub(crate) struct RowSource {
     info: SourceInfo,
     options: DecodeOptions,
     raw: Box<dyn RawRows>,
     next: u64,
 }
 
-impl Rows {
+impl RowSource {
     pub(crate) fn new(
         info: SourceInfo,
         options: &DecodeOptions,
@@ -83,7 +83,7 @@ impl Rows {
     }
 }
 
-impl Rows {
+impl RowSource {
     /// The rows from the next one on, before `end`, until they are enough to be decoded together; at least one.
     fn read_some(&mut self, end: u64) -> Result<Vec<RawRow>> {
         let mut raw = Vec::new();
@@ -108,7 +108,7 @@ impl Rows {
     }
 }
 
-impl ImageSource for Rows {
+impl ImageSource for RowSource {
     fn info(&self) -> &SourceInfo {
         &self.info
     }

@@ -15,7 +15,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use crate::fingerprint::Fingerprint;
-use crate::rows::{RawImage, RawRow, RawRows, Rows};
+use crate::rows::{RawImage, RawRow, RawRows, RowSource};
 use crate::{DecodeOptions, Split};
 
 /// Names of the classes; the position is the number of the class.
@@ -38,7 +38,7 @@ const SIDE: usize = 32;
 ///
 /// Rows are independent draws with all classes equally likely; `train` and `test` share none. Labels are names, and
 /// the url of a row reads `sample/train/00042-bricks.png`.
-pub struct SampleSource(Rows);
+pub struct SampleSource(RowSource);
 
 impl SampleSource {
     /// The first `rows` rows of a split, brought from [`SHAPE`] to the shape of `decode`.
@@ -64,7 +64,11 @@ impl SampleSource {
             rows,
             fingerprint: fingerprint.finish(),
         };
-        Ok(Self(Rows::new(info, decode, Scenes { split, next: 0 })))
+        Ok(Self(RowSource::new(
+            info,
+            decode,
+            Scenes { split, next: 0 },
+        )))
     }
 }
 

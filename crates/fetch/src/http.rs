@@ -11,10 +11,9 @@ use reqwest::header::{
     ACCEPT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, IF_RANGE, RANGE,
 };
 
-use crate::cache::{Patience, Progress, remove, with_suffix, wrong};
-use crate::{Artifact, cache};
+use crate::Artifact;
+use crate::download::{DownloadProgress, MIRROR, OPERATION, Patience, remove, with_suffix, wrong};
 
-const OPERATION: &str = "fetch";
 /// How every pointer of git LFS begins.
 const POINTER: &str = "version https://git-lfs";
 /// Bytes that are looked at to say what was sent instead of the artifact.
@@ -45,7 +44,7 @@ impl Http {
             Error::new(ErrorKind::InvalidConfig, OPERATION, "this is no address")
                 .with("url", url)
                 .because(e)
-                .remedy(format!("correct {}", cache::MIRROR))
+                .remedy(format!("correct {}", MIRROR))
         })?;
         // In the blocking client the timeout is that of each wait: for the answer, and for every read.
         let mut builder = Client::builder()
@@ -67,7 +66,7 @@ impl Http {
         &self,
         artifact: &Artifact,
         part: &Path,
-        progress: &mut dyn FnMut(Progress),
+        progress: &mut dyn FnMut(DownloadProgress),
     ) -> Result<Attempt> {
         let tag_path = tag_of(part);
         let mut have = fs::metadata(part).map_or(0, |metadata| metadata.len());
@@ -181,10 +180,10 @@ fn copy(
     part: &Path,
     artifact: &Artifact,
     mut received: u64,
-    progress: &mut dyn FnMut(Progress),
+    progress: &mut dyn FnMut(DownloadProgress),
 ) -> Result<Option<Error>> {
     let total = artifact.size;
-    progress(Progress { received, total });
+    progress(DownloadProgress { received, total });
     let mut buffer = vec![0; 1 << 16];
     while received <= total {
         let read = match response.read(&mut buffer) {
@@ -204,7 +203,7 @@ fn copy(
         file.write_all(buffer.get(..read).unwrap_or_default())
             .map_err(|e| Error::io("write the download", part, e))?;
         received += read as u64;
-        progress(Progress {
+        progress(DownloadProgress {
             received: received.min(total),
             total,
         });
@@ -276,7 +275,7 @@ fn refused(status: StatusCode) -> Error {
     )
     .remedy(format!(
         "try again later, or set {} to the address of a folder that has it",
-        cache::MIRROR
+        MIRROR
     ));
     if status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS {
         error

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`artifact`] | [`Artifact`]: a file with its address, size and checksum, and the official ones |
 //! | [`cache`] | [`Cache`]: the folder that artifacts are kept in |
+//! | [`download`] | [`Patience`] and [`DownloadProgress`] |
 //!
 //! ```no_run
 //! use driftline_fetch::{Cache, artifact};
@@ -16,8 +17,10 @@
 
 pub mod artifact;
 pub mod cache;
+pub mod download;
 #[cfg(feature = "download")]
 mod http;
 
 pub use artifact::{Artifact, CIFAR10_BINARY, RESNET18_CIFAR10};
-pub use cache::{Cache, Patience, Progress};
+pub use cache::Cache;
+pub use download::{DownloadProgress, MIRROR, Patience};

@@ -3,6 +3,7 @@
 //! | module | what is in it |
 //! | --- | --- |
 //! | [`package`] | [`ModelPackage`]: `model.toml`, or a weights file taken as the seed's model |
+//! | [`tensor`] | [`Tensor`]: a shape and f32 values |
 //! | [`weights`] | [`Weights`]: named f32 tensors from `.pth` or `.safetensors` |
 //! | [`resnet18`] | [`ResNet18`]: the checked architecture, batch norm folded into the convolutions |
 //! | [`onnx`] | a [`ResNet18`] as an ONNX graph |
@@ -15,8 +16,10 @@ pub mod onnx;
 pub mod package;
 mod pth;
 pub mod resnet18;
+pub mod tensor;
 pub mod weights;
 
-pub use package::{Graph, GraphContent, Layout, ModelPackage, Preprocessing};
+pub use package::{Graph, GraphContent, ImageLayout, ModelPackage, Preprocessing};
 pub use resnet18::{Block, Conv, Linear, ResNet18};
-pub use weights::{Tensor, Weights};
+pub use tensor::Tensor;
+pub use weights::Weights;

@@ -110,7 +110,7 @@ impl Preprocessing {
 /// Order of the dimensions of a graph's input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Layout {
+pub enum ImageLayout {
     /// `[N, 3, H, W]`
     #[default]
     Nchw,
@@ -126,7 +126,7 @@ pub struct Graph {
     /// Name of the input; without it the only one.
     pub input: Option<String>,
     /// Order of the input's dimensions.
-    pub layout: Layout,
+    pub layout: ImageLayout,
     /// Name of the output with the embeddings, f32 `[N, dim]`.
     pub embeddings: String,
     /// Name of the output with the scores, f32 `[N, classes]`, if it has one.
@@ -172,7 +172,7 @@ pub struct ModelPackage {
 #[derive(Debug, Clone, PartialEq)]
 struct OnnxNames {
     input: Option<String>,
-    layout: Layout,
+    layout: ImageLayout,
     embeddings: String,
     scores: Option<String>,
 }
@@ -220,7 +220,7 @@ struct InputSection {
     #[serde(default)]
     resize: Resize,
     name: Option<String>,
-    layout: Option<Layout>,
+    layout: Option<ImageLayout>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -401,7 +401,7 @@ impl ModelPackage {
         Ok(Graph {
             content: GraphContent::Bytes(bytes),
             input: Some(onnx::INPUT.to_owned()),
-            layout: Layout::Nchw,
+            layout: ImageLayout::Nchw,
             embeddings: onnx::EMBEDDINGS.to_owned(),
             scores: Some(onnx::PROBABILITIES.to_owned()),
             dim: network.dim(),
@@ -454,7 +454,7 @@ impl ModelPackage {
                 std,
                 resize,
                 name: Some(onnx::INPUT.to_owned()),
-                layout: Some(Layout::Nchw),
+                layout: Some(ImageLayout::Nchw),
             },
             embedding: EmbeddingSection {
                 layer: onnx::EMBEDDINGS.to_owned(),

@@ -10,8 +10,7 @@ use driftline_core::{Budget, Error, ErrorKind, Result};
 use driftline_pickle::{Value, parse};
 use zip::ZipArchive;
 
-use crate::Tensor;
-use crate::weights::Element;
+use crate::tensor::{Element, Tensor};
 
 /// The only names a state dict may use; nothing is imported or called, they are only recognised.
 const ALLOWED: [(&str, &str); 10] = [

@@ -7,7 +7,7 @@ use driftline_core::{
     BackendConfig, BackendInfo, Device, EmbeddingBackend, Error, ErrorKind, ImageView,
     InferenceMut, Parts, Precision, Result,
 };
-use driftline_model::{GraphContent, Layout, ModelPackage};
+use driftline_model::{GraphContent, ImageLayout, ModelPackage};
 use ort::environment::Environment;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{Session, SessionInputValue};
@@ -24,7 +24,7 @@ pub struct OnnxBackend {
     info: BackendInfo,
     session: Session,
     input: String,
-    layout: Layout,
+    layout: ImageLayout,
     embeddings: String,
     scores: Option<String>,
     /// Batch that the graph is fixed to, if it is.
@@ -83,8 +83,8 @@ impl OnnxBackend {
             },
         };
         let wanted = match graph.layout {
-            Layout::Nchw => [3, shape.height, shape.width],
-            Layout::Nhwc => [shape.height, shape.width, 3],
+            ImageLayout::Nchw => [3, shape.height, shape.width],
+            ImageLayout::Nhwc => [shape.height, shape.width, 3],
         };
         let batch = check_tensor(input, "input", &wanted).map_err(refuse)?;
         let embeddings = outlet(session.outputs(), &graph.embeddings, "output").map_err(refuse)?;
@@ -135,8 +135,8 @@ impl OnnxBackend {
         let batch = self.batch.unwrap_or(n);
         self.values.resize(batch * shape.bytes(), 0.0);
         let dimensions = match self.layout {
-            Layout::Nchw => [batch, 3, shape.height, shape.width],
-            Layout::Nhwc => [batch, shape.height, shape.width, 3],
+            ImageLayout::Nchw => [batch, 3, shape.height, shape.width],
+            ImageLayout::Nhwc => [batch, shape.height, shape.width, 3],
         };
         let input =
             TensorRef::from_array_view((dimensions, self.values.as_slice())).map_err(failed)?;
@@ -313,19 +313,19 @@ fn check_tensor(outlet: &Outlet, what: &str, rest: &[usize]) -> Result<Option<us
 fn normalise(
     images: &[u8],
     plane: usize,
-    layout: Layout,
+    layout: ImageLayout,
     tables: &[[f32; 256]; 3],
     values: &mut Vec<f32>,
 ) {
     values.clear();
     match layout {
-        Layout::Nhwc => values.extend(
+        ImageLayout::Nhwc => values.extend(
             images
                 .iter()
                 .enumerate()
                 .map(|(i, pixel)| tables[i % 3][*pixel as usize]),
         ),
-        Layout::Nchw => {
+        ImageLayout::Nchw => {
             for image in images.chunks_exact(3 * plane) {
                 for (channel, table) in tables.iter().enumerate() {
                     let pixels = image.chunks_exact(3);
