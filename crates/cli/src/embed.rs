@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use driftline::baselines::note_origin;
 use driftline::core::{
-    BackendConfig, DriftTransform, EmbeddingBackend, Error, ErrorKind, Origin, Result, RowSchema,
+    BackendConfig, DriftTransform, EmbeddingBackend, Error, ErrorKind, Result, RowOrigin, RowSchema,
 };
 use driftline::data::DecodeOptions;
 use driftline::model::ModelPackage;
-use driftline::pipeline::part::{Part, PartBuilder, RowNames};
-use driftline::pipeline::{Cancel, EmbedOptions, OnError, Progress, embed as embed_all};
+use driftline::pipeline::{
+    Cancel, EmbedOptions, EmbeddedPart, OnError, PartBuilder, Progress, RowNames,
+    embed as embed_all,
+};
 use driftline::plan::{all_threads, tell_notes};
 use driftline::rows::RowsWriter;
 use driftline::{Plugins, models, properties, registries, sources};
@@ -70,8 +72,8 @@ impl Embedder {
     }
 
     /// What makes them.
-    pub fn origin(&self) -> Origin {
-        Origin {
+    pub fn origin(&self) -> RowOrigin {
+        RowOrigin {
             model_sha256: self.package.sha256.clone(),
             preprocessing: self.package.preprocessing.to_string(),
             precision: self.backend.info().precision,
@@ -85,7 +87,7 @@ impl Embedder {
         transforms: &[Box<dyn DriftTransform>],
         (seed, on_error): (u64, OnError),
         (cancel, progress): (&Cancel, &dyn Progress),
-        mut keep: impl FnMut(Part) -> Result<()> + Send,
+        mut keep: impl FnMut(EmbeddedPart) -> Result<()> + Send,
     ) -> Result<(u64, Duration)> {
         let decode = DecodeOptions {
             shape: self.backend.info().input,

@@ -6,7 +6,7 @@ use driftline::core::{Error, ErrorKind};
 use driftline::data::Split;
 use driftline::settings::three_weeks;
 use driftline::stats::Distance;
-use driftline::{Finished, Plan, Settings};
+use driftline::{FinishedRun, PreparedRun, Settings};
 
 use crate::args::{Output, QuickstartArgs, RunArgs, SettingsArgs};
 use crate::drift::p_value;
@@ -126,7 +126,7 @@ fn overrides(args: &SettingsArgs) -> Result<Vec<(String, String)>, Error> {
 fn execute(settings: &Settings, output: Output) -> anyhow::Result<Outcome> {
     let progress = Reporter::new(output.quiet);
     let cancel = stop_on_ctrl_c()?;
-    let finished = Plan::new(settings, &progress)?
+    let finished = PreparedRun::new(settings, &progress)?
         .execute(&cancel, &progress)
         .map_err(|error| match error.kind() {
             ErrorKind::Interrupted => {
@@ -142,7 +142,7 @@ fn execute(settings: &Settings, output: Output) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn show(finished: &Finished) -> anyhow::Result<()> {
+fn show(finished: &FinishedRun) -> anyhow::Result<()> {
     let summary = &finished.summary;
     output::text(&format!(
         "{} ({} images, accuracy {}) on {}, {} threads, {}",
@@ -196,13 +196,13 @@ fn show(finished: &Finished) -> anyhow::Result<()> {
             let words = words.collect::<Vec<_>>().join(", ");
             output::text(&format!("{}: {words}", window.name))?;
         }
-        let pages = window.bins.iter().filter(|bin| bin.page);
-        let days: Vec<String> = pages
+        let alerts = window.bins.iter().filter(|bin| bin.alert);
+        let days: Vec<String> = alerts
             .map(|bin| bin.start.strftime("%F").to_string())
             .collect();
         if !days.is_empty() {
             output::text(&format!(
-                "{}: would page on {}",
+                "{}: would alert on {}",
                 window.name,
                 days.join(", ")
             ))?;

@@ -9,7 +9,7 @@
 //! | [`parts`] | [`Parts`]: a batch in parts that fit into a device's memory |
 //! | [`rows`] | the Arrow schema that travels from backend to sink |
 //! | [`sink`] | [`MonitorSink`]: where baseline and events go |
-//! | [`origin`] | [`Origin`]: what made rows, and whether others may be compared with them |
+//! | [`origin`] | [`RowOrigin`]: what made rows, and whether others may be compared with them |
 //! | [`registry`] | name -> constructor, for all of the above |
 //! | [`budget`] | [`Budget`]: the memory that reading one file may take |
 //! | [`finding`] | [`Finding`]: what a check of durable files found |
@@ -37,7 +37,7 @@ pub use budget::{Budget, Exceeded};
 pub use error::{Error, ErrorKind, Result};
 pub use finding::Finding;
 pub use image::{ImageBatch, ImageShape, ImageView, Resize};
-pub use origin::Origin;
+pub use origin::RowOrigin;
 pub use parts::Parts;
 pub use registry::{Registration, Registry};
 pub use rows::{Row, RowSchema, Rows, RowsBuilder};

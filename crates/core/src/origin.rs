@@ -6,7 +6,7 @@ use crate::{Error, ErrorKind, Precision, Result};
 
 /// The model, its preprocessing and the precision that rows were embedded with. Files of rows carry it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Origin {
+pub struct RowOrigin {
     /// Hex sha256 of the weights file.
     pub model_sha256: String,
     /// Size, mean, deviation and resize rule of the model's input, in words.
@@ -15,7 +15,7 @@ pub struct Origin {
     pub precision: Precision,
 }
 
-impl Origin {
+impl RowOrigin {
     /// That rows of `other` may be compared with rows of this origin.
     ///
     /// # Errors
@@ -48,7 +48,7 @@ mod tests {
 
     #[test]
     fn another_model_preprocessing_or_precision_is_named() {
-        let mine = Origin {
+        let mine = RowOrigin {
             model_sha256: "a".repeat(64),
             preprocessing: "32x32".to_owned(),
             precision: Precision::Fp32,
@@ -56,21 +56,21 @@ mod tests {
         assert!(mine.accept(&mine).is_ok());
         for (other, named) in [
             (
-                Origin {
+                RowOrigin {
                     model_sha256: "b".repeat(64),
                     ..mine.clone()
                 },
                 "weights aaaaaaaaaaaa",
             ),
             (
-                Origin {
+                RowOrigin {
                     preprocessing: "64x64".to_owned(),
                     ..mine.clone()
                 },
                 "with 64x64",
             ),
             (
-                Origin {
+                RowOrigin {
                     precision: Precision::Bf16,
                     ..mine.clone()
                 },

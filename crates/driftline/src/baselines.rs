@@ -7,7 +7,7 @@ use std::path::Path;
 
 use arrow_array::UInt32Array;
 use arrow_select::take::take_record_batch;
-use driftline_core::{Error, ErrorKind, Origin, Result, Rows};
+use driftline_core::{Error, ErrorKind, Result, RowOrigin, Rows};
 use driftline_rows::{RowsReader, RowsWriter};
 use driftline_stats::{Baseline, BaselineOptions, Sample};
 
@@ -23,14 +23,14 @@ pub struct Loaded<T> {
     /// The rows, or what was compiled from them.
     pub rows: T,
     /// What made them, where the file says.
-    pub origin: Option<Origin>,
+    pub origin: Option<RowOrigin>,
 }
 
 impl<T> Loaded<T> {
     /// That `window` may be compared with this; a file that does not say what made it may.
     ///
     /// # Errors
-    /// As [`Origin::accept`].
+    /// As [`RowOrigin::accept`].
     pub fn accept<U>(&self, window: &Loaded<U>) -> Result<()> {
         match (&self.origin, &window.origin) {
             (Some(mine), Some(theirs)) => mine.accept(theirs),
@@ -40,7 +40,7 @@ impl<T> Loaded<T> {
 }
 
 /// Notes in a file that is being written what makes its rows.
-pub fn note_origin(writer: &mut RowsWriter, origin: &Origin) -> Result<()> {
+pub fn note_origin(writer: &mut RowsWriter, origin: &RowOrigin) -> Result<()> {
     writer.note(ORIGIN, to_json(origin)?);
     Ok(())
 }

@@ -5,7 +5,7 @@
 //! | --- | --- |
 //! | [`registries`] | every backend, transform and sink there is, by name |
 //! | [`settings`] | `driftline.toml`, environment and flags in layers |
-//! | [`plan`] | settings -> a checked [`Run`](pipeline::Run) with its backend and sink |
+//! | [`plan`] | settings -> a [`PreparedRun`] with its backend and sink |
 //! | [`labels`] | files of true classes that came later |
 //! | [`models`] | a model by path or name |
 //! | [`monitors`] | what runs into a store have monitored |
@@ -59,6 +59,6 @@ pub use driftline_sink_fiddler as sink_fiddler;
 pub use driftline_sink_local as sink_local;
 pub use driftline_stats as stats;
 
-pub use plan::{Finished, Plan};
+pub use plan::{FinishedRun, PreparedRun};
 pub use plugins::Plugins;
 pub use settings::Settings;

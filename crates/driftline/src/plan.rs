@@ -1,4 +1,4 @@
-//! Settings -> a checked run with its backend and sink.
+//! Settings -> a run that is ready to start, with its backend and sink.
 
 use std::num::NonZeroUsize;
 #[cfg(feature = "report")]
@@ -10,7 +10,7 @@ use driftline_core::{
 };
 use driftline_data::DecodeOptions;
 use driftline_model::ModelPackage;
-use driftline_pipeline::{Baseline, Cancel, EmbedOptions, Progress, Run, Summary, Window};
+use driftline_pipeline::{Cancel, EmbedOptions, Progress, RunSpec, RunSummary, WindowSpec, run};
 use driftline_sink_local::REPORT;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -21,8 +21,8 @@ use crate::settings::Settings;
 use crate::{models, monitors, registries, sources};
 
 /// A run that is ready to start: everything is opened and checked.
-pub struct Plan {
-    run: Run,
+pub struct PreparedRun {
+    spec: RunSpec,
     /// Where the page of the run goes.
     #[cfg(feature = "report")]
     report: PathBuf,
@@ -32,10 +32,10 @@ pub struct Plan {
 
 /// A run that is done.
 #[derive(Debug, Clone, Serialize)]
-pub struct Finished {
+pub struct FinishedRun {
     /// Its result.
     #[serde(flatten)]
-    pub summary: Summary,
+    pub summary: RunSummary,
     /// Its page: one self-contained HTML file.
     #[cfg(feature = "report")]
     pub report: PathBuf,
@@ -66,7 +66,7 @@ struct WindowIdentity {
     per_day: Option<u64>,
 }
 
-impl Plan {
+impl PreparedRun {
     /// Opens model, backend, sources, transforms and sink, and works out the run id. Nothing is written.
     pub fn new(settings: &Settings, progress: &dyn Progress) -> Result<Self> {
         let path = models::resolve(&settings.model.path, progress)?;
@@ -95,7 +95,7 @@ impl Plan {
         let mut windows = Vec::new();
         for window in &settings.windows {
             let of = |error: Error| error.with("window", &window.name);
-            windows.push(Window {
+            windows.push(WindowSpec {
                 name: window.name.clone(),
                 source: sources::open(&window.source, &decode, progress).map_err(of)?,
                 transforms: registries::build_transforms(&window.transform, &plugins)
@@ -147,12 +147,12 @@ impl Plan {
         Ok(Self {
             #[cfg(feature = "report")]
             report: store.join(REPORT),
-            run: Run {
+            spec: RunSpec {
                 run_id,
                 now: settings.run.now.unwrap_or_else(Timestamp::now),
                 store: store.clone(),
                 monitor,
-                baseline: Baseline { source: baseline },
+                baseline,
                 windows,
                 options: EmbedOptions {
                     batch_size: settings.run.batch_size.get(),
@@ -166,13 +166,13 @@ impl Plan {
     }
 
     /// Does the run and, with the feature `report`, writes its page.
-    pub fn execute(mut self, cancel: &Cancel, progress: &dyn Progress) -> Result<Finished> {
+    pub fn execute(mut self, cancel: &Cancel, progress: &dyn Progress) -> Result<FinishedRun> {
         let (backend, sink) = (self.backend.as_mut(), self.sink.as_mut());
-        monitors::remember(&self.run.store, &self.run.monitor)?;
-        let summary = self.run.execute(backend, sink, cancel, progress)?;
+        monitors::remember(&self.spec.store, &self.spec.monitor)?;
+        let summary = run(self.spec, backend, sink, cancel, progress)?;
         #[cfg(feature = "report")]
         driftline_rows::write_atomic(&self.report, driftline_report::page(&summary).as_bytes())?;
-        Ok(Finished {
+        Ok(FinishedRun {
             summary,
             #[cfg(feature = "report")]
             report: self.report,
@@ -199,7 +199,7 @@ pub fn tell_notes(backend: &BackendInfo, progress: &dyn Progress) {
     }
 }
 
-fn identity(window: &Window) -> WindowIdentity {
+fn identity(window: &WindowSpec) -> WindowIdentity {
     WindowIdentity {
         name: window.name.clone(),
         source: window.source.info().fingerprint.clone(),

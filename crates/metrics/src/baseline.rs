@@ -11,7 +11,7 @@ use crate::select::Selection;
 /// baseline only says whose rows are counted in them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub enum Baseline {
+pub enum BaselineRows {
     /// All rows of the baseline section.
     Whole,
     /// Rows of the baseline section whose `window` has this name: a pre-production environment.
@@ -35,7 +35,7 @@ pub enum Baseline {
     },
 }
 
-impl Baseline {
+impl BaselineRows {
     /// The rows that a bin which starts at `bin_start` is compared with.
     pub(crate) fn selection(&self, bin_start: Timestamp) -> Selection {
         match self {

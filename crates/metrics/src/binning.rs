@@ -10,7 +10,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use crate::parts::{StampedPart, read_rows};
+use crate::part::{StampedPart, read_rows};
 
 /// Equal-width bins of a score.
 pub const SCORE_BINS: usize = 10;
@@ -45,7 +45,7 @@ pub struct Binning {
 
 /// What is learnt of the rows of one file.
 #[derive(Default)]
-struct Profile {
+struct Learnt {
     rows: u64,
     ranges: Vec<(f32, f32)>,
     targets: BTreeMap<String, u64>,
@@ -60,17 +60,17 @@ impl Binning {
         centroids: Option<&Centroids>,
         baseline: &[StampedPart],
     ) -> Result<Self> {
-        let profiles = baseline
+        let learnt = baseline
             .par_iter()
-            .map(|part| Profile::of(part, monitor))
+            .map(|part| Learnt::of(part, monitor))
             .collect::<Result<Vec<_>>>()?;
         let clusters = match centroids {
             Some(found) => Some(KMeans::from_centroids(found.values.clone(), found.dim)?),
-            None => found_here(monitor, baseline, &profiles)?,
+            None => found_here(monitor, baseline, &learnt)?,
         };
-        let mut whole = Profile::default();
-        for profile in profiles {
-            whole.merge(profile);
+        let mut whole = Learnt::default();
+        for learnt in learnt {
+            whole.merge(learnt);
         }
         Ok(Self::new(monitor, classes, clusters, whole))
     }
@@ -79,13 +79,13 @@ impl Binning {
         monitor: &MonitorSpec,
         classes: &[String],
         clusters: Option<KMeans>,
-        profile: Profile,
+        learnt: Learnt,
     ) -> Self {
         let columns = &monitor.schema.classes;
-        let ranges = if profile.rows == 0 {
+        let ranges = if learnt.rows == 0 {
             vec![(0.0, 1.0); columns.len()]
         } else {
-            profile.ranges
+            learnt.ranges
         };
         // A class goes by the name of its score column, too.
         let by_position = classes.iter().take(columns.len()).enumerate();
@@ -99,8 +99,8 @@ impl Binning {
             .enumerate()
             .map(|(i, column)| classes.get(i).unwrap_or(column).clone())
             .collect();
-        let targets_known = !profile.targets.is_empty();
-        let mut frequent: Vec<(String, u64)> = profile.targets.into_iter().collect();
+        let targets_known = !learnt.targets.is_empty();
+        let mut frequent: Vec<(String, u64)> = learnt.targets.into_iter().collect();
         frequent.sort_by(|(a, m), (b, n)| n.cmp(m).then(a.cmp(b)));
         frequent.truncate(CATEGORIES);
         let mut categories: Vec<String> = if targets_known {
@@ -121,7 +121,7 @@ impl Binning {
             by_name: categories.iter().cloned().zip(0..).collect(),
             categories,
             targets_known,
-            nulls_known: profile.nulls > 0,
+            nulls_known: learnt.nulls > 0,
             class_by_name,
         }
     }
@@ -181,16 +181,16 @@ impl Binning {
     }
 }
 
-impl Profile {
+impl Learnt {
     fn of(part: &StampedPart, monitor: &MonitorSpec) -> Result<Self> {
-        let mut profile = Self::default();
+        let mut learnt = Self::default();
         let damage = read_rows(part, monitor, |rows| {
-            profile.add(rows);
+            learnt.add(rows);
             Ok(())
         })?;
         // Half a file is no file.
         Ok(if damage.is_none() {
-            profile
+            learnt
         } else {
             Self::default()
         })
@@ -239,10 +239,10 @@ impl Profile {
 fn found_here(
     monitor: &MonitorSpec,
     baseline: &[StampedPart],
-    profiles: &[Profile],
+    learnt: &[Learnt],
 ) -> Result<Option<KMeans>> {
     let clusters = monitor.custom_feature.n_clusters;
-    let rows: u64 = profiles.iter().map(|profile| profile.rows).sum();
+    let rows: u64 = learnt.iter().map(|learnt| learnt.rows).sum();
     if clusters == 0 || rows < clusters as u64 {
         return Ok(None);
     }
@@ -250,8 +250,8 @@ fn found_here(
     let chosen = chosen_rows(rows);
     let mut row = 0;
     let mut embeddings = Vec::with_capacity(rows.min(CLUSTERED_ROWS) as usize * dim);
-    for (part, profile) in baseline.iter().zip(profiles) {
-        if profile.rows == 0 {
+    for (part, learnt) in baseline.iter().zip(learnt) {
+        if learnt.rows == 0 {
             continue;
         }
         read_rows(part, monitor, |rows| {

@@ -8,7 +8,7 @@ use driftline_core::{Error, ErrorKind, Result};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::Summary;
+use crate::RowCounts;
 
 pub(crate) const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
@@ -92,7 +92,7 @@ pub struct Bin {
     /// First moment after it.
     pub end: Timestamp,
     /// What was counted.
-    pub summary: Summary,
+    pub counts: RowCounts,
 }
 
 /// The moment, or the nearest one that the calendar has.

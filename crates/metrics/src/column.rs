@@ -3,7 +3,7 @@
 use driftline_core::rows::{EMBEDDINGS, TARGET};
 use driftline_core::{Error, ErrorKind, Result};
 
-use crate::{Monitored, Summary};
+use crate::{RowCounts, StoredModel};
 
 /// A column whose values are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,7 +21,7 @@ pub enum Column {
 /// Name of [`Column::Prediction`], unless a score column has that name.
 const PREDICTION: &str = "prediction";
 
-impl Monitored {
+impl StoredModel {
     /// Every column whose values are counted, with its name.
     pub fn columns(&self) -> Vec<(Column, &str)> {
         let monitor = self.monitor();
@@ -91,7 +91,7 @@ pub fn column_id(name: &str) -> String {
     name.to_lowercase().chars().map(id).collect()
 }
 
-impl Summary {
+impl RowCounts {
     /// Rows in each bin of a column; empty for a class that the model does not have.
     pub fn histogram(&self, column: Column) -> &[u64] {
         match column {

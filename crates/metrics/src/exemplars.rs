@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::bins::whole_hours;
 use crate::select::Selection;
-use crate::{Baseline, BinSize, Monitored, ShownRow, Summary};
+use crate::{BaselineRows, BinSize, RowCounts, ShownRow, StoredModel};
 
 /// Typical rows of a stretch of time: those nearest to the centroid of the cluster whose share grew most.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -44,7 +44,7 @@ pub struct Neighbour {
     pub distance: f64,
 }
 
-impl Monitored {
+impl StoredModel {
     /// For each of `windows`, widened to whole hours, its `count` most typical rows, each with its `neighbours` nearest
     /// rows of the baseline. Every row of both is looked at, once for all windows together.
     ///
@@ -52,7 +52,7 @@ impl Monitored {
     /// `NotFound` for a baseline that is not there.
     pub fn exemplars(
         &self,
-        baseline: &Baseline,
+        baseline: &BaselineRows,
         windows: &[Range<Timestamp>],
         count: usize,
         neighbours: usize,
@@ -101,15 +101,15 @@ impl Monitored {
     }
 
     /// The cluster of a window whose share grew most, without exemplars.
-    fn grown(&self, baseline: &Baseline, times: &Range<Timestamp>) -> Result<Exemplars> {
-        let mut now = Summary::new(self.binning());
+    fn grown(&self, baseline: &BaselineRows, times: &Range<Timestamp>) -> Result<Exemplars> {
+        let mut now = RowCounts::new(self.binning());
         for bin in self.bins(times, BinSize::Month) {
-            now.merge(&bin.summary);
+            now.merge(&bin.counts);
         }
         let before = self.baseline(baseline, times.start)?;
-        let shares = |summary: &Summary| -> Vec<f64> {
-            let total = summary.clusters.iter().sum::<u64>().max(1) as f64;
-            summary
+        let shares = |counts: &RowCounts| -> Vec<f64> {
+            let total = counts.clusters.iter().sum::<u64>().max(1) as f64;
+            counts
                 .clusters
                 .iter()
                 .map(|count| *count as f64 / total)
@@ -205,7 +205,7 @@ struct Found {
 }
 
 impl Found {
-    fn new(rows: &Rows, row: usize, squared: f32, monitored: &Monitored) -> Self {
+    fn new(rows: &Rows, row: usize, squared: f32, monitored: &StoredModel) -> Self {
         let dim = rows.schema().dim;
         Self {
             squared,

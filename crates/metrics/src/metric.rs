@@ -7,7 +7,7 @@ use driftline_core::{Error, ErrorKind, Result};
 use driftline_stats::{jsd, psi};
 use serde::Serialize;
 
-use crate::{Column, Monitored, Summary};
+use crate::{Column, RowCounts, StoredModel};
 
 /// A number that is measured of a bin.
 ///
@@ -173,8 +173,13 @@ impl Metric {
 
     /// Its value for the rows of `bin`, `None` where there are no rows to measure it on. `column` is needed where
     /// [`needs_column`](Self::needs_column) says so. A [`Frequency`](Self::Frequency) is that of all values together;
-    /// [`Summary::histogram`] has that of each.
-    pub fn value(self, bin: &Summary, baseline: &Summary, column: Option<Column>) -> Option<f64> {
+    /// [`RowCounts::histogram`] has that of each.
+    pub fn value(
+        self,
+        bin: &RowCounts,
+        baseline: &RowCounts,
+        column: Option<Column>,
+    ) -> Option<f64> {
         let share = |count: u64| (bin.rows > 0).then(|| 100.0 * count as f64 / bin.rows as f64);
         let histograms = || {
             let column = column?;
@@ -209,7 +214,7 @@ impl Metric {
     }
 }
 
-fn nulls(bin: &Summary, column: Option<Column>) -> u64 {
+fn nulls(bin: &RowCounts, column: Option<Column>) -> u64 {
     match column {
         // The only column that may be null.
         None | Some(Column::Target) => bin.violating.null,
@@ -217,7 +222,7 @@ fn nulls(bin: &Summary, column: Option<Column>) -> u64 {
     }
 }
 
-fn outside(bin: &Summary, column: Option<Column>) -> u64 {
+fn outside(bin: &RowCounts, column: Option<Column>) -> u64 {
     match column {
         None => bin.violating.range,
         Some(Column::Target) => bin.target_outside,
@@ -226,7 +231,7 @@ fn outside(bin: &Summary, column: Option<Column>) -> u64 {
     }
 }
 
-fn any(bin: &Summary, column: Option<Column>) -> u64 {
+fn any(bin: &RowCounts, column: Option<Column>) -> u64 {
     match column {
         None => bin.violating.any,
         // A value cannot be missing and outside at once.
@@ -234,7 +239,7 @@ fn any(bin: &Summary, column: Option<Column>) -> u64 {
     }
 }
 
-impl Monitored {
+impl StoredModel {
     /// Value of a metric for the rows of `bin`, compared with those of `baseline` where it needs them.
     ///
     /// # Errors
@@ -243,8 +248,8 @@ impl Monitored {
         &self,
         metric: Metric,
         column: Option<Column>,
-        bin: &Summary,
-        baseline: &Summary,
+        bin: &RowCounts,
+        baseline: &RowCounts,
     ) -> Result<Option<f64>> {
         self.check_column(metric, column)?;
         Ok(metric.value(bin, baseline, column))

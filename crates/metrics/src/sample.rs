@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 /// At most `size` things, those whose names hash to the least numbers. Samples of parts merge into the sample of the
 /// whole.
 #[derive(Debug, Clone)]
-pub(crate) struct Sample<T> {
+pub(crate) struct HashedSample<T> {
     kept: BTreeMap<(u64, String), T>,
 }
 
-impl<T> Default for Sample<T> {
+impl<T> Default for HashedSample<T> {
     fn default() -> Self {
         Self {
             kept: BTreeMap::new(),
@@ -17,7 +17,7 @@ impl<T> Default for Sample<T> {
     }
 }
 
-impl<T> Sample<T> {
+impl<T> HashedSample<T> {
     /// Offers a thing by its unique name; `make` is called only if it is taken.
     pub(crate) fn offer(&mut self, size: usize, name: &str, make: impl FnOnce() -> T) {
         let hash = hash(name);
@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn parts_in_any_order_give_the_same_sample() {
         let whole = |order: &mut dyn Iterator<Item = u32>| {
-            let mut sample = Sample::default();
+            let mut sample = HashedSample::default();
             for i in order {
                 sample.offer(50, &format!("e{i}"), || i);
             }

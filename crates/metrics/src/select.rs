@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::Binning;
 use crate::bins::timestamp;
-use crate::parts::{StampedPart, read_rows};
+use crate::part::{StampedPart, read_rows};
 
 /// Some rows of a store.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::binning::SCORE_BINS;
-use crate::{Baseline, Bin, BinSize, Column, Metric, Monitored, Summary};
+use crate::{BaselineRows, Bin, BinSize, Column, Metric, RowCounts, StoredModel};
 
 /// The share of bins without drift that are marked as drifted. A page shows hundreds of bins, so it is small.
 pub const BIN_ALPHA: f64 = 0.001;
@@ -67,25 +67,21 @@ pub struct ScoreNumbers {
     pub jsd: Option<f64>,
 }
 
-impl Monitored {
+impl StoredModel {
     /// Everything about the bins of `times` that have events, see [`bins`](Self::bins), compared with a baseline.
     ///
     /// # Errors
     /// `NotFound` for a baseline that is not there.
     pub fn series(
         &self,
-        baseline: &Baseline,
+        baseline: &BaselineRows,
         times: &Range<Timestamp>,
         size: BinSize,
     ) -> Result<Vec<BinNumbers>> {
         let compared = self.compared(baseline, times, size)?;
         let numbers = compared.into_iter().map(|(bin, before)| {
-            let Bin {
-                start,
-                end,
-                summary,
-            } = bin;
-            self.numbers(start..end, &summary, &before)
+            let Bin { start, end, counts } = bin;
+            self.numbers(start..end, &counts, &before)
         });
         Ok(numbers.collect())
     }
@@ -94,8 +90,8 @@ impl Monitored {
     pub fn numbers(
         &self,
         times: Range<Timestamp>,
-        bin: &Summary,
-        baseline: &Summary,
+        bin: &RowCounts,
+        baseline: &RowCounts,
     ) -> BinNumbers {
         let measure = |metric: Metric, column| metric.value(bin, baseline, Some(column));
         let jsd = measure(Metric::Jsd, Column::Feature);

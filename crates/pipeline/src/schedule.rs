@@ -7,23 +7,22 @@ use rand::SeedableRng;
 use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
 
-/// Milliseconds in a day.
-pub const DAY_MS: i64 = 86_400_000;
+use crate::calendar::DAY_MS;
 
 /// One event made from an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Event {
+pub(crate) struct Event {
     /// Day of the window, from 0.
-    pub day: usize,
+    pub(crate) day: usize,
     /// Number within the window, unique.
-    pub number: u64,
+    pub(crate) number: u64,
     /// Milliseconds since 1970-01-01T00:00:00Z.
-    pub timestamp_ms: i64,
+    pub(crate) timestamp_ms: i64,
 }
 
 /// The events of a window: for each day either a sample of its images, or the next stretch of them.
 #[derive(Debug)]
-pub struct Schedule {
+pub(crate) struct Schedule {
     start_ms: i64,
     days: usize,
     rows: u64,
@@ -35,7 +34,13 @@ impl Schedule {
     /// Every day publishes a sample of `per_day` of the window's `rows` images, without repetition within the day
     /// and independent between days; a window with fewer images publishes all of them every day. Events are spread
     /// evenly over the day, in the order of the rows.
-    pub fn sampled(start_ms: i64, days: usize, per_day: u64, rows: u64, seed: u64) -> Result<Self> {
+    pub(crate) fn sampled(
+        start_ms: i64,
+        days: usize,
+        per_day: u64,
+        rows: u64,
+        seed: u64,
+    ) -> Result<Self> {
         let too_many = |_| {
             Error::new(
                 ErrorKind::Unsupported,
@@ -69,7 +74,7 @@ impl Schedule {
     }
 
     /// Every image is published once, spread evenly over the days in the order of the rows.
-    pub fn whole(start_ms: i64, days: usize, rows: u64) -> Self {
+    pub(crate) fn whole(start_ms: i64, days: usize, rows: u64) -> Self {
         Self {
             start_ms,
             days,
@@ -79,25 +84,20 @@ impl Schedule {
     }
 
     /// Events of a day, about.
-    pub fn events_per_day(&self) -> u64 {
+    pub(crate) fn events_per_day(&self) -> u64 {
         let events = self.sampled.as_ref().map_or(self.rows, |rows| {
             rows.values().map(|events| events.len() as u64).sum()
         });
         events / self.days.max(1) as u64
     }
 
-    /// Days of the window.
-    pub fn days(&self) -> usize {
-        self.days
-    }
-
     /// Start of a day in milliseconds since 1970-01-01T00:00:00Z.
-    pub fn day_start_ms(&self, day: usize) -> i64 {
+    pub(crate) fn day_start_ms(&self, day: usize) -> i64 {
         self.start_ms + day as i64 * DAY_MS
     }
 
     /// The events of source row `row`, which is below the number of rows of the window.
-    pub fn events(&self, row: u64) -> Vec<Event> {
+    pub(crate) fn events(&self, row: u64) -> Vec<Event> {
         match &self.sampled {
             Some(sampled) => sampled.get(&row).cloned().unwrap_or_default(),
             None => {

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 /// The result of a run.
 #[derive(Debug, Clone, Serialize)]
-pub struct Summary {
+pub struct RunSummary {
     /// Name of the run, the first part of every `event_id`.
     pub run_id: String,
     /// Version of driftline.
@@ -31,13 +31,19 @@ pub struct Summary {
     /// Images left out.
     pub skipped_images: u64,
     /// The first of them, with the stage each was in.
-    pub skipped: Vec<Skipped>,
+    pub skipped: Vec<SkippedInStage>,
 }
 
-/// Images that [`Summary::skipped`] lists; more are only counted.
+/// Images that [`RunSummary::skipped`] lists; more are only counted.
 pub const LISTED_SKIPS: usize = 20;
 
-/// See [`Summary::backend`].
+/// Images of a window, and events of a day, that are checked; of more, evenly spread ones.
+pub const CHECKED_ROWS: u64 = 5_000;
+
+/// Days in which one false alert may come, on average: two years.
+pub const ALERT_DAYS: f64 = 730.0;
+
+/// See [`RunSummary::backend`].
 #[derive(Debug, Clone, Serialize)]
 pub struct BackendSummary {
     /// Registered name.
@@ -52,7 +58,7 @@ pub struct BackendSummary {
     pub threads: usize,
 }
 
-/// See [`Summary::model`].
+/// See [`RunSummary::model`].
 #[derive(Debug, Clone, Serialize)]
 pub struct ModelSummary {
     /// Name of the model.
@@ -65,7 +71,7 @@ pub struct ModelSummary {
     pub classes: usize,
 }
 
-/// See [`Summary::baseline`].
+/// See [`RunSummary::baseline`].
 #[derive(Debug, Clone, Serialize)]
 pub struct BaselineSummary {
     /// Rows of the baseline.
@@ -93,7 +99,7 @@ pub struct WindowSummary {
     pub noise_floor: f64,
     /// Whether the check says so.
     pub drifted: bool,
-    /// What the statistics say of the window's images, of at most [`CHECKED_ROWS`](crate::run::CHECKED_ROWS) of them.
+    /// What the statistics say of the window's images, of at most [`CHECKED_ROWS`] of them.
     pub check: Check,
     /// What changed.
     pub explanation: Explanation,
@@ -113,14 +119,14 @@ pub struct BinSummary {
     /// Distances between the shares of the clusters, over these events.
     #[serde(flatten)]
     pub statistics: BTreeMap<Distance, f64>,
-    /// What the statistics say of these events, of at most [`CHECKED_ROWS`](crate::run::CHECKED_ROWS) of them.
+    /// What the statistics say of these events, of at most [`CHECKED_ROWS`] of them.
     pub check: Check,
-    /// Whether the days up to this one, of all windows in order, are reason to page somebody: without drift once in
-    /// [`PAGE_DAYS`](crate::run::PAGE_DAYS) days on average.
-    pub page: bool,
+    /// Whether the days up to this one, of all windows in order, are reason to alert somebody: without drift once in
+    /// [`ALERT_DAYS`] days on average.
+    pub alert: bool,
 }
 
-/// See [`Summary::sink`].
+/// See [`RunSummary::sink`].
 #[derive(Debug, Clone, Serialize)]
 pub struct SinkSummary {
     /// Registered name.
@@ -133,7 +139,7 @@ pub struct SinkSummary {
     pub rows_duplicate: u64,
 }
 
-/// See [`Summary::timing`].
+/// See [`RunSummary::timing`].
 #[derive(Debug, Clone, Serialize)]
 pub struct Timing {
     /// From start to end.
@@ -148,7 +154,7 @@ pub struct Timing {
 
 /// A skipped image and where it was met.
 #[derive(Debug, Clone, Serialize)]
-pub struct Skipped {
+pub struct SkippedInStage {
     /// `baseline`, or the name of a window.
     pub stage: String,
     /// Row, address and reason.

@@ -9,9 +9,7 @@ use driftline_core::{
     InferenceMut, MonitorSink, MonitorSpec, Precision, Result, Row, RowSchema, Rows, RowsBuilder,
     SinkInfo, SourceBatch, SourceInfo, SourceRow,
 };
-use driftline_pipeline::{
-    Baseline, Cancel, EmbedOptions, OnError, Progress, Run, Window, profiles,
-};
+use driftline_pipeline::{Cancel, EmbedOptions, OnError, Progress, RunSpec, WindowSpec, profiles};
 use driftline_stats::{BaselineOptions, Bucket, Profile, Sample};
 use jiff::Timestamp;
 use rand::{RngExt, SeedableRng};
@@ -176,7 +174,7 @@ fn monitor() -> MonitorSpec {
 
 /// Does a run of two windows: all images of one, and a sample of the other on each day.
 fn run(store: &std::path::Path) -> Kept {
-    let window = |name: &str, rows, days, per_day| Window {
+    let window = |name: &str, rows, days, per_day| WindowSpec {
         name: name.to_owned(),
         source: images(name, rows),
         transforms: Vec::new(),
@@ -184,14 +182,12 @@ fn run(store: &std::path::Path) -> Kept {
         days,
         per_day,
     };
-    let run = Run {
+    let spec = RunSpec {
         run_id: "r".to_owned(),
         now: "2026-11-24T00:00:00Z".parse().unwrap(),
         store: store.to_owned(),
         monitor: monitor(),
-        baseline: Baseline {
-            source: images("baseline", 1_000),
-        },
+        baseline: images("baseline", 1_000),
         windows: vec![
             window("whole", 18_000, 2, None),
             window("sampled", 1_000, 3, Some(600)),
@@ -211,8 +207,7 @@ fn run(store: &std::path::Path) -> Kept {
         events: Vec::new(),
     };
     let cancel = Cancel::default();
-    run.execute(&mut backend(), &mut sink, &cancel, &Silent)
-        .unwrap();
+    driftline_pipeline::run(spec, &mut backend(), &mut sink, &cancel, &Silent).unwrap();
     sink
 }
 

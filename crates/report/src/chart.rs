@@ -1,6 +1,6 @@
 //! Jensen-Shannon distance by day.
 
-use driftline_pipeline::summary::{BinSummary, Summary, WindowSummary};
+use driftline_pipeline::summary::{BinSummary, RunSummary, WindowSummary};
 use driftline_stats::Distance;
 use maud::{Markup, html};
 
@@ -39,7 +39,7 @@ const STYLE: &str = "
 
 /// A standalone SVG picture: each window's Jensen-Shannon distance by day, with the noise floor (what chance alone
 /// gives a day of that size) as a shaded band, and each window's transform and accuracy below.
-pub fn chart(summary: &Summary) -> Markup {
+pub fn chart(summary: &RunSummary) -> Markup {
     let scale = Scale::new(&summary.windows);
     html! {
         svg.drift-chart xmlns="http://www.w3.org/2000/svg" viewBox=(format!("0 0 {WIDTH} {HEIGHT}"))
@@ -63,7 +63,7 @@ pub fn chart(summary: &Summary) -> Markup {
 }
 
 /// The picture in words, for those who do not see it.
-fn described(summary: &Summary) -> String {
+fn described(summary: &RunSummary) -> String {
     let windows: Vec<_> = summary
         .windows
         .iter()

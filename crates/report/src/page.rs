@@ -1,11 +1,11 @@
 //! The page of a run.
 
-use driftline_pipeline::summary::Summary;
+use driftline_pipeline::RunSummary;
 use driftline_stats::{Check, Distance, Explanation};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::chart::{chart, day};
-use crate::verdict::probability;
+use crate::headline::probability;
 
 const STYLE: &str = "
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
@@ -19,7 +19,7 @@ th:first-child, td:first-child, th:nth-child(2), td:nth-child(2) { text-align: l
 
 /// One self-contained HTML page: what was run, the chart, the windows and their days as tables, and images left out.
 /// It needs neither a network nor scripts.
-pub fn page(summary: &Summary) -> String {
+pub fn page(summary: &RunSummary) -> String {
     let title = format!("Drift of {}", summary.model.name);
     html! {
         (DOCTYPE)
@@ -57,7 +57,7 @@ pub fn page(summary: &Summary) -> String {
     .into_string()
 }
 
-fn windows(summary: &Summary) -> Markup {
+fn windows(summary: &RunSummary) -> Markup {
     html! {
         div.scroll { table {
             tr {
@@ -81,7 +81,7 @@ fn windows(summary: &Summary) -> Markup {
 }
 
 /// What each statistic says of each window, and what changed.
-fn changes(summary: &Summary) -> Markup {
+fn changes(summary: &RunSummary) -> Markup {
     html! {
         h2 { "Statistics" }
         div.scroll { table {
@@ -124,10 +124,10 @@ fn p_value(check: &Check) -> String {
     check.p_value.map_or_else(|| "-".to_owned(), probability)
 }
 
-fn days(summary: &Summary) -> Markup {
+fn days(summary: &RunSummary) -> Markup {
     html! {
         div.scroll { table {
-            tr { th { "day" } th { "window" } th { "events" } th { "JSD" } th { "noise floor" } th { "PSI" } th { "p-value" } th { "page" } }
+            tr { th { "day" } th { "window" } th { "events" } th { "JSD" } th { "noise floor" } th { "PSI" } th { "p-value" } th { "alert" } }
             @for window in &summary.windows {
                 @for bin in &window.bins {
                     tr {
@@ -136,7 +136,7 @@ fn days(summary: &Summary) -> Markup {
                         td { (four(bin.noise_floor)) }
                         td { (four(bin.statistics[&Distance::Psi])) }
                         td { (p_value(&bin.check)) }
-                        td { @if bin.page { strong { "page" } } }
+                        td { @if bin.alert { strong { "alert" } } }
                     }
                 }
             }
@@ -144,7 +144,7 @@ fn days(summary: &Summary) -> Markup {
     }
 }
 
-fn skipped(summary: &Summary) -> Markup {
+fn skipped(summary: &RunSummary) -> Markup {
     html! {
         h2 { "Images left out" }
         p { (summary.skipped_images) " in all." }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use driftline_core::{Error, ErrorKind, Result};
-use driftline_metrics::{BinSize, Monitored, monitors};
+use driftline_metrics::{BinSize, StoredModel, monitors};
 use serde::Serialize;
 
 use crate::pictures::Pictures;
@@ -59,7 +59,7 @@ pub fn store_page(
     }
     let opened = found
         .iter()
-        .map(|(project, model)| Monitored::open(store, project, model))
+        .map(|(project, model)| StoredModel::open(store, project, model))
         .collect::<Result<Vec<_>>>()?;
     let bins: usize = opened
         .iter()

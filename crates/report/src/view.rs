@@ -6,27 +6,28 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use driftline_core::{Error, ErrorKind, Result};
 use driftline_metrics::{
-    BIN_ALPHA, Baseline, BinNumbers, BinSize, Map, MapPoint, Monitored, ShownRow,
+    BIN_ALPHA, BaselineRows, BinNumbers, BinSize, Map, MapPoint, ShownRow, StoredModel,
 };
 use driftline_stats::drift_factor;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::headline::{Headline, headline};
+use crate::numbers::{BinRow, Numbers, WindowView};
 use crate::pictures::Pictures;
-use crate::verdict::{Verdict, verdict};
 
 /// A baseline by the name that the page shows.
 #[derive(Debug, Clone, PartialEq)]
-pub struct NamedBaseline {
+pub struct ShownBaseline {
     /// Shown name.
     pub name: String,
     /// Which rows.
-    pub baseline: Baseline,
+    pub baseline: BaselineRows,
 }
 
 /// A rule that fired.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Alert {
+pub struct ShownAlert {
     /// Name of the rule.
     pub rule: String,
     /// What it watches.
@@ -65,13 +66,13 @@ pub struct ModelView {
     /// Noise floors above which there is drift.
     pub drift_factor: f64,
     /// All in one sentence.
-    pub verdict: Verdict,
+    pub verdict: Headline,
     /// The windows in order of time.
     pub windows: Vec<WindowView>,
     /// The bins that have events, in order of time.
     pub bins: Vec<BinRow>,
     /// Rules that fired, `None` where rules are not known.
-    pub alerts: Option<Vec<Alert>>,
+    pub alerts: Option<Vec<ShownAlert>>,
     /// Points of the baseline on the map, see [`Points`].
     pub map: Points,
     /// Files whose rows are missing, and why.
@@ -80,67 +81,6 @@ pub struct ModelView {
 
 /// Points of a map; in units in which the baseline reaches from -1000 to 1000.
 pub type Points = Vec<[i32; 2]>;
-
-/// All events of a window.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct WindowView {
-    /// Name of the window.
-    pub name: String,
-    /// The numbers.
-    #[serde(flatten)]
-    pub numbers: Numbers,
-}
-
-/// The events of a bin.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct BinRow {
-    /// First moment, in milliseconds.
-    pub start: i64,
-    /// Names of the windows of its events.
-    pub windows: Vec<String>,
-    /// Events in each cluster.
-    pub counts: Vec<u64>,
-    /// The numbers.
-    #[serde(flatten)]
-    pub numbers: Numbers,
-}
-
-/// Numbers of some events; `None` where there is nothing to measure on.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Numbers {
-    /// Events.
-    pub rows: u64,
-    /// Jensen-Shannon distance.
-    pub jsd: Option<f64>,
-    /// Its noise floor.
-    pub noise_floor: Option<f64>,
-    /// Probability of such a distance without any drift.
-    pub p_value: Option<f64>,
-    /// Whether that is at most [`BIN_ALPHA`].
-    pub drifted: bool,
-    /// Population stability index.
-    pub psi: Option<f64>,
-    /// Its noise floor.
-    pub psi_floor: Option<f64>,
-    /// Share of labelled events whose best score is their target.
-    pub accuracy: Option<f64>,
-}
-
-impl From<&BinNumbers> for Numbers {
-    fn from(bin: &BinNumbers) -> Self {
-        Self {
-            rows: bin.rows,
-            jsd: bin.jsd,
-            noise_floor: bin.noise_floor,
-            p_value: bin.p_value,
-            drifted: bin.drifted.unwrap_or(false),
-            psi: bin.psi,
-            // Both are expansions of the same: (k - 1) (1 / n + 1 / m), and the root of an eighth of it.
-            psi_floor: bin.noise_floor.map(|floor| 8.0 * floor * floor),
-            accuracy: bin.accuracy,
-        }
-    }
-}
 
 /// The rows of one bin that are looked at.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -205,20 +145,20 @@ impl Detail {
 }
 
 /// The baselines that a model has by itself: each environment of its baseline rows, or all of them.
-pub fn own_baselines(monitored: &Monitored) -> Vec<NamedBaseline> {
+pub fn own_baselines(monitored: &StoredModel) -> Vec<ShownBaseline> {
     let mut names: Vec<String> = monitored.environments().into_keys().collect();
-    let whole = NamedBaseline {
+    let whole = ShownBaseline {
         name: match names.as_slice() {
             [only] => only.clone(),
             _ => "all baseline rows".to_owned(),
         },
-        baseline: Baseline::Whole,
+        baseline: BaselineRows::Whole,
     };
     if names.len() < 2 {
         names.clear();
     }
-    let environments = names.into_iter().map(|name| NamedBaseline {
-        baseline: Baseline::Environment { name: name.clone() },
+    let environments = names.into_iter().map(|name| ShownBaseline {
+        baseline: BaselineRows::Environment { name: name.clone() },
         name,
     });
     std::iter::once(whole).chain(environments).collect()
@@ -228,14 +168,14 @@ pub fn own_baselines(monitored: &Monitored) -> Vec<NamedBaseline> {
 /// on.
 ///
 /// # Errors
-/// Those of [`Monitored::series`].
+/// Those of [`StoredModel::series`].
 pub fn model_view(
-    monitored: &Monitored,
-    baselines: &[NamedBaseline],
-    chosen: &NamedBaseline,
+    monitored: &StoredModel,
+    baselines: &[ShownBaseline],
+    chosen: &ShownBaseline,
     size: BinSize,
     sizes: &[BinSize],
-    alerts: Option<Vec<Alert>>,
+    alerts: Option<Vec<ShownAlert>>,
 ) -> Result<ModelView> {
     let series = monitored.series(&chosen.baseline, &monitored.extent(), size)?;
     let windows = window_views(monitored, chosen)?;
@@ -255,7 +195,7 @@ pub fn model_view(
         baseline_counts: reference.clusters.clone(),
         baseline_accuracy: reference.accuracy(),
         drift_factor: drift_factor(reference.clusters.len(), BIN_ALPHA),
-        verdict: verdict(&windows, &bins, size),
+        verdict: headline(&windows, &bins, size),
         windows,
         bins,
         alerts,
@@ -270,10 +210,10 @@ pub fn model_view(
 /// take little longer than one.
 ///
 /// # Errors
-/// `InvalidData` for a moment that the calendar does not have; those of [`Monitored::exemplars`] and [`Monitored::map`].
+/// `InvalidData` for a moment that the calendar does not have; those of [`StoredModel::exemplars`] and [`StoredModel::map`].
 pub fn bin_views(
-    monitored: &Monitored,
-    baseline: &Baseline,
+    monitored: &StoredModel,
+    baseline: &BaselineRows,
     size: BinSize,
     starts: &[i64],
     detail: Detail,
@@ -323,7 +263,7 @@ fn moment(ms: i64) -> Result<Timestamp> {
     })
 }
 
-fn bin_row(bin: &BinNumbers, monitored: &Monitored) -> BinRow {
+fn bin_row(bin: &BinNumbers, monitored: &StoredModel) -> BinRow {
     BinRow {
         start: bin.start.as_millisecond(),
         windows: monitored.windows_within(&(bin.start..bin.end)),
@@ -332,12 +272,12 @@ fn bin_row(bin: &BinNumbers, monitored: &Monitored) -> BinRow {
     }
 }
 
-fn window_views(monitored: &Monitored, chosen: &NamedBaseline) -> Result<Vec<WindowView>> {
+fn window_views(monitored: &StoredModel, chosen: &ShownBaseline) -> Result<Vec<WindowView>> {
     let windows = monitored.windows().into_iter();
     let views = windows.map(|window| {
         let start = window.times.start;
         let reference = monitored.baseline(&chosen.baseline, start)?;
-        let numbers = monitored.numbers(window.times, &window.summary, &reference);
+        let numbers = monitored.numbers(window.times, &window.counts, &reference);
         Ok(WindowView {
             name: window.name,
             numbers: Numbers::from(&numbers),

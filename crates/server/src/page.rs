@@ -16,9 +16,11 @@ use axum::http::header::{
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use driftline_metrics::{Baseline, BinSize, Monitored};
+use driftline_metrics::{BaselineRows, BinSize, StoredModel};
 use driftline_report::site;
-use driftline_report::view::{Alert, Detail, NamedBaseline, bin_views, model_view, own_baselines};
+use driftline_report::view::{
+    Detail, ShownAlert, ShownBaseline, bin_views, model_view, own_baselines,
+};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -112,9 +114,9 @@ impl Wanted {
             .ok_or_else(|| ApiError::not_found("Model"))
     }
 
-    fn baseline<'a>(&self, baselines: &'a [NamedBaseline]) -> Answer<&'a NamedBaseline> {
+    fn baseline<'a>(&self, baselines: &'a [ShownBaseline]) -> Answer<&'a ShownBaseline> {
         let wanted =
-            |one: &&NamedBaseline| self.baseline.as_deref().is_none_or(|name| one.name == name);
+            |one: &&ShownBaseline| self.baseline.as_deref().is_none_or(|name| one.name == name);
         baselines
             .iter()
             .find(wanted)
@@ -185,14 +187,17 @@ async fn image(State(app): State<App>, Query(query): Query<ImageQuery>) -> Answe
 }
 
 /// Baselines that clients declared over events.
-fn declared(documents: &Documents<'_>, model: &Model) -> Answer<Vec<NamedBaseline>> {
+fn declared(documents: &Documents<'_>, model: &Model) -> Answer<Vec<ShownBaseline>> {
     let mut found = Vec::new();
     for baseline in objects::baselines(documents, model.id)? {
         // Those of environments the counts know themselves; an incomplete one has no rows.
         if let Ok(named) = named_baseline(documents, baseline)
-            && !matches!(named.rows, Baseline::Whole | Baseline::Environment { .. })
+            && !matches!(
+                named.rows,
+                BaselineRows::Whole | BaselineRows::Environment { .. }
+            )
         {
-            found.push(NamedBaseline {
+            found.push(ShownBaseline {
                 name: named.name,
                 baseline: named.rows,
             });
@@ -201,14 +206,14 @@ fn declared(documents: &Documents<'_>, model: &Model) -> Answer<Vec<NamedBaselin
     Ok(found)
 }
 
-fn baselines(counted: &Monitored, declared: &[NamedBaseline]) -> Vec<NamedBaseline> {
+fn baselines(counted: &StoredModel, declared: &[ShownBaseline]) -> Vec<ShownBaseline> {
     let mut all = own_baselines(counted);
     all.extend(declared.iter().cloned());
     all
 }
 
 /// Alerts of the rules of a model, the latest bins first.
-fn fired(documents: &Documents<'_>, model: &Model) -> Answer<Vec<Alert>> {
+fn fired(documents: &Documents<'_>, model: &Model) -> Answer<Vec<ShownAlert>> {
     let mut found = Vec::new();
     for rule in alerts::rules(documents, model.id)? {
         for record in alerts::records(documents, rule.id)? {
@@ -218,7 +223,7 @@ fn fired(documents: &Documents<'_>, model: &Model) -> Answer<Vec<Alert>> {
                 Severity::Warning => ("warning", finding.warning.unwrap_or(finding.critical)),
             };
             let column = finding.column.map(|column| format!(" of {column}"));
-            found.push(Alert {
+            found.push(ShownAlert {
                 rule: rule.terms.name.clone(),
                 metric: format!("{}{}", rule.terms.metric_id, column.unwrap_or_default()),
                 bin: finding.bin,

@@ -3,7 +3,7 @@
 use crate::common::{DAY_MS, Event, HOUR_MS, MODEL, PROJECT, START_MS};
 use crate::common::{batch, clustered, fix_clusters, sink};
 use driftline_core::MonitorSink;
-use driftline_metrics::{Bin, BinSize, ExactSum, Monitored, Summary};
+use driftline_metrics::{Bin, BinSize, ExactSum, RowCounts, StoredModel};
 use proptest::prelude::*;
 
 fn event() -> impl Strategy<Value = Event> {
@@ -36,7 +36,7 @@ fn bins(events: &[Event], cuts: &[usize], size: BinSize) -> Vec<Bin> {
         sink.publish_events(&batch(&events[cut[0]..cut[1]]))
             .unwrap();
     }
-    let monitored = Monitored::open(folder.path(), PROJECT, MODEL).unwrap();
+    let monitored = StoredModel::open(folder.path(), PROJECT, MODEL).unwrap();
     monitored.bins(&monitored.extent(), size)
 }
 
@@ -59,16 +59,16 @@ proptest! {
         let hours = bins(&events, &cuts, BinSize::Hour);
         let day = |bin: &Bin| BinSize::Day.start_of(bin.start.as_millisecond());
         for expected in &whole {
-            let of_day: Vec<&Summary> =
-                hours.iter().filter(|hour| day(hour) == day(expected)).map(|h| &h.summary).collect();
+            let of_day: Vec<&RowCounts> =
+                hours.iter().filter(|hour| day(hour) == day(expected)).map(|h| &h.counts).collect();
             let mut forward = of_day[0].clone();
             of_day[1..].iter().for_each(|hour| forward.merge(hour));
             let mut backward = of_day[of_day.len() - 1].clone();
             of_day[..of_day.len() - 1].iter().rev().for_each(|hour| backward.merge(hour));
-            prop_assert_eq!(&forward, &expected.summary);
-            prop_assert_eq!(&backward, &expected.summary);
+            prop_assert_eq!(&forward, &expected.counts);
+            prop_assert_eq!(&backward, &expected.counts);
             let rows = events.iter().filter(|e| BinSize::Day.start_of(e.ms) == day(expected));
-            prop_assert_eq!(rows.count() as u64, expected.summary.rows);
+            prop_assert_eq!(rows.count() as u64, expected.counts.rows);
             prop_assert_eq!((expected.end - expected.start).as_hours(), 24);
         }
         prop_assert!(whole.iter().all(|bin| day(bin) % DAY_MS == 0));

@@ -3,15 +3,15 @@
 use crate::common::{CLUSTERS, DAY_MS, Event, HOUR_MS, MODEL, PROJECT, START_MS};
 use crate::common::{at, batch, clustered, fix_clusters, sink};
 use driftline_core::MonitorSink;
-use driftline_metrics::{Baseline, BinSize, Column, Metric, Monitored};
+use driftline_metrics::{BaselineRows, BinSize, Column, Metric, StoredModel};
 use driftline_sink_local::EventUpdate;
 use driftline_stats::{KMeans, KMeansConfig, jsd, noise_floor, psi};
 
 const BASELINE: [usize; CLUSTERS] = [40, 60, 30, 50, 20];
 const DRIFTED: [usize; CLUSTERS] = [10, 80, 30, 20, 60];
 
-fn open(store: &std::path::Path) -> Monitored {
-    Monitored::open(store, PROJECT, MODEL).unwrap()
+fn open(store: &std::path::Path) -> StoredModel {
+    StoredModel::open(store, PROJECT, MODEL).unwrap()
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn drift_is_what_scipy_and_fiddler_say() {
         at(START_MS)..at(START_MS + DAY_MS + HOUR_MS)
     );
     let days = monitored
-        .series(&Baseline::Whole, &monitored.extent(), BinSize::Day)
+        .series(&BaselineRows::Whole, &monitored.extent(), BinSize::Day)
         .unwrap();
     let [drifted, same] = days.as_slice() else {
         panic!("{days:?}");
@@ -84,9 +84,11 @@ fn performance_integrity_and_scores_by_hand() {
 
     let monitored = open(folder.path());
     let bins = monitored.bins(&monitored.extent(), BinSize::Hour);
-    let summary = &bins[0].summary;
-    let before = monitored.baseline(&Baseline::Whole, bins[0].start).unwrap();
-    let measure = |metric, column| monitored.measure(metric, column, summary, &before).unwrap();
+    let counts = &bins[0].counts;
+    let before = monitored
+        .baseline(&BaselineRows::Whole, bins[0].start)
+        .unwrap();
+    let measure = |metric, column| monitored.measure(metric, column, counts, &before).unwrap();
     assert_eq!(measure(Metric::Traffic, None), Some(6.0));
     assert_eq!(measure(Metric::DataCount, None), Some(4.0));
     assert_eq!(measure(Metric::Accuracy, None), Some(0.5));
@@ -100,21 +102,21 @@ fn performance_integrity_and_scores_by_hand() {
     assert!((measure(Metric::Sum, cat).unwrap() - sum).abs() < 1e-12);
     assert!((measure(Metric::Average, cat).unwrap() - sum / 6.0).abs() < 1e-12);
     assert_eq!(
-        summary.histogram(Column::Score(0)),
+        counts.histogram(Column::Score(0)),
         [0, 0, 2, 0, 0, 1, 0, 2, 0, 1]
     );
     assert_eq!(monitored.binning().score_edges(0)[3], 0.3);
     // 1.5 is beyond the baseline, and counts in the last bin.
     assert_eq!(
-        summary.histogram(Column::Score(1)),
+        counts.histogram(Column::Score(1)),
         [1, 0, 2, 0, 0, 1, 0, 0, 1, 1]
     );
     assert_eq!(
         monitored.bin_names(Column::Target),
         ["cat", "dog", "(other)"]
     );
-    assert_eq!(summary.histogram(Column::Target), [2, 2, 1]);
-    assert_eq!(summary.histogram(Column::Prediction), [4, 2]);
+    assert_eq!(counts.histogram(Column::Target), [2, 2, 1]);
+    assert_eq!(counts.histogram(Column::Prediction), [4, 2]);
 
     assert_eq!(measure(Metric::NullViolationCount, target), Some(1.0));
     assert_eq!(measure(Metric::NullViolationCount, cat), Some(0.0));
@@ -130,7 +132,7 @@ fn performance_integrity_and_scores_by_hand() {
     assert_eq!(measure(Metric::Jsd, target), Some(of_target));
     let scores = before.histogram(Column::Score(1));
     assert_eq!(scores, [1, 0, 198, 0, 0, 0, 0, 0, 0, 1]);
-    let of_scores = psi(scores, summary.histogram(Column::Score(1))).unwrap();
+    let of_scores = psi(scores, counts.histogram(Column::Score(1))).unwrap();
     assert_eq!(measure(Metric::Psi, dog), Some(of_scores));
 }
 
@@ -151,7 +153,7 @@ fn unknown_names_and_columns_that_do_not_suit_list_what_does() {
     );
     let error = "drift".parse::<Metric>().unwrap_err().to_string();
     assert!(error.contains("available: jsd, psi, traffic"), "{error}");
-    let bin = monitored.baseline(&Baseline::Whole, at(0)).unwrap();
+    let bin = monitored.baseline(&BaselineRows::Whole, at(0)).unwrap();
     let refused = |metric, column| {
         let error = monitored.measure(metric, column, &bin, &bin).unwrap_err();
         error.to_string()
@@ -161,7 +163,7 @@ fn unknown_names_and_columns_that_do_not_suit_list_what_does() {
     assert!(refused(Metric::Traffic, Some(Column::Target)).contains("leave the column out"));
     let error = monitored
         .baseline(
-            &Baseline::Environment {
+            &BaselineRows::Environment {
                 name: "x".to_owned(),
             },
             at(0),
@@ -169,7 +171,7 @@ fn unknown_names_and_columns_that_do_not_suit_list_what_does() {
         .unwrap_err()
         .to_string();
     assert!(error.contains("it has: production"), "{error}");
-    let error = Monitored::open(folder.path(), PROJECT, "other").unwrap_err();
+    let error = StoredModel::open(folder.path(), PROJECT, "other").unwrap_err();
     assert!(error.to_string().contains("p/m"), "{error}");
 }
 
@@ -197,7 +199,7 @@ fn without_clusters_of_its_own_a_model_is_clustered_as_driftline_drift_does() {
 
     let monitored = open(folder.path());
     let series = monitored
-        .series(&Baseline::Whole, &monitored.extent(), BinSize::Week)
+        .series(&BaselineRows::Whole, &monitored.extent(), BinSize::Week)
         .unwrap();
     let statistics = expected.distances(&window).unwrap();
     assert_eq!(series[0].clusters, window.counts());
@@ -241,20 +243,20 @@ fn every_kind_of_baseline_counts_its_own_rows() {
         environments,
         [("production".to_owned(), 200), ("x".to_owned(), 7)]
     );
-    let clusters = |baseline: &Baseline, start: i64| {
+    let clusters = |baseline: &BaselineRows, start: i64| {
         monitored.baseline(baseline, at(start)).unwrap().clusters[..2].to_vec()
     };
-    assert_eq!(clusters(&Baseline::Whole, 0), [47, 60]);
+    assert_eq!(clusters(&BaselineRows::Whole, 0), [47, 60]);
     assert_eq!(
         clusters(
-            &Baseline::Environment {
+            &BaselineRows::Environment {
                 name: "x".to_owned()
             },
             0
         ),
         [7, 0]
     );
-    let production = |start: i64, end: i64| Baseline::Production {
+    let production = |start: i64, end: i64| BaselineRows::Production {
         start: at(START_MS + start),
         end: at(START_MS + end),
     };
@@ -262,7 +264,7 @@ fn every_kind_of_baseline_counts_its_own_rows() {
     // Half open: the hour that starts at the end does not belong to it.
     assert_eq!(clusters(&production(0, DAY_MS + 5 * HOUR_MS), 0), [1, 0]);
     assert_eq!(clusters(&production(DAY_MS, DAY_MS), 0), [0, 0]);
-    let rolling = |offset| Baseline::Rolling {
+    let rolling = |offset| BaselineRows::Rolling {
         offset,
         size: BinSize::Day,
     };
@@ -275,11 +277,11 @@ fn every_kind_of_baseline_counts_its_own_rows() {
     assert_eq!(series[2].jsd, Some(jsd(&[1, 1], &[1, 2]).unwrap()));
     let weeks = monitored.bins(&monitored.extent(), BinSize::Week);
     assert_eq!(
-        (weeks.len(), weeks[0].start, weeks[0].summary.rows),
+        (weeks.len(), weeks[0].start, weeks[0].counts.rows),
         (1, at(START_MS), 10)
     );
     let some = at(START_MS + DAY_MS)..at(START_MS + 2 * DAY_MS);
-    assert_eq!(monitored.bins(&some, BinSize::Week)[0].summary.rows, 2);
+    assert_eq!(monitored.bins(&some, BinSize::Week)[0].counts.rows, 2);
 }
 
 #[test]
@@ -289,9 +291,9 @@ fn refresh_sees_new_rows_labels_baselines_and_damage() {
     let mut monitored = open(folder.path());
     assert!(!monitored.refresh().unwrap());
     assert!(monitored.extent().is_empty());
-    let series = |monitored: &Monitored| {
+    let series = |monitored: &StoredModel| {
         monitored
-            .series(&Baseline::Whole, &monitored.extent(), BinSize::Day)
+            .series(&BaselineRows::Whole, &monitored.extent(), BinSize::Day)
             .unwrap()
     };
     sink.publish_events(&batch(&clustered("e", &[2, 2], START_MS)))
@@ -349,9 +351,9 @@ fn targets_name_classes_by_their_place_in_the_class_order() {
     sink.publish_events(&batch(&events)).unwrap();
     let classes = vec!["miau".to_owned(), "wau".to_owned()];
     let monitored =
-        Monitored::open_with_classes(folder.path(), PROJECT, MODEL, classes.clone()).unwrap();
-    let summary = &monitored.bins(&monitored.extent(), BinSize::Day)[0].summary;
-    assert_eq!((summary.labelled, summary.correct), (3, 2));
+        StoredModel::open_with_classes(folder.path(), PROJECT, MODEL, classes.clone()).unwrap();
+    let counts = &monitored.bins(&monitored.extent(), BinSize::Day)[0].counts;
+    assert_eq!((counts.labelled, counts.correct), (3, 2));
     assert_eq!(monitored.bin_names(Column::Prediction), classes);
-    assert_eq!(summary.histogram(Column::Target), [1, 1, 1]);
+    assert_eq!(counts.histogram(Column::Target), [1, 1, 1]);
 }

@@ -3,8 +3,8 @@
 use crate::common::{DAY_MS, Event, MODEL, PROJECT, START_MS};
 use crate::common::{at, batch, fix_clusters, sink};
 use driftline_core::MonitorSink;
-use driftline_metrics::map::{BASELINE_POINTS, WINDOW_POINTS};
-use driftline_metrics::{Baseline, BinSize, Monitored};
+use driftline_metrics::{BASELINE_POINTS, WINDOW_POINTS};
+use driftline_metrics::{BaselineRows, BinSize, StoredModel};
 
 /// `n` rows of fixed, scattered embeddings.
 fn scattered(prefix: &str, n: usize, ms: i64) -> Vec<Event> {
@@ -41,13 +41,13 @@ fn exemplars_and_their_neighbours_are_what_a_full_search_finds() {
     sink.publish_events(&batch(&scattered("later", 50, START_MS + DAY_MS)))
         .unwrap();
 
-    let monitored = Monitored::open(folder.path(), PROJECT, MODEL).unwrap();
+    let monitored = StoredModel::open(folder.path(), PROJECT, MODEL).unwrap();
     let day = at(START_MS)..at(START_MS + DAY_MS);
     let empty = at(START_MS + 9 * DAY_MS)..at(START_MS + 10 * DAY_MS);
     let next = at(START_MS + DAY_MS)..at(START_MS + 2 * DAY_MS);
     let windows = [next.clone(), day.clone(), empty];
     let found = monitored
-        .exemplars(&Baseline::Whole, &windows, 12, 3)
+        .exemplars(&BaselineRows::Whole, &windows, 12, 3)
         .unwrap();
     let [later, found, nothing] = found.as_slice() else {
         panic!("{found:?}");
@@ -55,10 +55,10 @@ fn exemplars_and_their_neighbours_are_what_a_full_search_finds() {
     assert!(!later.exemplars.is_empty());
     assert!(later.exemplars[0].row.event_id.starts_with("later"));
     let alone = monitored
-        .exemplars(&Baseline::Whole, &[next], 12, 3)
+        .exemplars(&BaselineRows::Whole, &[next], 12, 3)
         .unwrap();
     assert_eq!(&alone[0], later, "windows do not depend on each other");
-    let rolling = Baseline::Rolling {
+    let rolling = BaselineRows::Rolling {
         offset: 1,
         size: BinSize::Day,
     };
@@ -126,12 +126,12 @@ fn the_map_turns_the_baseline_onto_its_widest_directions() {
     let events: Vec<Event> = (0..400).map(|i| event(format!("e{i:04}"))).collect();
     sink.publish_events(&batch(&events)).unwrap();
 
-    let monitored = Monitored::open(folder.path(), PROJECT, MODEL).unwrap();
+    let monitored = StoredModel::open(folder.path(), PROJECT, MODEL).unwrap();
     let windows = [
         at(START_MS)..at(START_MS + DAY_MS),
         at(START_MS + DAY_MS)..at(START_MS + 2 * DAY_MS),
     ];
-    let map = monitored.map(&Baseline::Whole, &windows).unwrap();
+    let map = monitored.map(&BaselineRows::Whole, &windows).unwrap();
     let variance = (1_000.0_f64 * 1_000.0 - 1.0) / 12.0 / 100.0;
     let share = variance / (variance + 0.25);
     assert!(
@@ -162,11 +162,11 @@ fn the_map_turns_the_baseline_onto_its_widest_directions() {
         .build()
         .unwrap();
     let again = pool.install(|| {
-        let again = Monitored::open(folder.path(), PROJECT, MODEL).unwrap();
-        again.map(&Baseline::Whole, &windows).unwrap()
+        let again = StoredModel::open(folder.path(), PROJECT, MODEL).unwrap();
+        again.map(&BaselineRows::Whole, &windows).unwrap()
     });
     assert_eq!(again, map);
-    let missing = Baseline::Production {
+    let missing = BaselineRows::Production {
         start: at(0),
         end: at(0),
     };

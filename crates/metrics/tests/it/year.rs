@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::common::{DAY_MS, MODEL, PROJECT, START_MS, at};
 use arrow_array::RecordBatch;
 use driftline_core::{MonitorSink, MonitorSpec, Row, RowSchema, RowsBuilder, SinkConfig};
-use driftline_metrics::{Baseline, BinSize, Monitored};
+use driftline_metrics::{BaselineRows, BinSize, StoredModel};
 use driftline_sink_local::LocalSink;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -74,14 +74,14 @@ fn a_year_of_daily_windows() {
     let timed =
         |what: &str, begun: Instant| println!("{what}: {:.3} s", begun.elapsed().as_secs_f64());
     let begun = Instant::now();
-    let mut monitored = Monitored::open(folder.path(), PROJECT, MODEL).unwrap();
+    let mut monitored = StoredModel::open(folder.path(), PROJECT, MODEL).unwrap();
     timed("open, with clusters found on the baseline", begun);
     let begun = Instant::now();
     assert!(!monitored.refresh().unwrap());
     timed("refresh, nothing new", begun);
     let begun = Instant::now();
     let days = monitored
-        .series(&Baseline::Whole, &monitored.extent(), BinSize::Day)
+        .series(&BaselineRows::Whole, &monitored.extent(), BinSize::Day)
         .unwrap();
     timed("series of days", begun);
     assert_eq!(days.len(), DAYS);
@@ -89,26 +89,30 @@ fn a_year_of_daily_windows() {
     let one = [at(day(200))..at(day(201))];
     for _ in 0..2 {
         let begun = Instant::now();
-        let found = monitored.exemplars(&Baseline::Whole, &one, 12, 1).unwrap();
+        let found = monitored
+            .exemplars(&BaselineRows::Whole, &one, 12, 1)
+            .unwrap();
         timed(
             "12 exemplars of a day, each with its nearest baseline row",
             begun,
         );
         assert_eq!(found[0].exemplars.len(), 12);
         let begun = Instant::now();
-        monitored.map(&Baseline::Whole, &one).unwrap();
+        monitored.map(&BaselineRows::Whole, &one).unwrap();
         timed("map of a day", begun);
     }
     let all: Vec<_> = (0..DAYS).map(|i| at(day(i))..at(day(i + 1))).collect();
     let begun = Instant::now();
-    let found = monitored.exemplars(&Baseline::Whole, &all, 4, 1).unwrap();
+    let found = monitored
+        .exemplars(&BaselineRows::Whole, &all, 4, 1)
+        .unwrap();
     timed(
         "4 exemplars of every day, each with its nearest baseline row",
         begun,
     );
     assert!(found.iter().all(|found| found.exemplars.len() == 4));
     let begun = Instant::now();
-    let map = monitored.map(&Baseline::Whole, &all).unwrap();
+    let map = monitored.map(&BaselineRows::Whole, &all).unwrap();
     timed("map of every day", begun);
     assert_eq!(map.windows.len(), DAYS);
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use driftline_pipeline::summary::{
-    BackendSummary, BaselineSummary, BinSummary, ModelSummary, SinkSummary, Summary, Timing,
+    BackendSummary, BaselineSummary, BinSummary, ModelSummary, RunSummary, SinkSummary, Timing,
     WindowSummary,
 };
 use driftline_stats::{Check, Distance, Explanation, Verdict};
@@ -37,7 +37,7 @@ fn window(name: &str, jsd: f64) -> WindowSummary {
             noise_floor: 0.02,
             statistics: statistics(jsd),
             check: check(jsd),
-            page: false,
+            alert: false,
         })
         .collect();
     WindowSummary {
@@ -58,8 +58,8 @@ fn window(name: &str, jsd: f64) -> WindowSummary {
     }
 }
 
-fn summary(windows: Vec<WindowSummary>) -> Summary {
-    Summary {
+fn summary(windows: Vec<WindowSummary>) -> RunSummary {
+    RunSummary {
         run_id: "abc".to_owned(),
         driftline: "0.1.0".to_owned(),
         backend: BackendSummary {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use driftline_metrics::{Column, Metric, Monitored, Summary};
+use driftline_metrics::{Column, Metric, RowCounts, StoredModel};
 use jiff::Timestamp;
 
 use super::record::{Finding, Severity, keep};
@@ -40,7 +40,7 @@ pub fn evaluate(app: &App, model: &Model) -> Answer<()> {
                 let compared = counted.compared(rows, &counted.extent(), rule.terms.bin_size)?;
                 let bins = compared
                     .into_iter()
-                    .map(|(bin, before)| (bin.start.as_millisecond(), (bin.summary, before)));
+                    .map(|(bin, before)| (bin.start.as_millisecond(), (bin.counts, before)));
                 let bins: BTreeMap<i64, _> = bins.collect();
                 let mut findings = Vec::new();
                 let metric = rule.terms.metric()?;
@@ -90,10 +90,10 @@ fn exists(documents: &Documents<'_>, rule: &Rule) -> Answer<bool> {
 fn value(
     rule: &Rule,
     metric: Metric,
-    counted: &Monitored,
+    counted: &StoredModel,
     column: Option<Column>,
-    bin: &Summary,
-    before: &Summary,
+    bin: &RowCounts,
+    before: &RowCounts,
 ) -> Option<f64> {
     if let (Metric::Frequency, Some(category), Some(column)) =
         (metric, &rule.terms.category, column)

@@ -1,6 +1,6 @@
 //! What an alert rule is, and which ones are refused.
 
-use driftline_metrics::{BinSize, Column, Metric, Monitored};
+use driftline_metrics::{BinSize, Column, Metric, StoredModel};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -138,7 +138,7 @@ impl Terms {
     ///
     /// # Errors
     /// 400 that lists what there is, 501 for segments.
-    pub(crate) fn check(&self, counted: &Monitored, model: &Model) -> Answer<()> {
+    pub(crate) fn check(&self, counted: &StoredModel, model: &Model) -> Answer<()> {
         if self.segment_id.is_some() {
             return Err(ApiError::not_implemented("Segments"));
         }
@@ -181,7 +181,7 @@ impl Terms {
     /// The columns that it is measured of, with the names that the model has for them; one `None` for whole rows.
     pub(crate) fn columns(
         &self,
-        counted: &Monitored,
+        counted: &StoredModel,
         model: &Model,
     ) -> Answer<Vec<(Option<Column>, Option<String>)>> {
         let metric = self.metric()?;

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use driftline_core::Ack;
-use driftline_metrics::Monitored;
+use driftline_metrics::StoredModel;
 use driftline_sink_local::{Centroids, Deletion, EventUpdate, remove_model, write_clusters};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -265,7 +265,7 @@ fn find_clusters(app: &App, model: &Model) -> Answer<()> {
     if model.open(app)?.clusters()?.is_some() {
         return Ok(());
     }
-    let found = Monitored::open(&app.store, project, folder)?;
+    let found = StoredModel::open(&app.store, project, folder)?;
     let centroids = Centroids {
         dim: found.monitor().schema.dim,
         values: found.binning().centroids().to_vec(),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use driftline_core::Result;
-use driftline_metrics::Monitored;
+use driftline_metrics::StoredModel;
 use uuid::Uuid;
 
 use crate::App;
@@ -20,7 +20,7 @@ pub struct Counts {
 #[derive(Debug)]
 struct Counted {
     classes: Vec<String>,
-    monitored: Monitored,
+    monitored: StoredModel,
 }
 
 impl Counts {
@@ -32,7 +32,7 @@ impl Counts {
         &self,
         app: &App,
         model: &Model,
-        read: impl FnOnce(&Monitored) -> Answer<T>,
+        read: impl FnOnce(&StoredModel) -> Answer<T>,
     ) -> Answer<T> {
         let place = {
             let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
@@ -79,8 +79,8 @@ fn update(counted: &mut Option<Counted>, app: &App, model: &Model) -> Answer<()>
     Ok(())
 }
 
-fn open(app: &App, model: &Model, classes: &[String]) -> Result<Monitored> {
-    Monitored::open_with_classes(
+fn open(app: &App, model: &Model, classes: &[String]) -> Result<StoredModel> {
+    StoredModel::open_with_classes(
         &app.store,
         &model.project_name,
         &model.folder,

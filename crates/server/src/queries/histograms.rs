@@ -57,7 +57,7 @@ pub async fn answer(State(app): State<App>, Payload(body): Payload) -> Answer {
                 .map_err(refused)?;
             let found = counted.bins(&bin, size);
             let now: Vec<u64> = match found.first() {
-                Some(bin) => bin.summary.histogram(column).to_vec(),
+                Some(bin) => bin.counts.histogram(column).to_vec(),
                 None => vec![0; before.histogram(column).len()],
             };
             let bins = match column {

@@ -53,7 +53,7 @@ pub struct NamedBaseline {
     /// Its model.
     pub model: Uuid,
     /// Which rows.
-    pub rows: driftline_metrics::Baseline,
+    pub rows: driftline_metrics::BaselineRows,
 }
 
 /// The baseline with this id.
@@ -85,7 +85,7 @@ pub fn named_baseline(
             let offset = found
                 .offset_delta
                 .and_then(|offset| u32::try_from(offset).ok());
-            driftline_metrics::Baseline::Rolling {
+            driftline_metrics::BaselineRows::Rolling {
                 offset: offset
                     .filter(|offset| *offset > 0)
                     .ok_or_else(|| incomplete("offset of 1 or more"))?,
@@ -98,11 +98,11 @@ pub fn named_baseline(
         (BaselineKind::Static, Some(environment))
             if environment.kind == EnvironmentKind::PreProduction =>
         {
-            driftline_metrics::Baseline::Environment {
+            driftline_metrics::BaselineRows::Environment {
                 name: environment.name,
             }
         }
-        (BaselineKind::Static, _) => driftline_metrics::Baseline::Production {
+        (BaselineKind::Static, _) => driftline_metrics::BaselineRows::Production {
             start: times::epoch(found.start_time.ok_or_else(|| incomplete("start_time"))?)?,
             end: times::epoch(found.end_time.ok_or_else(|| incomplete("end_time"))?)?,
         },
@@ -132,15 +132,15 @@ pub(crate) fn baseline_of(
     Err(ApiError::bad_request(message))
 }
 
-pub(crate) fn rows_of(baseline: Option<&NamedBaseline>) -> &driftline_metrics::Baseline {
-    baseline.map_or(&driftline_metrics::Baseline::Whole, |baseline| {
+pub(crate) fn rows_of(baseline: Option<&NamedBaseline>) -> &driftline_metrics::BaselineRows {
+    baseline.map_or(&driftline_metrics::BaselineRows::Whole, |baseline| {
         &baseline.rows
     })
 }
 
 /// The column of a model by its name or id; the target goes by the name that the model has for it.
 pub(crate) fn column(
-    counted: &driftline_metrics::Monitored,
+    counted: &driftline_metrics::StoredModel,
     model: &Model,
     name: &str,
 ) -> Answer<Column> {
@@ -154,7 +154,7 @@ pub(crate) fn column(
 
 /// The name that a model has for a column.
 pub(crate) fn column_name(
-    counted: &driftline_metrics::Monitored,
+    counted: &driftline_metrics::StoredModel,
     model: &Model,
     column: Column,
 ) -> Answer<String> {

@@ -1,7 +1,7 @@
 //! `POST /v3/queries`: metrics by time bin.
 
 use axum::extract::State;
-use driftline_metrics::{Column, Metric, Monitored};
+use driftline_metrics::{Column, Metric, StoredModel};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -94,7 +94,7 @@ impl Query {
 
     fn table(
         &self,
-        counted: &Monitored,
+        counted: &StoredModel,
         model: &Model,
         baseline: Option<&NamedBaseline>,
         filters: &TimeFilter,
@@ -130,7 +130,7 @@ impl Query {
             if metric == Metric::Frequency {
                 let histogram = columns
                     .first()
-                    .map_or(&[][..], |c| bin.summary.histogram(*c));
+                    .map_or(&[][..], |c| bin.counts.histogram(*c));
                 row.extend(
                     categories
                         .iter()
@@ -138,9 +138,9 @@ impl Query {
                         .map(|n| json!(n)),
                 );
             } else if columns.is_empty() {
-                row.push(json!(metric.value(&bin.summary, &before, None)));
+                row.push(json!(metric.value(&bin.counts, &before, None)));
             } else {
-                let value = |column: &Column| metric.value(&bin.summary, &before, Some(*column));
+                let value = |column: &Column| metric.value(&bin.counts, &before, Some(*column));
                 row.extend(columns.iter().map(|column| json!(value(column))));
             }
             data.push(Value::Array(row));
@@ -148,7 +148,7 @@ impl Query {
         Ok(json!({"col_names": names, "data": data}))
     }
 
-    fn columns(&self, counted: &Monitored, model: &Model, metric: Metric) -> Answer<Vec<Column>> {
+    fn columns(&self, counted: &StoredModel, model: &Model, metric: Metric) -> Answer<Vec<Column>> {
         let names = self.columns.as_deref().unwrap_or_default();
         if names.len() > MOST_SERIES {
             let message = format!("at most {MOST_SERIES} columns are answered at once");

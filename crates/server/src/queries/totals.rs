@@ -1,7 +1,7 @@
 //! `POST /v3/analytics/metrics`: metrics of a whole environment or time range, without bins.
 
 use axum::extract::State;
-use driftline_metrics::{Baseline, BinSize, Monitored, Summary};
+use driftline_metrics::{BaselineRows, BinSize, RowCounts, StoredModel};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
@@ -62,7 +62,7 @@ pub async fn answer(State(app): State<App>, Payload(body): Payload) -> Answer {
                     name,
                     ..
                 }) => counted
-                    .baseline(&Baseline::Environment { name }, Timestamp::UNIX_EPOCH)
+                    .baseline(&BaselineRows::Environment { name }, Timestamp::UNIX_EPOCH)
                     .map_err(refused)?,
                 _ => events(counted, &range),
             };
@@ -86,10 +86,10 @@ pub async fn answer(State(app): State<App>, Payload(body): Payload) -> Answer {
     .await
 }
 
-fn events(counted: &Monitored, range: &std::ops::Range<Timestamp>) -> Summary {
-    let mut whole = Summary::new(counted.binning());
+fn events(counted: &StoredModel, range: &std::ops::Range<Timestamp>) -> RowCounts {
+    let mut whole = RowCounts::new(counted.binning());
     for bin in counted.bins(range, BinSize::Month) {
-        whole.merge(&bin.summary);
+        whole.merge(&bin.counts);
     }
     whole
 }

@@ -13,7 +13,7 @@ use driftline_rows::{EventIds, Footer, IdFilter};
 
 use crate::damage::{Damage, Fault, check, set_aside};
 use crate::layout::Layout;
-use crate::store::Part;
+use crate::part::PartFile;
 
 /// Bytes of filters that are kept in memory, enough for 8 to 16 million rows; those of further files are read each time.
 const FILTER_BYTES: usize = 64 << 20;
@@ -63,7 +63,7 @@ impl Catalog {
         &mut self,
         layout: &Layout,
         schema: &RowSchema,
-        parts: &[Part],
+        parts: &[PartFile],
     ) -> Result<Vec<Damage>> {
         if self.known.len() > parts.len() + GONE {
             self.known.retain(|path, _| path.exists());
@@ -74,7 +74,7 @@ impl Catalog {
             self.filter_bytes = filters.sum();
         }
         let mut damaged = Vec::new();
-        for Part { path, .. } in parts {
+        for PartFile { path, .. } in parts {
             if let Err(fault) = self.look(path, schema) {
                 damaged.push(set_aside(layout, path, fault)?);
             }
@@ -162,13 +162,13 @@ impl Catalog {
     pub(crate) fn remove_known(
         &mut self,
         layout: &Layout,
-        parts: &[Part],
+        parts: &[PartFile],
         ids: &mut HashSet<&str>,
     ) -> Result<Vec<Damage>> {
         let mut sorted: Vec<&str> = ids.iter().copied().collect();
         sorted.sort_unstable();
         let mut damaged = Vec::new();
-        for Part { path, .. } in parts {
+        for PartFile { path, .. } in parts {
             let candidates = self.candidates(path, &sorted);
             let candidates: HashSet<&str> = candidates
                 .into_iter()

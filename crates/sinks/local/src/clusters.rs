@@ -2,14 +2,11 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
 
 use driftline_core::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::layout::Layout;
-use crate::lock::Lock;
-use crate::store::Store;
 
 /// Centroids of the clusters over which a model's drift is measured. A model without them is clustered on its baseline.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,17 +33,8 @@ impl Centroids {
     }
 }
 
-/// Keeps the clusters of a model that the store has.
-///
-/// # Errors
-/// `NotFound` if the store has no such model, otherwise the failure of the file system.
-pub fn write_clusters(
-    store: &Path,
-    project: &str,
-    model: &str,
-    centroids: &Centroids,
-) -> Result<()> {
-    let store = Store::open(store, project, model)?;
+/// Writes `clusters.json`. The caller holds the lock.
+pub(crate) fn write(layout: &Layout, centroids: &Centroids) -> Result<()> {
     let written = Written {
         sha256: Some(centroids.digest()),
         centroids: centroids.clone(),
@@ -59,8 +47,7 @@ pub fn write_clusters(
         )
         .because(cause)
     })?;
-    let _lock = Lock::acquire(store.layout())?;
-    driftline_rows::write_atomic(&store.layout().clusters(), &text)
+    driftline_rows::write_atomic(&layout.clusters(), &text)
 }
 
 /// Reads `clusters.json`; `None` if there is none.

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use driftline_core::{Error, ErrorKind, Result, RowSchema};
 use driftline_rows::{Footer, create_folder};
 
-use crate::layout::{Layout, digest_in};
+use crate::layout::Layout;
+use crate::part::digest_in;
 
 const SUFFIX: &str = ".damaged";
 

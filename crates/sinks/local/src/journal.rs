@@ -19,8 +19,8 @@ use driftline_rows::durable::sync_folder;
 use driftline_rows::{NamedWriter, create_folder, write_atomic};
 use serde::{Deserialize, Serialize};
 
-use crate::layout::{Layout, part_name, staged, staged_name, unstaged};
-use crate::store::{Part, Section};
+use crate::layout::Layout;
+use crate::part::{PartFile, Section, part_name, staged, staged_name, unstaged};
 
 /// What appears and what goes, by paths below the model's folder.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -84,7 +84,7 @@ impl Journal {
         &self,
         layout: &Layout,
         wanted: impl Fn(Section) -> bool,
-        parts: &mut Vec<Part>,
+        parts: &mut Vec<PartFile>,
     ) {
         if self.replaced.is_empty() {
             return;
@@ -105,7 +105,7 @@ impl Journal {
                         continue;
                     };
                     there.insert(path.clone());
-                    parts.push(Part { path, section });
+                    parts.push(PartFile { path, section });
                 }
             }
             gone.extend(old.as_ref().map(|old| layout.folder().join(old)));

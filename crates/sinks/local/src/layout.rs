@@ -7,16 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use driftline_core::{Error, ErrorKind, Result};
 use jiff::civil::Date;
 
-use crate::journal::Journal;
-use crate::store::{Part, Section};
-
-const PREFIX: &str = "part-";
-const SUFFIX: &str = ".parquet";
-const DIGEST_DIGITS: usize = 16;
-const ID_CHARS: usize = 80;
-const STAGED_SUFFIX: &str = ".new";
-/// How often the folders are listed until nobody has changed them meanwhile.
-const LISTINGS: usize = 100;
+use crate::part::{PartFile, Section, is_part, is_staged};
 
 /// The folder of one model, `<store>/<project>/<model>`.
 #[derive(Debug, Clone)]
@@ -90,40 +81,15 @@ impl Layout {
         Ok(paths.filter(|path| !path.is_dir()).collect())
     }
 
-    /// The part files of the sections that `wanted` selects, in order of section and name. The caller holds the lock.
-    pub(crate) fn parts(&self, wanted: impl Fn(Section) -> bool) -> Result<Vec<Part>> {
-        let mut parts = self.listed(&wanted)?;
-        Journal::read(self)?.apply(self, wanted, &mut parts);
-        Ok(parts)
-    }
-
-    /// [`parts`](Self::parts) as they were at one moment, also while somebody writes.
-    pub(crate) fn snapshot(&self, wanted: impl Fn(Section) -> bool) -> Result<Vec<Part>> {
-        let mut parts = self.listed(&wanted)?;
-        for _ in 0..LISTINGS {
-            let journal = Journal::read(self)?;
-            let again = self.listed(&wanted)?;
-            if parts == again {
-                journal.apply(self, wanted, &mut parts);
-                return Ok(parts);
-            }
-            parts = again;
-        }
-        let message = format!("its files changed during each of {LISTINGS} listings");
-        Err(Error::new(ErrorKind::Resource, "list the store", message)
-            .with("folder", self.folder.display())
-            .retryable())
-    }
-
     /// The part files that have their names, whatever the journal says.
-    pub(crate) fn listed(&self, wanted: &impl Fn(Section) -> bool) -> Result<Vec<Part>> {
+    pub(crate) fn listed(&self, wanted: &impl Fn(Section) -> bool) -> Result<Vec<PartFile>> {
         let mut parts = Vec::new();
         for section in self.sections()?.into_iter().filter(|s| wanted(*s)) {
             let folder = self.section(section);
             let mut names = names_in(&folder)?;
-            names.retain(|name| name.ends_with(SUFFIX) && !name.starts_with('.'));
+            names.retain(|name| is_part(name));
             names.sort_unstable();
-            parts.extend(names.into_iter().map(|name| Part {
+            parts.extend(names.into_iter().map(|name| PartFile {
                 path: folder.join(name),
                 section,
             }));
@@ -143,7 +109,7 @@ impl Layout {
             ["events", folder, name] => (Section::Events(day(folder)?), name),
             _ => return None,
         };
-        (name.ends_with(SUFFIX) && !name.starts_with('.')).then_some(section)
+        is_part(name).then_some(section)
     }
 
     /// Files that a killed process left half written. The caller holds the lock, so nobody is writing them.
@@ -170,68 +136,6 @@ fn folder_of_day(date: Date) -> String {
 fn day(name: &str) -> Option<Date> {
     let date = name.strip_prefix("date=")?.parse().ok()?;
     (folder_of_day(date) == name).then_some(date)
-}
-
-/// Whether a file name is one that a part file has before it counts.
-pub(crate) fn is_staged(name: &str) -> bool {
-    name.starts_with('.') && name.ends_with(STAGED_SUFFIX)
-}
-
-/// The name that a part file has before it counts.
-pub(crate) fn staged_name(name: &str) -> String {
-    format!(".{name}{STAGED_SUFFIX}")
-}
-
-/// Where a part file is before it counts.
-pub(crate) fn staged(path: &Path) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(staged_name(&name))
-}
-
-/// Where a part file will be once it counts, or is already.
-pub(crate) fn unstaged(path: &Path) -> PathBuf {
-    match path.file_name().and_then(|name| name.to_str()) {
-        Some(name) if is_staged(name) => path.with_file_name(part_of(name)),
-        _ => path.to_owned(),
-    }
-}
-
-fn part_of(name: &str) -> &str {
-    let bare = name.strip_prefix('.');
-    bare.and_then(|name| name.strip_suffix(STAGED_SUFFIX))
-        .unwrap_or(name)
-}
-
-/// `part-<first event_id>-<rows>-<digest>.parquet`; the digest makes equal names mean equal files.
-pub(crate) fn part_name(first_id: &str, rows: u64, digest: &str) -> String {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    let id: String = first_id
-        .chars()
-        .take(ID_CHARS)
-        .map(|c| if allowed(c) { c } else { '_' })
-        .collect();
-    let digest = digest.get(..DIGEST_DIGITS).unwrap_or(digest);
-    format!("{PREFIX}{id}-{rows}-{digest}{SUFFIX}")
-}
-
-/// The digest in a name that [`part_name`] made; `None` for files that somebody else put there.
-pub(crate) fn digest_in(path: &Path) -> Option<&str> {
-    rows_and_digest(path).map(|(_, digest)| digest)
-}
-
-/// The number of rows in a name that [`part_name`] made.
-pub(crate) fn rows_in(path: &Path) -> Option<u64> {
-    rows_and_digest(path).map(|(rows, _)| rows)
-}
-
-fn rows_and_digest(path: &Path) -> Option<(u64, &str)> {
-    let name = part_of(path.file_name()?.to_str()?);
-    let stem = name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?;
-    let (rest, digest) = stem.rsplit_once('-')?;
-    let (_, rows) = rest.rsplit_once('-')?;
-    let hex = |c: char| matches!(c, '0'..='9' | 'a'..='f');
-    let digest = Some(digest).filter(|d| d.len() == DIGEST_DIGITS && d.chars().all(hex))?;
-    Some((rows.parse().ok()?, digest))
 }
 
 /// Names in a folder that are text; none if there is no such folder.
@@ -298,17 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn part_names_keep_their_digest_and_hold_nothing_dangerous() {
-        let digest = "0123456789abcdef0123";
-        let name = part_name("a/../b c\n-00000001", 5, digest);
-        assert_eq!(name, "part-a_.._b_c_-00000001-5-0123456789abcdef.parquet");
-        assert_eq!(digest_in(Path::new(&name)), Some("0123456789abcdef"));
-        assert_eq!(rows_in(Path::new(&name)), Some(5));
-        let hidden = staged(&Path::new("events").join(&name));
-        assert_eq!(digest_in(&hidden), Some("0123456789abcdef"));
-        assert_eq!(unstaged(&hidden), Path::new("events").join(&name));
-        let long = part_name(&"ü".repeat(1_000), 5, digest);
-        assert!(long.len() < 200);
+    fn only_the_place_of_a_part_file_has_a_section() {
         for (place, section) in [
             ("baseline/a.parquet", Some(Section::Baseline)),
             (
@@ -323,13 +217,6 @@ mod tests {
             ("monitor.json", None),
         ] {
             assert_eq!(Layout::section_of(Path::new(place)), section, "{place}");
-        }
-        for foreign in [
-            "rows.parquet",
-            "part-a-5.parquet",
-            "part-a-5-0123456789abcdeg.parquet",
-        ] {
-            assert_eq!(digest_in(Path::new(foreign)), None);
         }
     }
 }

@@ -13,11 +13,12 @@
 //! | --- | --- |
 //! | [`sink`] | [`LocalSink`]: the writing side, a `MonitorSink` |
 //! | [`transaction`] | [`Transaction`]: rows of many calls that become visible together |
-//! | [`store`] | [`Store`]: the reading side |
+//! | [`store`] | [`Store`]: the reading side; [`write_clusters`] and [`remove_model`] |
 //! | [`change`] | [`EventUpdate`] and [`Deletion`]: events that change after they were published |
 //! | [`clusters`] | [`Centroids`]: clusters that belong to a model |
 //! | [`damage`] | [`Damage`]: a file that could not be used, and where it is now |
 //! | [`maintenance`] | [`check()`], [`repair`] and [`compact`]: a whole store, looked after |
+//! | `part`, `layout`, `listing` | [`PartFile`]: names of files, folders, and the files there are |
 //! | `catalog` | which rows are there already |
 //! | `journal` | files that appear and go together, through `rewrite.json` |
 //! | `rewrite`, `merge` | files with changed rows, and small files that become few |
@@ -39,17 +40,21 @@ pub mod transaction;
 mod catalog;
 mod journal;
 mod layout;
+mod listing;
 mod lock;
 mod merge;
 mod monitor;
+mod part;
+mod prepared;
 mod rewrite;
 
 pub use change::{Deletion, EventUpdate};
-pub use clusters::{Centroids, write_clusters};
+pub use clusters::Centroids;
 pub use damage::Damage;
 pub use maintenance::{Compacted, check, compact, repair};
+pub use part::{PartFile, Section};
 pub use sink::LocalSink;
-pub use store::{Part, PartRows, Section, Store, monitors, remove_model};
+pub use store::{PartRows, Store, monitors, remove_model, write_clusters};
 pub use transaction::Transaction;
 
 use driftline_core::{MonitorSink, Registration, Registry, Result, SinkConfig};

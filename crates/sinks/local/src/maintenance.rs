@@ -13,12 +13,12 @@ use crate::catalog::Catalog;
 use crate::clusters;
 use crate::damage::{self, Fault, move_aside, name_before, set_aside};
 use crate::journal::{self, Change, Journal};
-use crate::layout::{Layout, digest_in, is_staged, names_in, rows_in};
+use crate::layout::{Layout, names_in};
 use crate::lock::Lock;
 use crate::merge;
 use crate::monitor;
-use crate::sink::Prepared;
-use crate::store::{Part, Section};
+use crate::part::{PartFile, Section, digest_in, is_staged, rows_in};
+use crate::prepared::Prepared;
 use crate::transaction::{Rowset, Transaction};
 
 /// What [`compact`] did for a model.
@@ -359,8 +359,8 @@ impl Model<'_> {
         Ok(())
     }
 
-    fn parts(&mut self, parts: &[Part], schema: Option<&RowSchema>) -> Result<()> {
-        for Part { path, .. } in parts {
+    fn parts(&mut self, parts: &[PartFile], schema: Option<&RowSchema>) -> Result<()> {
+        for PartFile { path, .. } in parts {
             let Err(fault) = whole(path, schema) else {
                 continue;
             };

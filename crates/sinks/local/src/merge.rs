@@ -12,8 +12,7 @@ use driftline_rows::RowsReader;
 
 use crate::catalog::{Catalog, Size};
 use crate::journal::Change;
-use crate::layout::{digest_in, unstaged};
-use crate::store::Part;
+use crate::part::{PartFile, digest_in, unstaged};
 
 /// Bytes of a part file, about; larger ones come only from larger calls.
 pub(crate) const PART_BYTES: usize = 64 << 20;
@@ -25,11 +24,11 @@ const TIER: u64 = 16;
 const ENOUGH_BYTES: usize = PART_BYTES / 4;
 
 /// Part files of one section that shall become one file.
-pub(crate) type Group = Vec<Part>;
+pub(crate) type Group = Vec<PartFile>;
 
 /// The groups to merge when rows are added to a section that has `parts`.
-pub(crate) fn due(catalog: &Catalog, parts: &[Part]) -> Vec<Group> {
-    let mut tiers: BTreeMap<(u32, &[String]), Vec<&Part>> = BTreeMap::new();
+pub(crate) fn due(catalog: &Catalog, parts: &[PartFile]) -> Vec<Group> {
+    let mut tiers: BTreeMap<(u32, &[String]), Vec<&PartFile>> = BTreeMap::new();
     for part in parts {
         if let Some(size) = small(catalog, part, ENOUGH_BYTES) {
             let tier = size.rows.max(1).ilog(TIER);
@@ -45,8 +44,8 @@ pub(crate) fn due(catalog: &Catalog, parts: &[Part]) -> Vec<Group> {
 }
 
 /// The groups that leave as few files as there can be of a section that has `parts`.
-pub(crate) fn all(catalog: &Catalog, parts: &[Part]) -> Vec<Group> {
-    let mut kinds: BTreeMap<&[String], Vec<&Part>> = BTreeMap::new();
+pub(crate) fn all(catalog: &Catalog, parts: &[PartFile]) -> Vec<Group> {
+    let mut kinds: BTreeMap<&[String], Vec<&PartFile>> = BTreeMap::new();
     for part in parts {
         if let Some(size) = small(catalog, part, PART_BYTES / 2) {
             let properties = size.schema.properties.as_slice();
@@ -60,14 +59,14 @@ pub(crate) fn all(catalog: &Catalog, parts: &[Part]) -> Vec<Group> {
 }
 
 /// The size of a file that can be merged: one of the sink's own that has at most `most` bytes.
-fn small<'c>(catalog: &'c Catalog, part: &Part, most: usize) -> Option<Size<'c>> {
+fn small<'c>(catalog: &'c Catalog, part: &PartFile, most: usize) -> Option<Size<'c>> {
     let ours = digest_in(&part.path).is_some();
     let size = catalog.size(&part.path)?;
     (ours && size.bytes <= most as u64).then_some(size)
 }
 
 /// Groups of files in their order, none of which becomes larger than a part file should.
-fn full(catalog: &Catalog, parts: &[&Part]) -> Vec<Group> {
+fn full(catalog: &Catalog, parts: &[&PartFile]) -> Vec<Group> {
     let mut groups: Vec<(u64, Group)> = Vec::new();
     for part in parts {
         let bytes = catalog.size(&part.path).map_or(0, |size| size.bytes);
@@ -85,7 +84,7 @@ fn full(catalog: &Catalog, parts: &[&Part]) -> Vec<Group> {
 
 /// Writes the rows of `group`, in order, into one file that takes the place of all. Files of the group that are still
 /// hidden are new in the same change.
-pub(crate) fn merge(change: &mut Change, group: &[Part]) -> Result<()> {
+pub(crate) fn merge(change: &mut Change, group: &[PartFile]) -> Result<()> {
     let Some(section) = group.first().map(|part| part.section) else {
         return Ok(());
     };
@@ -93,7 +92,7 @@ pub(crate) fn merge(change: &mut Change, group: &[Part]) -> Result<()> {
         return Ok(());
     };
     let mut fresh = true;
-    for Part { path, .. } in group {
+    for PartFile { path, .. } in group {
         let place = unstaged(path);
         if place == *path {
             change.replace(path, Some(&new));
@@ -108,7 +107,7 @@ pub(crate) fn merge(change: &mut Change, group: &[Part]) -> Result<()> {
     Ok(())
 }
 
-fn rows(part: &Part) -> Box<dyn Iterator<Item = Result<RecordBatch>>> {
+fn rows(part: &PartFile) -> Box<dyn Iterator<Item = Result<RecordBatch>>> {
     match RowsReader::open(&part.path) {
         Ok(reader) => Box::new(reader.map(|rows| rows.map(|rows| rows.batch().clone()))),
         Err(error) => Box::new(std::iter::once(Err(error))),

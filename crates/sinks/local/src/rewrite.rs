@@ -9,7 +9,7 @@ use driftline_rows::RowsReader;
 use crate::damage::{Damage, Fault, set_aside};
 use crate::journal::Change;
 use crate::layout::Layout;
-use crate::store::Part;
+use crate::part::PartFile;
 
 /// What a rewrite did.
 #[derive(Debug, Default)]
@@ -25,12 +25,12 @@ pub(crate) struct Rewritten {
 /// writer. The caller holds the lock.
 pub(crate) fn rewrite(
     layout: &Layout,
-    parts: &[Part],
+    parts: &[PartFile],
     mut change: impl FnMut(&Rows) -> Result<Option<(RecordBatch, u64)>>,
 ) -> Result<Rewritten> {
     let mut rewritten = Rewritten::default();
     let mut changes = Change::new(layout);
-    for Part { path, section } in parts {
+    for PartFile { path, section } in parts {
         let rows = match read(path) {
             Ok(rows) => rows,
             Err(error) => {

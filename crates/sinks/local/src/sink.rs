@@ -6,8 +6,7 @@ use std::path::PathBuf;
 
 use arrow_array::RecordBatch;
 use driftline_core::{
-    Ack, Error, ErrorKind, EventLabel, MonitorSink, MonitorSpec, Result, RowSchema, Rows,
-    SinkConfig, SinkInfo,
+    Ack, Error, ErrorKind, EventLabel, MonitorSink, MonitorSpec, Result, Rows, SinkConfig, SinkInfo,
 };
 use driftline_rows::create_folder;
 
@@ -17,8 +16,9 @@ use crate::damage::Damage;
 use crate::layout::Layout;
 use crate::lock::Lock;
 use crate::monitor;
+use crate::part::Section;
+use crate::prepared::Prepared;
 use crate::rewrite::rewrite;
-use crate::store::Section;
 use crate::transaction::{Rowset, Transaction};
 
 /// A [`MonitorSink`] that appends to a store on this machine.
@@ -36,14 +36,6 @@ pub struct LocalSink {
     store: PathBuf,
     prepared: Option<Prepared>,
     damaged: Vec<Damage>,
-}
-
-/// What a prepared sink knows.
-#[derive(Debug)]
-pub(crate) struct Prepared {
-    pub(crate) layout: Layout,
-    pub(crate) schema: RowSchema,
-    pub(crate) catalog: Catalog,
 }
 
 impl LocalSink {

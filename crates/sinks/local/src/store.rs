@@ -1,4 +1,4 @@
-//! The reading side of the store.
+//! The reading side of the store, and what is done to a model as a whole.
 
 use std::fs;
 use std::io;
@@ -12,26 +12,10 @@ use jiff::civil::Date;
 
 use crate::clusters::{self, Centroids};
 use crate::damage::{Damage, Fault, check, record};
-use crate::layout::{Layout, names_in, unstaged};
+use crate::layout::{Layout, names_in};
+use crate::lock::Lock;
 use crate::monitor;
-
-/// What a part file holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Section {
-    /// Rows of the baseline.
-    Baseline,
-    /// Events of one day in UTC.
-    Events(Date),
-}
-
-/// One Parquet file of the store.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part {
-    /// Where it is.
-    pub path: PathBuf,
-    /// What it holds.
-    pub section: Section,
-}
+use crate::part::{PartFile, Section, unstaged};
 
 /// One model of a store, for reading; nothing is written and no lock is taken.
 #[derive(Debug, Clone)]
@@ -77,6 +61,21 @@ pub fn remove_model(store: &Path, project: &str, model: &str) -> Result<()> {
     Ok(())
 }
 
+/// Keeps the clusters of a model that the store has.
+///
+/// # Errors
+/// `NotFound` if the store has no such model, otherwise the failure of the file system.
+pub fn write_clusters(
+    store: &Path,
+    project: &str,
+    model: &str,
+    centroids: &Centroids,
+) -> Result<()> {
+    let layout = Store::open(store, project, model)?.layout;
+    let _lock = Lock::acquire(&layout)?;
+    clusters::write(&layout, centroids)
+}
+
 impl Store {
     /// Opens a model of the store at `store`.
     ///
@@ -102,10 +101,6 @@ impl Store {
             .remedy(remedy))
     }
 
-    pub(crate) fn layout(&self) -> &Layout {
-        &self.layout
-    }
-
     /// Clusters that were found elsewhere, if the model has such.
     pub fn clusters(&self) -> Result<Option<Centroids>> {
         clusters::read(&self.layout)
@@ -117,7 +112,7 @@ impl Store {
     }
 
     /// Every Parquet file: the baseline, then events by date and name.
-    pub fn parts(&self) -> Result<Vec<Part>> {
+    pub fn parts(&self) -> Result<Vec<PartFile>> {
         self.layout.snapshot(|_| true)
     }
 
@@ -151,14 +146,14 @@ impl Store {
 #[derive(Debug)]
 pub struct PartRows {
     schema: RowSchema,
-    parts: vec::IntoIter<Part>,
+    parts: vec::IntoIter<PartFile>,
     current: Option<(PathBuf, RowsReader)>,
     damaged: Vec<Damage>,
 }
 
 impl PartRows {
     /// The rows of one part file of a model with this schema.
-    pub fn of(part: Part, schema: RowSchema) -> Self {
+    pub fn of(part: PartFile, schema: RowSchema) -> Self {
         Self {
             schema,
             parts: vec![part].into_iter(),
@@ -217,7 +212,7 @@ impl Iterator for PartRows {
                     }
                 }
             }
-            let Part { path, .. } = self.parts.next()?;
+            let PartFile { path, .. } = self.parts.next()?;
             match self.open(&path) {
                 Ok(reader) => self.current = Some((path, reader)),
                 Err(fault) => {

@@ -10,11 +10,10 @@ use jiff::tz::TimeZone;
 
 use crate::damage::{Damage, Fault};
 use crate::journal::Change;
-use crate::layout::{staged, unstaged};
 use crate::lock::Lock;
 use crate::merge::{self, PART_BYTES};
-use crate::sink::Prepared;
-use crate::store::{Part, Section};
+use crate::part::{PartFile, Section, staged, unstaged};
+use crate::prepared::Prepared;
 
 /// The set that rows belong to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,13 +45,13 @@ pub struct Transaction<'s> {
     damaged: &'s mut Vec<Damage>,
     rowset: Rowset,
     /// Of the store, when it began.
-    parts: Vec<Part>,
+    parts: Vec<PartFile>,
     /// Rows that no file has yet.
     waiting: BTreeMap<Section, Vec<RecordBatch>>,
     waiting_ids: HashSet<String>,
     waiting_bytes: usize,
     /// Files of this transaction, still hidden.
-    hidden: Vec<Part>,
+    hidden: Vec<PartFile>,
     ack: Ack,
     // Dropped in this order: what is not committed goes before others may write.
     change: Change,
@@ -75,7 +74,7 @@ impl<'s> Transaction<'s> {
         prepared: &'s mut Prepared,
         damaged: &'s mut Vec<Damage>,
         rowset: Rowset,
-        mut parts: Vec<Part>,
+        mut parts: Vec<PartFile>,
         lock: Lock,
     ) -> Result<Self> {
         let Prepared {
@@ -155,7 +154,7 @@ impl<'s> Transaction<'s> {
         self.write()?;
         self.merge()?;
         self.change.commit()?;
-        for Part { path, .. } in &self.hidden {
+        for PartFile { path, .. } in &self.hidden {
             self.prepared.catalog.renamed(path, unstaged(path));
         }
         Ok(self.ack)
@@ -175,7 +174,7 @@ impl<'s> Transaction<'s> {
                     schema, catalog, ..
                 } = &mut *self.prepared;
                 catalog.look(&path, schema).map_err(Fault::into_error)?;
-                self.hidden.push(Part { path, section });
+                self.hidden.push(PartFile { path, section });
             }
         }
         self.waiting_ids = HashSet::new();
@@ -188,7 +187,7 @@ impl<'s> Transaction<'s> {
         let catalog = &self.prepared.catalog;
         let sections: BTreeSet<Section> = self.hidden.iter().map(|part| part.section).collect();
         for section in sections {
-            let of_section = |parts: &[Part]| -> Vec<Part> {
+            let of_section = |parts: &[PartFile]| -> Vec<PartFile> {
                 let parts = parts.iter().filter(|part| part.section == section);
                 parts.cloned().collect()
             };

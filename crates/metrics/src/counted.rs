@@ -1,66 +1,24 @@
-//! Part files: what is known of each is kept as long as the file stays the same.
+//! What was counted of the part files: kept as long as a file stays the same.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
 
-use driftline_core::{Error, MonitorSpec, Result, Rows};
-use driftline_sink_local::{Part, PartRows, Section};
+use driftline_core::{MonitorSpec, Result, Rows};
+use driftline_sink_local::Section;
 use rayon::prelude::*;
 
-use crate::windows::EventWindows;
-use crate::{Binning, Summary};
-
-/// A part file and the stamp by which a change of it is noticed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct StampedPart {
-    pub(crate) path: PathBuf,
-    pub(crate) section: Section,
-    size: u64,
-    changed: Option<SystemTime>,
-}
-
-impl StampedPart {
-    pub(crate) fn new(part: Part) -> Result<Self> {
-        let found = fs::metadata(&part.path)
-            .map_err(|cause| Error::io("read the store", &part.path, cause))?;
-        Ok(Self {
-            path: part.path,
-            section: part.section,
-            size: found.len(),
-            changed: found.modified().ok(),
-        })
-    }
-}
-
-/// Reads a part file batch by batch. Returns why its rows cannot be used, if they cannot: it is damaged, or holds rows
-/// of another monitor.
-///
-/// # Errors
-/// Whatever has another cause, `NotFound` if the file is gone.
-pub(crate) fn read_rows(
-    part: &StampedPart,
-    monitor: &MonitorSpec,
-    mut each: impl FnMut(&Rows) -> Result<()>,
-) -> Result<Option<String>> {
-    let (path, section) = (part.path.clone(), part.section);
-    let mut reader = PartRows::of(Part { path, section }, monitor.schema.clone());
-    for rows in reader.by_ref() {
-        each(&rows?)?;
-    }
-    let damage = reader.damaged().first();
-    Ok(damage.map(|damage| damage.reason.clone()))
-}
+use crate::event_windows::EventWindows;
+use crate::part::{StampedPart, read_rows};
+use crate::{Binning, RowCounts};
 
 /// What was counted of a file.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Counted {
     /// Events by the start of their hour, in milliseconds.
-    pub(crate) hours: BTreeMap<i64, Summary>,
+    pub(crate) hours: BTreeMap<i64, RowCounts>,
     /// Rows of the baseline by the name of their window.
-    pub(crate) windows: BTreeMap<String, Summary>,
+    pub(crate) windows: BTreeMap<String, RowCounts>,
     /// Events by the name of their window.
     pub(crate) event_windows: EventWindows,
     /// Why the rows cannot be used.
@@ -95,10 +53,10 @@ impl Counted {
                 for (window, chosen) in windows {
                     if !self.windows.contains_key(window) {
                         self.windows
-                            .insert(window.to_owned(), Summary::new(binning));
+                            .insert(window.to_owned(), RowCounts::new(binning));
                     }
-                    if let Some(summary) = self.windows.get_mut(window) {
-                        summary.add(rows, &chosen, binning)?;
+                    if let Some(counts) = self.windows.get_mut(window) {
+                        counts.add(rows, &chosen, binning)?;
                     }
                 }
             }
@@ -112,11 +70,11 @@ impl Counted {
 
 /// What was counted of the files seen so far.
 #[derive(Debug, Default)]
-pub(crate) struct Cache {
+pub(crate) struct CountedFiles {
     known: HashMap<PathBuf, (StampedPart, Arc<Counted>)>,
 }
 
-impl Cache {
+impl CountedFiles {
     /// Counts the files that are new or changed, in parallel, and forgets those that are gone. Says whether anything
     /// changed.
     pub(crate) fn update(

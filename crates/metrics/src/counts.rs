@@ -10,15 +10,15 @@ use crate::{Binning, ExactSum};
 const LEAST_PROBABILITY: f64 = 1e-15;
 
 /// What was counted of some rows. Every count and sum is exact: counting rows in parts, in any order, and merging the
-/// parts gives the same summary as counting them at once. Two summaries merge only if they have the same [`Binning`].
+/// parts gives the same as counting them at once. Two counts merge only if they have the same [`Binning`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Summary {
+pub struct RowCounts {
     /// Rows.
     pub rows: u64,
     /// Rows in each cluster; empty as long as there are no clusters.
     pub clusters: Vec<u64>,
     /// One for each class.
-    pub scores: Vec<ScoreSummary>,
+    pub scores: Vec<ScoreCounts>,
     /// Rows of each category of the target, then of all others that are not null.
     pub targets: Vec<u64>,
     /// Rows whose target no row of the baseline has.
@@ -39,7 +39,7 @@ pub struct Summary {
 
 /// Scores of one class.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ScoreSummary {
+pub struct ScoreCounts {
     /// Sum of the scores.
     pub sum: ExactSum,
     /// Rows in each bin of [`Binning::score_edges`].
@@ -59,14 +59,14 @@ pub struct Violating {
     pub any: u64,
 }
 
-impl Summary {
+impl RowCounts {
     /// Of no rows.
     pub fn new(binning: &Binning) -> Self {
         let classes = binning.classes.len();
         Self {
             rows: 0,
             clusters: vec![0; binning.clusters()],
-            scores: vec![ScoreSummary::default(); classes],
+            scores: vec![ScoreCounts::default(); classes],
             targets: vec![0; binning.categories.len() + 1],
             target_outside: 0,
             target_nulls: 0,
@@ -91,10 +91,10 @@ impl Summary {
             for (class, column) in scores.iter().enumerate() {
                 let score = column[row];
                 let (bin, out) = binning.score_bin(class, score);
-                let summary = &mut self.scores[class];
-                summary.sum.add(f64::from(score));
-                summary.histogram[bin] += 1;
-                summary.outside += u64::from(out);
+                let counts = &mut self.scores[class];
+                counts.sum.add(f64::from(score));
+                counts.histogram[bin] += 1;
+                counts.outside += u64::from(out);
                 outside |= out;
                 if best.is_none_or(|(_, greatest)| score > greatest) {
                     best = Some((class, score));
@@ -146,7 +146,7 @@ impl Summary {
         Ok(())
     }
 
-    /// Adds what another summary with the same binning counted.
+    /// Adds what another with the same binning counted.
     pub fn merge(&mut self, other: &Self) {
         self.rows += other.rows;
         add_counts(&mut self.clusters, &other.clusters);

@@ -11,23 +11,24 @@ use driftline_stats::noise_floor;
 use jiff::Timestamp;
 
 use crate::bins::{HOUR_MS, timestamp, whole_hours};
-use crate::map::Projection;
-use crate::parts::{Cache, Counted, StampedPart};
+use crate::counted::{Counted, CountedFiles};
+use crate::part::StampedPart;
+use crate::projection::Projection;
 use crate::select::Selection;
-use crate::{Baseline, Bin, BinSize, Binning, Summary};
+use crate::{BaselineRows, Bin, BinSize, Binning, RowCounts};
 
 /// How often reading starts again when a file disappears under it, because a writer replaces it.
 const ATTEMPTS: usize = 5;
 
 /// A model of a store: its rows, counted. It changes only by [`refresh`](Self::refresh).
 #[derive(Debug)]
-pub struct Monitored {
+pub struct StoredModel {
     folder: PathBuf,
     store: Store,
     classes: Vec<String>,
     learnt_from: LearntFrom,
     binning: Arc<Binning>,
-    cache: Cache,
+    cache: CountedFiles,
     pub(crate) projections: Mutex<HashMap<Selection, Arc<Projection>>>,
 }
 
@@ -39,7 +40,7 @@ struct LearntFrom {
     baseline: Vec<StampedPart>,
 }
 
-impl Monitored {
+impl StoredModel {
     /// Opens a model of the store at `store` and counts its rows.
     ///
     /// # Errors
@@ -62,7 +63,7 @@ impl Monitored {
             let store = Store::open(folder, project, model)?;
             let (learnt_from, events) = LearntFrom::look(&store)?;
             let binning = learnt_from.binning(&classes)?;
-            let mut cache = Cache::default();
+            let mut cache = CountedFiles::default();
             let parts = [learnt_from.baseline.clone(), events].concat();
             cache.update(&parts, &learnt_from.monitor, &binning)?;
             Ok(Self {
@@ -89,7 +90,7 @@ impl Monitored {
                     .update(&parts, &learnt_from.monitor, &self.binning)?
             } else {
                 let binning = learnt_from.binning(&self.classes)?;
-                let mut cache = Cache::default();
+                let mut cache = CountedFiles::default();
                 cache.update(&parts, &learnt_from.monitor, &binning)?;
                 self.cache = cache;
                 self.binning = Arc::new(binning);
@@ -136,8 +137,8 @@ impl Monitored {
     /// Windows of the baseline section with their rows: the pre-production environments.
     pub fn environments(&self) -> BTreeMap<String, u64> {
         let mut found = BTreeMap::new();
-        for (name, summary) in self.cache.counted().flat_map(|counted| &counted.windows) {
-            *found.entry(name.clone()).or_default() += summary.rows;
+        for (name, counts) in self.cache.counted().flat_map(|counted| &counted.windows) {
+            *found.entry(name.clone()).or_default() += counts.rows;
         }
         found
     }
@@ -161,21 +162,21 @@ impl Monitored {
     /// a bin at its end holds only what lies in it.
     pub fn bins(&self, times: &Range<Timestamp>, size: BinSize) -> Vec<Bin> {
         let hours = whole_hours(times);
-        let mut bins: BTreeMap<i64, Summary> = BTreeMap::new();
+        let mut bins: BTreeMap<i64, RowCounts> = BTreeMap::new();
         if hours.is_empty() {
             return Vec::new();
         }
         for counted in self.cache.counted() {
-            for (hour, summary) in counted.hours.range(hours.clone()) {
+            for (hour, counts) in counted.hours.range(hours.clone()) {
                 bins.entry(size.start_of(*hour))
-                    .and_modify(|bin| bin.merge(summary))
-                    .or_insert_with(|| summary.clone());
+                    .and_modify(|bin| bin.merge(counts))
+                    .or_insert_with(|| counts.clone());
             }
         }
-        let bins = bins.into_iter().map(|(start, summary)| Bin {
+        let bins = bins.into_iter().map(|(start, counts)| Bin {
             start: timestamp(start),
             end: timestamp(start + size.milliseconds()),
-            summary,
+            counts,
         });
         bins.collect()
     }
@@ -184,24 +185,24 @@ impl Monitored {
     ///
     /// # Errors
     /// `NotFound` for an environment that is not there, listing those that are.
-    pub fn baseline(&self, baseline: &Baseline, bin_start: Timestamp) -> Result<Summary> {
-        if let Baseline::Environment { name } = baseline {
+    pub fn baseline(&self, baseline: &BaselineRows, bin_start: Timestamp) -> Result<RowCounts> {
+        if let BaselineRows::Environment { name } = baseline {
             self.check_environment(name)?;
         }
-        let mut whole = Summary::new(&self.binning);
+        let mut whole = RowCounts::new(&self.binning);
         match baseline.selection(bin_start) {
             Selection::Baseline(window) => {
-                for (name, summary) in self.cache.counted().flat_map(|counted| &counted.windows) {
+                for (name, counts) in self.cache.counted().flat_map(|counted| &counted.windows) {
                     if window.as_ref().is_none_or(|window| window == name) {
-                        whole.merge(summary);
+                        whole.merge(counts);
                     }
                 }
             }
             Selection::Events(hours) if hours.is_empty() => {}
             Selection::Events(hours) => {
                 for counted in self.cache.counted() {
-                    for (_, summary) in counted.hours.range(hours.clone()) {
-                        whole.merge(summary);
+                    for (_, counts) in counted.hours.range(hours.clone()) {
+                        whole.merge(counts);
                     }
                 }
             }
@@ -215,12 +216,12 @@ impl Monitored {
     /// See [`baseline`](Self::baseline).
     pub fn compared(
         &self,
-        baseline: &Baseline,
+        baseline: &BaselineRows,
         times: &Range<Timestamp>,
         size: BinSize,
-    ) -> Result<Vec<(Bin, Arc<Summary>)>> {
+    ) -> Result<Vec<(Bin, Arc<RowCounts>)>> {
         let fixed = match baseline {
-            Baseline::Rolling { .. } => None,
+            BaselineRows::Rolling { .. } => None,
             _ => Some(Arc::new(self.baseline(baseline, times.start)?)),
         };
         let bins = self.bins(times, size).into_iter().map(|bin| {
@@ -235,7 +236,7 @@ impl Monitored {
 
     /// The Jensen-Shannon distance of the clusters that a bin would have without any drift; `None` if it or the
     /// baseline has no rows.
-    pub fn noise_floor(&self, bin: &Summary, baseline: &Summary) -> Option<f64> {
+    pub fn noise_floor(&self, bin: &RowCounts, baseline: &RowCounts) -> Option<f64> {
         let bins = self.binning.clusters();
         let counted = bins > 0 && bin.rows > 0 && baseline.rows > 0;
         counted.then(|| noise_floor(bins, bin.rows, baseline.rows))

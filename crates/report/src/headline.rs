@@ -3,14 +3,14 @@
 use driftline_metrics::{BIN_ALPHA, BinSize};
 use serde::Serialize;
 
-use crate::view::{BinRow, Numbers, WindowView};
+use crate::numbers::{BinRow, Numbers, WindowView};
 
 /// Windows that a sentence names; more are counted.
 const NAMED: usize = 3;
 
 /// What the numbers say.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Verdict {
+pub struct Headline {
     /// Whether any window or bin has drifted.
     pub drifted: bool,
     /// The sentence.
@@ -18,8 +18,8 @@ pub struct Verdict {
 }
 
 /// Speaks of the windows where there are several, of the bins where there is one.
-pub(crate) fn verdict(windows: &[WindowView], bins: &[BinRow], size: BinSize) -> Verdict {
-    let say = |drifted, text| Verdict { drifted, text };
+pub(crate) fn headline(windows: &[WindowView], bins: &[BinRow], size: BinSize) -> Headline {
+    let say = |drifted, text| Headline { drifted, text };
     if bins.is_empty() {
         return say(false, "There are no events yet".to_owned());
     }
@@ -36,7 +36,7 @@ pub(crate) fn verdict(windows: &[WindowView], bins: &[BinRow], size: BinSize) ->
     }
 }
 
-fn of_windows(windows: &[WindowView]) -> Verdict {
+fn of_windows(windows: &[WindowView]) -> Headline {
     let mut worst: Vec<&WindowView> = windows.iter().collect();
     worst.sort_by(|a, b| factor(&b.numbers).total_cmp(&factor(&a.numbers)));
     let drifted: Vec<&WindowView> = worst
@@ -62,17 +62,17 @@ fn of_windows(windows: &[WindowView]) -> Verdict {
             parts.join("; ")
         }
     };
-    Verdict {
+    Headline {
         drifted: !drifted.is_empty(),
         text,
     }
 }
 
-fn of_bins(bins: &[BinRow], size: BinSize) -> Verdict {
+fn of_bins(bins: &[BinRow], size: BinSize) -> Headline {
     let word = size.name().to_lowercase();
     let drifted: Vec<&BinRow> = bins.iter().filter(|bin| bin.numbers.drifted).collect();
     let Some(last) = bins.last() else {
-        return Verdict {
+        return Headline {
             drifted: false,
             text: String::new(),
         };
@@ -96,7 +96,7 @@ fn of_bins(bins: &[BinRow], size: BinSize) -> Verdict {
             size_of(&last.numbers)
         )
     };
-    Verdict {
+    Headline {
         drifted: !drifted.is_empty(),
         text,
     }
@@ -184,8 +184,8 @@ mod tests {
     }
 
     fn said(windows: &[WindowView], bins: &[BinRow]) -> (bool, String) {
-        let verdict = verdict(windows, bins, BinSize::Day);
-        (verdict.drifted, verdict.text)
+        let headline = headline(windows, bins, BinSize::Day);
+        (headline.drifted, headline.text)
     }
 
     #[test]
