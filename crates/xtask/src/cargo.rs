@@ -24,14 +24,14 @@ pub(crate) fn target_folder(workspace: &Path) -> PathBuf {
 
 /// A profile of cargo.
 #[derive(Clone, Copy)]
-pub(crate) enum Profile {
+pub(crate) enum CargoProfile {
     /// For tests.
     Dev,
     /// As `cargo run --release` builds, for users.
     Release,
 }
 
-impl Profile {
+impl CargoProfile {
     /// The flags that choose it.
     pub(crate) fn flags(self) -> &'static [&'static str] {
         match self {
@@ -90,8 +90,8 @@ fn text(command: &Command) -> String {
 pub(crate) fn driftline(workspace: &Path) -> Result<PathBuf> {
     let mut cargo = command(workspace, workspace);
     cargo.args(["build", "--quiet", "--bin", "driftline"]);
-    run(cargo.args(Profile::Release.flags()))?;
-    Ok(Profile::Release.folder(workspace).join("driftline"))
+    run(cargo.args(CargoProfile::Release.flags()))?;
+    Ok(CargoProfile::Release.folder(workspace).join("driftline"))
 }
 
 /// Has `driftline` bring the library of `engine` into the user's cache; its path.

@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use crate::cargo::{self, Profile};
+use crate::cargo::{self, CargoProfile};
 
 /// Where it goes.
 #[derive(clap::Args)]
@@ -43,8 +43,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     };
     let mut cargo = cargo::command(workspace, workspace);
     cargo.args(["build", "--locked"]).args(FEATURES);
-    cargo::run(cargo.args(Profile::Release.flags()))?;
-    let driftline = Profile::Release.folder(workspace).join("driftline");
+    cargo::run(cargo.args(CargoProfile::Release.flags()))?;
+    let driftline = CargoProfile::Release.folder(workspace).join("driftline");
     let name = format!("driftline-{}-{}", env!("CARGO_PKG_VERSION"), cargo::host()?);
     let folder = into.join(&name);
     if folder.exists() {

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::cargo::{self, Profile};
+use crate::cargo::{self, CargoProfile};
 use crate::dist::strip;
 use crate::plugin::{self, Place};
 
@@ -38,14 +38,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let plugins = into.join("plugins");
     std::fs::create_dir_all(&plugins)
         .with_context(|| format!("cannot make {}", plugins.display()))?;
-    let release =
-        Place::of(workspace, "tch").build(workspace, "tch", Profile::Release, Some(&libtorch))?;
+    let release = Place::of(workspace, "tch").build(
+        workspace,
+        "tch",
+        CargoProfile::Release,
+        Some(&libtorch),
+    )?;
     plugin::install(workspace, "tch", &release, &plugins)?;
     let folder = workspace.join("plugins/tch");
     let mut cargo = cargo::command(workspace, &folder);
     cargo
         .args(["build", "--locked", "--example", "measure"])
-        .args(Profile::Release.flags())
+        .args(CargoProfile::Release.flags())
         .env("LIBTORCH", &libtorch);
     cargo::run(&mut cargo)?;
     let command = into.join("driftline");

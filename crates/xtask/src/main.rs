@@ -3,6 +3,7 @@
 //! | module | task |
 //! | --- | --- |
 //! | [`mod@test`] | set up what the tests need, and run all of them |
+//! | [`mod@modules`] | no circles among the modules of a crate |
 //! | [`mod@timing`] | how long each step and each test took |
 //! | [`mod@soak`] | a server under load that is killed now and then |
 //! | [`mod@memory`] | the tests of plugins under Valgrind, and with other layouts |
@@ -19,6 +20,7 @@ mod dist;
 mod fuzz;
 mod gpu;
 mod memory;
+mod modules;
 mod plugin;
 mod python;
 mod soak;

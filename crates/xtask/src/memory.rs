@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::cargo::Profile;
+use crate::cargo::CargoProfile;
 use crate::plugin::{self, Place};
 
 /// Packages whose tests cross the boundary, and the tests that need plugins.
@@ -35,7 +35,7 @@ pub(crate) fn run() -> Result<()> {
     let workspace = &crate::cargo::workspace()?;
     let plugins = crate::cargo::target_folder(workspace).join("test-plugins");
     let install = |name: &str, into: &Path| {
-        let built = Place::of(workspace, name).build(workspace, name, Profile::Dev, None)?;
+        let built = Place::of(workspace, name).build(workspace, name, CargoProfile::Dev, None)?;
         plugin::install(workspace, name, &built, into)
     };
     for name in PLUGINS {

@@ -8,7 +8,7 @@ use clap::Args;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use crate::cargo::{self, Profile};
+use crate::cargo::{self, CargoProfile};
 
 /// What to build, and where it goes.
 #[derive(Args)]
@@ -33,8 +33,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Some(folder) => folder.clone(),
         None => user_folder(&driftline()?)?,
     };
-    let built =
-        Place::of(workspace, name).build(workspace, name, Profile::Release, libtorch.as_deref())?;
+    let built = Place::of(workspace, name).build(
+        workspace,
+        name,
+        CargoProfile::Release,
+        libtorch.as_deref(),
+    )?;
     let manifest = install(workspace, name, &built, &into)?;
     println!("{}", manifest.display());
     Ok(())
@@ -84,7 +88,7 @@ impl Place {
         self,
         workspace: &Path,
         name: &str,
-        profile: Profile,
+        profile: CargoProfile,
         libtorch: Option<&Path>,
     ) -> Result<PathBuf> {
         let folder = workspace.join("plugins").join(name);

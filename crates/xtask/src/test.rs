@@ -6,10 +6,10 @@ use std::thread;
 
 use anyhow::{Result, anyhow};
 
-use crate::cargo::{self, Profile};
+use crate::cargo::{self, CargoProfile};
 use crate::plugin::{self, Place};
 use crate::timing::Times;
-use crate::{browser, python};
+use crate::{browser, modules, python};
 
 /// How much is tested.
 #[derive(clap::Args)]
@@ -68,7 +68,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let workspace = &cargo::workspace()?;
     let target = cargo::target_folder(workspace);
     let mut times = Times::new(&target)?;
-    let driftline = &Profile::Dev.folder(workspace).join("driftline");
+    let driftline = &CargoProfile::Dev.folder(workspace).join("driftline");
     thread::scope(|scope| {
         // Downloads run while the compiler works.
         let tools = scope.spawn(|| Tools::install(workspace));
@@ -99,8 +99,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
                 };
                 let built = match Place::of(workspace, name) {
                     // Built with the workspace.
-                    Place::Member => Profile::Dev.folder(workspace),
-                    place => place.build(workspace, name, Profile::Dev, Some(&libtorch))?,
+                    Place::Member => CargoProfile::Dev.folder(workspace),
+                    place => place.build(workspace, name, CargoProfile::Dev, Some(&libtorch))?,
                 };
                 plugin::install(workspace, name, &built, into)?;
             }
@@ -171,12 +171,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Format and lints of the workspace.
+/// Format, circles among modules, and lints of the workspace.
 fn lint(workspace: &Path, arguments: &Arguments, times: &mut Times) -> Result<()> {
     let cargo = || cargo::command(workspace, workspace);
     times.step("format", || {
         cargo::run(cargo().args(["fmt", "--all", "--check"]))
     })?;
+    times.step("modules", || modules::check(workspace))?;
     let clippy = |flags: &[&str]| cargo::run(cargo().arg("clippy").args(flags).args(DENY_WARNINGS));
     times.step("lints", || clippy(&["--workspace", "--all-targets"]))?;
     for package in WITHOUT_FEATURES {
