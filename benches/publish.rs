@@ -132,9 +132,8 @@ fn serve(store: &Path) {
 /// Publishes a baseline and `events` events, waits until they have arrived, and prints rows/s and peak memory.
 fn publish(sink: &str, store: &Path, events: u64) {
     let mut sink = registries::sinks(&plugins())
-        .and_then(|sinks| sinks.build(sink, &SinkConfig::new(store.to_owned())))
+        .and_then(|sinks| sinks.build(sink, &SinkConfig::new(store.to_owned(), rows::monitor())))
         .expect("the sink");
-    sink.prepare(&rows::monitor()).expect("a prepared sink");
     let start = Instant::now();
     for batch in rows::calls("baseline", BASELINE_ROWS) {
         sink.publish_baseline(&batch).expect("baseline rows");

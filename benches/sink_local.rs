@@ -30,9 +30,8 @@ fn sink_local(criterion: &mut Criterion) {
             bencher.iter_batched_ref(
                 || {
                     let folder = tempfile::tempdir().expect("a folder");
-                    let config = SinkConfig::new(folder.path().join("store"));
-                    let mut sink = sinks.build("local", &config).expect("the sink");
-                    sink.prepare(&rows::monitor()).expect("a prepared sink");
+                    let config = SinkConfig::new(folder.path().join("store"), rows::monitor());
+                    let sink = sinks.build("local", &config).expect("the sink");
                     (sink, folder)
                 },
                 |(sink, _)| {
@@ -78,10 +77,8 @@ fn publish(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("sink_local/publish one event");
     for rows in [0, full] {
         let folder = tempfile::tempdir().expect("a folder");
-        let config = SinkConfig::new(folder.path().join("store"));
+        let config = SinkConfig::new(folder.path().join("store"), rows::narrow_monitor());
         let mut sink = sinks.build("local", &config).expect("the sink");
-        sink.prepare(&rows::narrow_monitor())
-            .expect("a prepared sink");
         for batch in rows::scrambled(rows) {
             sink.publish_events(&batch).expect("events");
         }

@@ -18,7 +18,7 @@ pub fn schema() -> RowSchema {
     RowSchema::new(DIM, classes).expect("a schema")
 }
 
-/// What a sink is prepared for.
+/// What a sink is opened for.
 pub fn monitor() -> MonitorSpec {
     MonitorSpec {
         project: "bench".to_owned(),

@@ -14,8 +14,8 @@ use serde_json::{Map, Value, json};
 use crate::case::{self, Case, Stop, require};
 use crate::report::{CaseReport, ComponentReport, Kind};
 
-/// A sink's constructor; it is given the options.
-pub type Make<'a> = dyn Fn(&Map<String, Value>) -> Result<Box<dyn MonitorSink>> + 'a;
+/// A sink's constructor; it is given the options, and what the rows belong to.
+pub type Make<'a> = dyn Fn(&Map<String, Value>, &MonitorSpec) -> Result<Box<dyn MonitorSink>> + 'a;
 
 /// A requirement on sinks.
 pub type SinkCase = Case<fn(&Context<'_>) -> Result<(), Stop>>;
@@ -33,7 +33,7 @@ const CLASSES: [&str; 2] = ["cat", "dog"];
 const DIM: usize = 4;
 
 /// Every case, in the order they run.
-pub const CASES: [SinkCase; 8] = [
+pub const CASES: [SinkCase; 7] = [
     Case::new(
         "info_is_filled_in",
         "its name is the one it was asked for by, and it says where rows end up",
@@ -59,11 +59,6 @@ pub const CASES: [SinkCase; 8] = [
         "another_schema_is_refused",
         "a monitor that is known with another schema is refused",
         another_schema,
-    ),
-    Case::new(
-        "prepare_comes_first",
-        "rows before prepare are refused",
-        unprepared,
     ),
     Case::new(
         "unknown_option_is_refused",
@@ -102,7 +97,8 @@ pub fn run(
 
 impl Context<'_> {
     fn open(&self) -> Result<Box<dyn MonitorSink>, Stop> {
-        (self.make)(self.options).map_err(|error| format!("it cannot be opened: {error}").into())
+        (self.make)(self.options, &self.monitor(DIM)?)
+            .map_err(|error| format!("it cannot be opened: {error}").into())
     }
 
     fn monitor(&self, dim: usize) -> Result<MonitorSpec, String> {
@@ -120,13 +116,6 @@ impl Context<'_> {
                 n_clusters: 5,
             },
         })
-    }
-
-    fn prepared(&self) -> Result<Box<dyn MonitorSink>, Stop> {
-        let mut sink = self.open()?;
-        sink.prepare(&self.monitor(DIM)?)
-            .map_err(|error| format!("prepare: {error}"))?;
-        Ok(sink)
     }
 
     fn rows(&self, numbers: Range<i64>) -> Result<RecordBatch, String> {
@@ -179,7 +168,7 @@ fn info(context: &Context<'_>) -> Result<(), Stop> {
 }
 
 fn accepted(context: &Context<'_>) -> Result<(), Stop> {
-    let mut sink = context.prepared()?;
+    let mut sink = context.open()?;
     expect(
         "baseline",
         sink.publish_baseline(&context.rows(0..5)?),
@@ -197,7 +186,7 @@ fn accepted(context: &Context<'_>) -> Result<(), Stop> {
 }
 
 fn duplicates(context: &Context<'_>) -> Result<(), Stop> {
-    let mut sink = context.prepared()?;
+    let mut sink = context.open()?;
     expect("events", sink.publish_events(&context.rows(0..6)?), 6, 0)?;
     expect("the same", sink.publish_events(&context.rows(0..6)?), 0, 6)?;
     expect("a part", sink.publish_events(&context.rows(3..9)?), 3, 3)?;
@@ -217,17 +206,17 @@ fn duplicates(context: &Context<'_>) -> Result<(), Stop> {
 }
 
 fn reopened(context: &Context<'_>) -> Result<(), Stop> {
-    let mut sink = context.prepared()?;
+    let mut sink = context.open()?;
     expect("events", sink.publish_events(&context.rows(0..6)?), 6, 0)?;
     // Without flush: what was accepted survives the end of the process.
     drop(sink);
-    let mut sink = context.prepared()?;
+    let mut sink = context.open()?;
     expect("reopened", sink.publish_events(&context.rows(4..8)?), 2, 2)?;
     Ok(())
 }
 
 fn no_rows(context: &Context<'_>) -> Result<(), Stop> {
-    let mut sink = context.prepared()?;
+    let mut sink = context.open()?;
     expect("no events", sink.publish_events(&context.rows(0..0)?), 0, 0)?;
     expect(
         "no baseline",
@@ -239,22 +228,13 @@ fn no_rows(context: &Context<'_>) -> Result<(), Stop> {
 }
 
 fn another_schema(context: &Context<'_>) -> Result<(), Stop> {
-    let mut sink = context.prepared()?;
+    let mut sink = context.open()?;
     expect("events", sink.publish_events(&context.rows(0..2)?), 2, 0)?;
     drop(sink);
-    let mut sink = context.open()?;
-    match sink.prepare(&context.monitor(DIM + 1)?) {
-        Ok(()) => Err("embeddings of another length are accepted"
+    match (context.make)(context.options, &context.monitor(DIM + 1)?) {
+        Ok(_) => Err("embeddings of another length are accepted"
             .to_owned()
             .into()),
-        Err(_) => Ok(()),
-    }
-}
-
-fn unprepared(context: &Context<'_>) -> Result<(), Stop> {
-    let mut sink = context.open()?;
-    match sink.publish_events(&context.rows(0..2)?) {
-        Ok(_) => Err("rows are accepted before prepare".to_owned().into()),
         Err(_) => Ok(()),
     }
 }
@@ -262,7 +242,7 @@ fn unprepared(context: &Context<'_>) -> Result<(), Stop> {
 fn unknown_option(context: &Context<'_>) -> Result<(), Stop> {
     let mut options = context.options.clone();
     options.insert("no_such_option".to_owned(), json!(1));
-    match (context.make)(&options) {
+    match (context.make)(&options, &context.monitor(DIM)?) {
         Ok(_) => Err("`no_such_option` is accepted".to_owned().into()),
         Err(error) => {
             let message = error.to_string();

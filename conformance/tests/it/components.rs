@@ -35,10 +35,11 @@ fn the_local_sink_passes() {
     let folder = tempfile::tempdir().unwrap();
     let mut registry = Registry::new("sink");
     driftline_sink_local::register(&mut registry).unwrap();
-    let make = |options: &Map<_, _>| {
+    let make = |options: &Map<_, _>, monitor: &MonitorSpec| {
         let config = SinkConfig {
+            store: folder.path().to_owned(),
             options: options.clone(),
-            ..SinkConfig::new(folder.path().to_owned())
+            monitor: monitor.clone(),
         };
         registry.build("local", &config)
     };
@@ -142,10 +143,6 @@ impl MonitorSink for Forgetful {
         &self.0
     }
 
-    fn prepare(&mut self, _: &MonitorSpec) -> Result<()> {
-        Ok(())
-    }
-
     fn publish_baseline(&mut self, rows: &RecordBatch) -> Result<Ack> {
         self.publish_events(rows)
     }
@@ -164,7 +161,7 @@ impl MonitorSink for Forgetful {
 
 #[test]
 fn a_sink_that_forgets_fails_every_case_about_memory() {
-    let make = |_: &Map<_, _>| -> Result<Box<dyn MonitorSink>> {
+    let make = |_: &Map<_, _>, _: &MonitorSpec| -> Result<Box<dyn MonitorSink>> {
         Ok(Box::new(Forgetful(SinkInfo {
             name: "forgetful".to_owned(),
             location: "nowhere".to_owned(),
@@ -178,7 +175,6 @@ fn a_sink_that_forgets_fails_every_case_about_memory() {
             "again_is_a_duplicate",
             "known_after_reopening",
             "another_schema_is_refused",
-            "prepare_comes_first",
             "unknown_option_is_refused"
         ]
     );

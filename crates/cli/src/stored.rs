@@ -63,16 +63,14 @@ impl Stored {
         Ok((waiting, unreadable))
     }
 
-    /// The sink, ready for the rows of `monitor`.
+    /// The sink for the rows of `monitor`.
     fn sink(&self, monitor: &MonitorSpec) -> Result<Box<dyn MonitorSink>, Error> {
         let config = SinkConfig {
             store: self.settings.sink.store.clone(),
             options: self.settings.sink.options.clone(),
+            monitor: monitor.clone(),
         };
-        let mut sink =
-            registries::sinks(&self.plugins)?.build(&self.settings.sink.name, &config)?;
-        sink.prepare(monitor)?;
-        Ok(sink)
+        registries::sinks(&self.plugins)?.build(&self.settings.sink.name, &config)
     }
 }
 

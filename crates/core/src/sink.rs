@@ -8,21 +8,24 @@ use serde_json::{Map, Value};
 
 use crate::{Error, ErrorKind, Result, RowSchema};
 
-/// What a sink is made from.
+/// What a sink is opened from.
 #[derive(Debug, Clone)]
 pub struct SinkConfig {
     /// Folder for everything the sink keeps on this machine.
     pub store: PathBuf,
     /// What else the sink is told, by name; a sink refuses what it does not know.
     pub options: Map<String, Value>,
+    /// What its rows belong to.
+    pub monitor: MonitorSpec,
 }
 
 impl SinkConfig {
     /// A sink without options.
-    pub fn new(store: PathBuf) -> Self {
+    pub fn new(store: PathBuf, monitor: MonitorSpec) -> Self {
         Self {
             store,
             options: Map::new(),
+            monitor,
         }
     }
 }
@@ -91,19 +94,16 @@ pub struct EventLabel {
     pub target: String,
 }
 
-/// A place that keeps rows.
+/// A place that keeps the rows of one monitor.
 ///
 /// # Behavior
-/// - `prepare` comes first, once; it refuses a monitor that the place already knows with another schema.
-/// - Rows follow the schema given to `prepare`.
+/// - It is opened with its monitor, which becomes known there; a monitor that is known with another schema is refused.
+/// - Rows follow the schema of the monitor.
 /// - A row is known by its `event_id`: publishing it again changes nothing and counts as a duplicate.
 /// - When a publish call returns, its rows survive the end of this process.
 pub trait MonitorSink: Send {
     /// What this sink is.
     fn info(&self) -> &SinkInfo;
-
-    /// Makes project, model, schema and custom feature known.
-    fn prepare(&mut self, monitor: &MonitorSpec) -> Result<()>;
 
     /// Keeps rows of the baseline.
     fn publish_baseline(&mut self, rows: &RecordBatch) -> Result<Ack>;
@@ -139,10 +139,6 @@ mod tests {
     impl MonitorSink for Stone {
         fn info(&self) -> &SinkInfo {
             &self.0
-        }
-
-        fn prepare(&mut self, _: &MonitorSpec) -> Result<()> {
-            Ok(())
         }
 
         fn publish_baseline(&mut self, _: &RecordBatch) -> Result<Ack> {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use driftline_core::{
     BackendConfig, BackendInfo, EmbeddingBackend, Error, ErrorKind, MonitorSink, MonitorSpec,
-    Precision, Result, RowSchema, SinkConfig, sink::ImageEmbedding,
+    Precision, Registry, Result, RowSchema, SinkConfig, sink::ImageEmbedding,
 };
 use driftline_data::DecodeOptions;
 use driftline_model::ModelPackage;
@@ -20,14 +20,17 @@ use crate::plugins::Plugins;
 use crate::settings::Settings;
 use crate::{models, monitors, registries, sources};
 
-/// A run that is ready to start: everything is opened and checked.
+/// A run that is ready to start: everything but its sink is opened and checked.
 pub struct Plan {
     run: Run,
     /// Where the page of the run goes.
     #[cfg(feature = "report")]
     report: PathBuf,
     backend: Box<dyn EmbeddingBackend>,
-    sink: Box<dyn MonitorSink>,
+    sinks: Registry<SinkConfig, Box<dyn MonitorSink>>,
+    /// Name of the sink among them.
+    sink: String,
+    sink_config: SinkConfig,
 }
 
 /// A run that is done.
@@ -67,7 +70,7 @@ struct WindowIdentity {
 }
 
 impl Plan {
-    /// Opens model, backend, sources, transforms and sink, and works out the run id. Nothing is written.
+    /// Opens model, backend, sources and transforms, looks for the sink, and works out the run id. Nothing is written.
     pub fn new(settings: &Settings, progress: &dyn Progress) -> Result<Self> {
         let path = models::resolve(&settings.model.path, progress)?;
         let package = ModelPackage::open(&path)?;
@@ -136,13 +139,13 @@ impl Plan {
                 windows: windows.iter().map(identity).collect(),
             })?,
         };
-        let sink = registries::sinks(&plugins)?.build(
-            &settings.sink.name,
-            &SinkConfig {
-                store: settings.sink.store.clone(),
-                options: settings.sink.options.clone(),
-            },
-        )?;
+        let sinks = registries::sinks(&plugins)?;
+        sinks.find(&settings.sink.name)?;
+        let sink_config = SinkConfig {
+            store: settings.sink.store.clone(),
+            options: settings.sink.options.clone(),
+            monitor: monitor.clone(),
+        };
         let store = &settings.sink.store;
         Ok(Self {
             #[cfg(feature = "report")]
@@ -161,15 +164,18 @@ impl Plan {
                 },
             },
             backend,
-            sink,
+            sinks,
+            sink: settings.sink.name.clone(),
+            sink_config,
         })
     }
 
-    /// Does the run and, with the feature `report`, writes its page.
+    /// Opens the sink, does the run and, with the feature `report`, writes its page.
     pub fn execute(mut self, cancel: &Cancel, progress: &dyn Progress) -> Result<Finished> {
-        let (backend, sink) = (self.backend.as_mut(), self.sink.as_mut());
+        let mut sink = self.sinks.build(&self.sink, &self.sink_config)?;
         monitors::remember(&self.run.store, &self.run.monitor)?;
-        let summary = self.run.execute(backend, sink, cancel, progress)?;
+        let backend = self.backend.as_mut();
+        let summary = self.run.execute(backend, sink.as_mut(), cancel, progress)?;
         #[cfg(feature = "report")]
         driftline_rows::write_atomic(&self.report, driftline_report::page(&summary).as_bytes())?;
         Ok(Finished {

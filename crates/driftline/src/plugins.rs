@@ -173,7 +173,8 @@ impl Plugins {
         self.register(registry, ComponentKind::Sink, |plugin, name| {
             move |config: &SinkConfig| {
                 let library = plugin.open(None)?.0;
-                Ok(Box::new(PluginSink::open(library, &name, &config.options)?) as _)
+                let sink = PluginSink::open(library, &name, &config.options, &config.monitor)?;
+                Ok(Box::new(sink) as _)
             }
         });
     }

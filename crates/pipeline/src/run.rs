@@ -116,7 +116,8 @@ struct Runner<'a> {
 }
 
 impl Run {
-    /// Does the run from start to end, or from where an earlier start of it was stopped.
+    /// Does the run from start to end, or from where an earlier start of it was stopped. `sink` is open for the run's
+    /// monitor.
     pub fn execute(
         self,
         backend: &mut dyn EmbeddingBackend,
@@ -125,7 +126,6 @@ impl Run {
         progress: &dyn Progress,
     ) -> Result<Summary> {
         let start = Instant::now();
-        sink.prepare(&self.monitor)?;
         let folder = RunFolder::open(&self.store, &self.run_id, self.now, progress)?;
         let mut runner = Runner {
             run_id: self.run_id,

@@ -124,10 +124,6 @@ impl MonitorSink for Kept {
         &self.info
     }
 
-    fn prepare(&mut self, _: &MonitorSpec) -> Result<()> {
-        Ok(())
-    }
-
     fn publish_baseline(&mut self, rows: &RecordBatch) -> Result<Ack> {
         self.baseline.push(rows.clone());
         Ok(Ack::default())

@@ -41,11 +41,6 @@ fn folder() -> PathBuf {
 /// - One process at a time has a file open; another one waits.
 struct JsonLines {
     info: SinkInfo,
-    folder: PathBuf,
-    files: Option<Files>,
-}
-
-struct Files {
     baseline: Appended,
     events: Appended,
 }
@@ -55,19 +50,30 @@ impl SinkPlugin for JsonLines {
     const SUMMARY: &'static str = "JSON lines in a folder; options: folder";
     type Options = Options;
 
-    fn open(Options { folder }: Options) -> Result<Self> {
+    fn location(Options { folder }: &Options) -> Result<String> {
         if folder.exists() && !folder.is_dir() {
             return Err(
                 refuse("the place of the rows is not a folder").with("file", folder.display())
             );
         }
+        Ok(folder.display().to_string())
+    }
+
+    fn open(options: Options, monitor: &MonitorSpec) -> Result<Self> {
+        let location = Self::location(&options)?;
+        let folder = options
+            .folder
+            .join(plain("project", &monitor.project)?)
+            .join(plain("model", &monitor.model)?);
+        std::fs::create_dir_all(&folder).map_err(|cause| Error::io("open sink", &folder, cause))?;
+        keep_monitor(&folder.join("monitor.json"), monitor)?;
         Ok(Self {
             info: SinkInfo {
                 name: Self::NAME.to_owned(),
-                location: folder.display().to_string(),
+                location,
             },
-            folder,
-            files: None,
+            baseline: Appended::open(&folder.join("baseline.jsonl"))?,
+            events: Appended::open(&folder.join("events.jsonl"))?,
         })
     }
 }
@@ -90,17 +96,13 @@ fn plain<'a>(what: &str, name: &'a str) -> Result<&'a Path> {
 
 /// Keeps `monitor` in `path`; refuses one that differs in its schema from the one that is there.
 fn keep_monitor(path: &Path, monitor: &MonitorSpec) -> Result<()> {
-    let io = |cause| Error::io("prepare sink", path, cause);
+    let io = |cause| Error::io("open sink", path, cause);
     match std::fs::read(path) {
         Ok(known) => {
             let known: MonitorSpec = serde_json::from_slice(&known).map_err(|cause| {
-                Error::new(
-                    ErrorKind::InvalidData,
-                    "prepare sink",
-                    "the file is damaged",
-                )
-                .with("file", path.display())
-                .because(cause)
+                Error::new(ErrorKind::InvalidData, "open sink", "the file is damaged")
+                    .with("file", path.display())
+                    .because(cause)
             })?;
             if known.schema.fits(&monitor.schema) {
                 return Ok(());
@@ -117,12 +119,8 @@ fn keep_monitor(path: &Path, monitor: &MonitorSpec) -> Result<()> {
         }
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
             let text = serde_json::to_vec_pretty(monitor).map_err(|cause| {
-                Error::new(
-                    ErrorKind::Internal,
-                    "prepare sink",
-                    "the monitor is no JSON",
-                )
-                .because(cause)
+                Error::new(ErrorKind::Internal, "open sink", "the monitor is no JSON")
+                    .because(cause)
             })?;
             // Whole or not at all.
             let new = path.with_extension("new");
@@ -138,40 +136,17 @@ impl MonitorSink for JsonLines {
         &self.info
     }
 
-    fn prepare(&mut self, monitor: &MonitorSpec) -> Result<()> {
-        let folder = self
-            .folder
-            .join(plain("project", &monitor.project)?)
-            .join(plain("model", &monitor.model)?);
-        std::fs::create_dir_all(&folder)
-            .map_err(|cause| Error::io("prepare sink", &folder, cause))?;
-        keep_monitor(&folder.join("monitor.json"), monitor)?;
-        self.files = Some(Files {
-            baseline: Appended::open(&folder.join("baseline.jsonl"))?,
-            events: Appended::open(&folder.join("events.jsonl"))?,
-        });
-        Ok(())
-    }
-
     fn publish_baseline(&mut self, rows: &RecordBatch) -> Result<Ack> {
-        self.files()?.baseline.append(rows)
+        self.baseline.append(rows)
     }
 
     fn publish_events(&mut self, rows: &RecordBatch) -> Result<Ack> {
-        self.files()?.events.append(rows)
+        self.events.append(rows)
     }
 
     fn flush(&mut self) -> Result<()> {
         // Every row is on the disk when its call returns.
         Ok(())
-    }
-}
-
-impl JsonLines {
-    fn files(&mut self) -> Result<&mut Files> {
-        self.files
-            .as_mut()
-            .ok_or_else(|| Error::new(ErrorKind::Internal, "publish", "prepare comes before rows"))
     }
 }
 

@@ -23,11 +23,6 @@ impl MonitorSink for Misbehaving {
         &self.info
     }
 
-    fn prepare(&mut self, _: &MonitorSpec) -> Result<()> {
-        assert!(self.how != "panic_in_prepare", "prepare panics on request");
-        Ok(())
-    }
-
     fn publish_baseline(&mut self, rows: &RecordBatch) -> Result<Ack> {
         self.publish_events(rows)
     }
@@ -54,12 +49,19 @@ impl SinkPlugin for Misbehaving {
     const SUMMARY: &'static str = "a sink that misbehaves on request; options: how";
     type Options = Options;
 
-    fn open(Options { how }: Options) -> Result<Self> {
+    fn location(Options { how }: &Options) -> Result<String> {
         assert!(how != "panic_in_open", "open panics on request");
+        Ok("nowhere".to_owned())
+    }
+
+    fn open(options: Options, _: &MonitorSpec) -> Result<Self> {
+        let location = Self::location(&options)?;
+        let Options { how } = options;
+        assert!(how != "panic_in_prepare", "prepare panics on request");
         Ok(Self {
             info: SinkInfo {
                 name: Self::NAME.to_owned(),
-                location: "nowhere".to_owned(),
+                location,
             },
             how,
         })

@@ -141,7 +141,10 @@ fn run(args: &TestArgs, target: &Target) -> anyhow::Result<Report> {
             ComponentKind::Sink => sink::run(
                 name,
                 &config,
-                &|options| Ok(Box::new(PluginSink::open(library, name, options)?)),
+                &|options, monitor| {
+                    let sink = PluginSink::open(library, name, options, monitor)?;
+                    Ok(Box::new(sink))
+                },
                 &started,
             ),
         };

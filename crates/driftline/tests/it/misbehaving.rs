@@ -116,8 +116,24 @@ fn a_configuration_is_checked_before_the_plugin_sees_it_and_secrets_are_not_show
     assert!(!error.to_string().contains("hunter2"), "{error}");
 }
 
+fn monitor() -> MonitorSpec {
+    MonitorSpec {
+        project: "project".to_owned(),
+        dataset: "dataset".to_owned(),
+        model: "model".to_owned(),
+        model_sha256: String::new(),
+        schema: RowSchema::new(1, vec!["cat".to_owned()]).unwrap(),
+        custom_feature: ImageEmbedding {
+            name: "feature".to_owned(),
+            source_column: "image_url".to_owned(),
+            column: "embeddings".to_owned(),
+            n_clusters: 5,
+        },
+    }
+}
+
 fn sink(how: &str, plugins: &Plugins) -> Result<Box<dyn MonitorSink>> {
-    let mut config = SinkConfig::new("unused".into());
+    let mut config = SinkConfig::new("unused".into(), monitor());
     config.options.insert("how".to_owned(), json!(how));
     registries::sinks(plugins)?.build("misbehaving", &config)
 }
@@ -125,21 +141,7 @@ fn sink(how: &str, plugins: &Plugins) -> Result<Box<dyn MonitorSink>> {
 #[test]
 fn a_sink_that_panics_or_miscounts_is_an_error() {
     let Some(plugins) = plugins() else { return };
-    let schema = RowSchema::new(1, vec!["cat".to_owned()]).unwrap();
-    let monitor = MonitorSpec {
-        project: "project".to_owned(),
-        dataset: "dataset".to_owned(),
-        model: "model".to_owned(),
-        model_sha256: String::new(),
-        schema: schema.clone(),
-        custom_feature: ImageEmbedding {
-            name: "feature".to_owned(),
-            source_column: "image_url".to_owned(),
-            column: "embeddings".to_owned(),
-            n_clusters: 5,
-        },
-    };
-    let mut rows = RowsBuilder::new(schema);
+    let mut rows = RowsBuilder::new(monitor().schema);
     rows.push(&Row {
         event_id: "event",
         timestamp_ms: 0,
@@ -158,14 +160,15 @@ fn a_sink_that_panics_or_miscounts_is_an_error() {
         sink("panic_in_open", &plugins),
         "open panics on request",
     );
-    let mut prepare = sink("panic_in_prepare", &plugins).unwrap();
-    says("prepare", prepare.prepare(&monitor), "prepare panics");
+    says(
+        "prepare",
+        sink("panic_in_prepare", &plugins),
+        "prepare panics",
+    );
     let mut publish = sink("panic_in_publish", &plugins).unwrap();
-    publish.prepare(&monitor).unwrap();
     says("publish", publish.publish_events(&rows), "publish panics");
     says("again", publish.publish_events(&rows), "earlier call");
     let mut miscount = sink("miscount", &plugins).unwrap();
-    miscount.prepare(&monitor).unwrap();
     says("count", miscount.publish_baseline(&rows), "of 1 rows");
     let mut flush = sink("panic_in_flush", &plugins).unwrap();
     says("flush", flush.flush(), "flush panics");

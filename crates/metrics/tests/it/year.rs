@@ -56,12 +56,11 @@ fn rows(prefix: &str, count: usize, ms: i64, random: &mut ChaCha8Rng) -> RecordB
 fn a_year_of_daily_windows() {
     let folder = tempfile::tempdir().unwrap();
     let mut random = ChaCha8Rng::seed_from_u64(1);
-    let mut sink = LocalSink::open(&SinkConfig::new(folder.path().to_owned())).unwrap();
     let spec = MonitorSpec {
         schema: schema(),
         ..common::spec()
     };
-    sink.prepare(&spec).unwrap();
+    let mut sink = LocalSink::open(&SinkConfig::new(folder.path().to_owned(), spec)).unwrap();
     for part in 0..BASELINE / 5_000 {
         let batch = rows(&format!("b{part:03}"), 5_000, START_MS, &mut random);
         sink.publish_baseline(&batch).unwrap();

@@ -216,6 +216,7 @@ typedef struct {
   uint32_t (*create)(DlStr config, DlInstance *instance, DlError *err);
   void (*destroy)(DlInstance instance);
   uint32_t (*health)(DlInstance instance, DlError *err);
+  /* Called once, right after create: what rows belong to, as JSON. */
   uint32_t (*prepare)(DlInstance instance, DlStr monitor, DlError *err);
   /* schema and array are a struct ArrowSchema and a struct ArrowArray of the Arrow C data interface, moved in.
    * The columns are those of driftline's rows, in one struct array. accepted + duplicates are the rows. */

@@ -129,7 +129,7 @@ pub struct DlSinkTable {
     pub destroy: Option<Destroy>,
     /// See [`Health`].
     pub health: Option<Health>,
-    /// Makes project, model, schema and custom feature known; `monitor` is JSON.
+    /// Makes project, model, schema and custom feature known, right after `create`; `monitor` is JSON.
     pub prepare: Option<
         unsafe extern "C" fn(instance: DlInstance, monitor: DlStr, err: *mut DlError) -> u32,
     >,

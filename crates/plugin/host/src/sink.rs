@@ -38,31 +38,32 @@ type Publish = unsafe extern "C" fn(
 type Flush = unsafe extern "C" fn(DlInstance, *const DlCall, *mut DlError) -> u32;
 
 struct Functions {
-    prepare: Prepare,
     publish: Publish,
     flush: Flush,
 }
 
 impl PluginSink {
-    /// Opens the sink `name` of `library`.
+    /// Opens the sink `name` of `library` for the rows of `monitor`.
     pub fn open(
         library: &'static Library,
         name: &str,
         options: &Map<String, Value>,
+        monitor: &MonitorSpec,
     ) -> Result<Self> {
         let component = library.component(ComponentKind::Sink, name)?;
         let missing = |function: &str| missing(name, function);
         // SAFETY: the component says that it is a sink.
         let table: DlSinkTable = unsafe { component.table.read() }
             .ok_or_else(|| defect(name, "its table is missing".to_owned()))?;
+        let prepare = table.prepare.ok_or_else(|| missing("prepare"))?;
         let functions = Functions {
-            prepare: table.prepare.ok_or_else(|| missing("prepare"))?,
             publish: table.publish.ok_or_else(|| missing("publish"))?,
             flush: table.flush.ok_or_else(|| missing("flush"))?,
         };
         let describe = table.describe.ok_or_else(|| missing("describe"))?;
         let config = Value::Object(options.clone());
         let instance = Instance::create(component, OPERATION, &config)?;
+        self::prepare(prepare, &instance, name, monitor)?;
         let location = instance.describe(describe, OPERATION, name)?;
         Ok(Self {
             info: SinkInfo {
@@ -118,27 +119,27 @@ impl PluginSink {
     }
 }
 
+/// Tells a new instance what its rows belong to.
+fn prepare(
+    function: Prepare,
+    instance: &Instance,
+    name: &str,
+    monitor: &MonitorSpec,
+) -> Result<()> {
+    let monitor = serde_json::to_string(monitor)
+        .map_err(|cause| defect(name, format!("the monitor is no JSON: {cause}")))?;
+    let mut error = ErrorBuffer::new();
+    // SAFETY: the instance is new, and text and buffer live for the call.
+    let code = unsafe { function(instance.pointer(), DlStr::new(&monitor), error.as_mut()) };
+    match code {
+        status::OK => Ok(()),
+        code => Err(error.error(code, OPERATION, name)),
+    }
+}
+
 impl MonitorSink for PluginSink {
     fn info(&self) -> &SinkInfo {
         &self.info
-    }
-
-    fn prepare(&mut self, monitor: &MonitorSpec) -> Result<()> {
-        let monitor = serde_json::to_string(monitor)
-            .map_err(|cause| defect(&self.info.name, format!("the monitor is no JSON: {cause}")))?;
-        let mut error = ErrorBuffer::new();
-        // SAFETY: the instance lives, no other call runs on it, and text and buffer live for the call.
-        let code = unsafe {
-            (self.functions.prepare)(
-                self.instance.pointer(),
-                DlStr::new(&monitor),
-                error.as_mut(),
-            )
-        };
-        match code {
-            status::OK => Ok(()),
-            code => Err(error.error(code, "prepare sink", &self.info.name)),
-        }
     }
 
     fn publish_baseline(&mut self, rows: &RecordBatch) -> Result<Ack> {

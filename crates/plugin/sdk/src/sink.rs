@@ -21,10 +21,13 @@ pub trait SinkPlugin: MonitorSink + Sized + 'static {
     /// One line about it.
     const SUMMARY: &'static str;
     /// What a user writes below `[sink.options]`. Deny unknown fields, so that a mistyped name is an error.
-    type Options: DeserializeOwned + JsonSchema;
+    type Options: DeserializeOwned + JsonSchema + Send;
 
-    /// Checks the options and opens the sink; nothing is sent or written before `prepare`.
-    fn open(options: Self::Options) -> Result<Self>;
+    /// Checks the options, and says where rows will end up: a folder or an address. It has no effect.
+    fn location(options: &Self::Options) -> Result<String>;
+
+    /// Opens the sink for the rows of `monitor`. A place that knows the monitor with another schema refuses.
+    fn open(options: Self::Options, monitor: &MonitorSpec) -> Result<Self>;
 }
 
 /// The component of `T`.
@@ -45,6 +48,56 @@ pub fn component<T: SinkPlugin>(version: &'static str) -> DlComponent {
     }
 }
 
+/// What is behind an instance: the options, then the sink, which `prepare` opens.
+struct Opening<T: SinkPlugin> {
+    options: Option<T::Options>,
+    location: String,
+    sink: Option<T>,
+}
+
+impl<T: SinkPlugin> Opening<T> {
+    /// # Safety
+    /// `json` is as the interface has it, for the time of the call.
+    unsafe fn new(json: DlStr) -> Result<Self> {
+        // SAFETY: promised by the caller.
+        let json = unsafe { text("configuration", json)? };
+        let options = serde_json::from_str(json).map_err(|cause| {
+            Error::new(
+                ErrorKind::InvalidConfig,
+                "open sink",
+                "the options are wrong",
+            )
+            .with("sink", T::NAME)
+            .because(cause)
+        })?;
+        Ok(Self {
+            location: T::location(&options)?,
+            options: Some(options),
+            sink: None,
+        })
+    }
+
+    fn prepare(&mut self, monitor: &MonitorSpec) -> Result<()> {
+        let options = self.options.take();
+        let options = options.ok_or_else(|| refuse("`prepare` was called before"))?;
+        self.sink = Some(T::open(options, monitor)?);
+        Ok(())
+    }
+
+    fn sink(&mut self) -> Result<&mut T> {
+        let sink = self.sink.as_mut();
+        sink.ok_or_else(|| refuse("`prepare` comes first"))
+    }
+
+    fn location(&self) -> &str {
+        match &self.sink {
+            Some(sink) => &sink.info().location,
+            // A host of version 1.0 asks before it calls `prepare`.
+            None => &self.location,
+        }
+    }
+}
+
 struct Table<T>(T);
 
 impl<T: SinkPlugin> Table<T> {
@@ -52,8 +105,8 @@ impl<T: SinkPlugin> Table<T> {
         struct_size: size_of::<DlSinkTable>() as u32,
         validate: Some(validate::<T>),
         create: Some(create::<T>),
-        destroy: Some(destroy::<T>),
-        health: Some(health::<T>),
+        destroy: Some(destroy::<Opening<T>>),
+        health: Some(health::<Opening<T>>),
         prepare: Some(prepare::<T>),
         publish: Some(publish::<T>),
         flush: Some(flush::<T>),
@@ -61,26 +114,9 @@ impl<T: SinkPlugin> Table<T> {
     };
 }
 
-/// # Safety
-/// `json` is as the interface has it, for the time of the call.
-unsafe fn open<T: SinkPlugin>(json: DlStr) -> Result<T> {
-    // SAFETY: promised by the caller.
-    let json = unsafe { text("configuration", json)? };
-    let options = serde_json::from_str(json).map_err(|cause| {
-        Error::new(
-            ErrorKind::InvalidConfig,
-            "open sink",
-            "the options are wrong",
-        )
-        .with("sink", T::NAME)
-        .because(cause)
-    })?;
-    T::open(options)
-}
-
 unsafe extern "C" fn validate<T: SinkPlugin>(json: DlStr, err: *mut DlError) -> u32 {
     // SAFETY: the host passes arguments as the interface has them.
-    unsafe { guard(err, || open::<T>(json).map(drop)) }
+    unsafe { guard(err, || Opening::<T>::new(json).map(drop)) }
 }
 
 unsafe extern "C" fn create<T: SinkPlugin>(
@@ -89,7 +125,7 @@ unsafe extern "C" fn create<T: SinkPlugin>(
     err: *mut DlError,
 ) -> u32 {
     // SAFETY: the host passes arguments as the interface has them.
-    unsafe { guard(err, || Instance::put(open::<T>(json)?, instance)) }
+    unsafe { guard(err, || Instance::put(Opening::<T>::new(json)?, instance)) }
 }
 
 unsafe extern "C" fn prepare<T: SinkPlugin>(
@@ -100,10 +136,10 @@ unsafe extern "C" fn prepare<T: SinkPlugin>(
     let body = || {
         // SAFETY: the host passes what `create` made and a text, and makes no other call on this instance meanwhile.
         unsafe {
-            Instance::<T>::enter(instance, |sink| {
+            Instance::<Opening<T>>::enter(instance, |opening| {
                 let monitor: MonitorSpec = serde_json::from_str(text("monitor", monitor)?)
                     .map_err(|cause| refuse(format!("bad monitor: {cause}")))?;
-                (*sink).prepare(&monitor)
+                (*opening).prepare(&monitor)
             })
         }
     };
@@ -148,10 +184,10 @@ unsafe extern "C" fn publish<T: SinkPlugin>(
         unsafe {
             // First of all: they are this module's now, whatever comes.
             let rows = take(schema, array)?;
-            Instance::<T>::enter(instance, |sink| {
+            Instance::<Opening<T>>::enter(instance, |opening| {
                 let ack = match part {
-                    part::BASELINE => (*sink).publish_baseline(&rows)?,
-                    part::EVENTS => (*sink).publish_events(&rows)?,
+                    part::BASELINE => (*opening).sink()?.publish_baseline(&rows)?,
+                    part::EVENTS => (*opening).sink()?.publish_events(&rows)?,
                     other => return Err(refuse(format!("there is no part {other}"))),
                 };
                 if accepted.is_null() || duplicates.is_null() {
@@ -175,7 +211,7 @@ unsafe extern "C" fn flush<T: SinkPlugin>(
     // SAFETY: the host passes what `create` made, and makes no other call on this instance meanwhile.
     unsafe {
         guard(err, || {
-            Instance::<T>::enter(instance, |sink| (*sink).flush())
+            Instance::<Opening<T>>::enter(instance, |opening| (*opening).sink()?.flush())
         })
     }
 }
@@ -188,8 +224,8 @@ unsafe extern "C" fn describe<T: SinkPlugin>(
     let body = || {
         // SAFETY: the host passes what `create` made and its writer.
         unsafe {
-            Instance::<T>::enter(instance, |sink| {
-                arguments::give(writer, &(*sink).info().location)
+            Instance::<Opening<T>>::enter(instance, |opening| {
+                arguments::give(writer, (*opening).location())
             })
         }
     };

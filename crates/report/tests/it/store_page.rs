@@ -30,8 +30,7 @@ struct Writer {
 impl Writer {
     fn new(store: &Path, model: &str) -> Self {
         let schema = RowSchema::new(DIM, vec!["cat".to_owned(), "dog".to_owned()]).unwrap();
-        let mut sink = LocalSink::open(&SinkConfig::new(store.to_owned())).unwrap();
-        sink.prepare(&MonitorSpec {
+        let spec = MonitorSpec {
             project: "demo".to_owned(),
             dataset: "reference".to_owned(),
             model: model.to_owned(),
@@ -43,8 +42,8 @@ impl Writer {
                 column: "embeddings".to_owned(),
                 n_clusters: 5,
             },
-        })
-        .unwrap();
+        };
+        let sink = LocalSink::open(&SinkConfig::new(store.to_owned(), spec)).unwrap();
         Self { sink, schema }
     }
 

@@ -2,7 +2,7 @@
 
 mod discovery;
 
-use driftline_core::{ErrorKind, MonitorSink, SinkConfig};
+use driftline_core::{ErrorKind, SinkConfig};
 use driftline_sink_local::{LocalSink, Store, write_clusters};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -110,10 +110,9 @@ impl Model {
         Ok(Store::open(&app.store, &self.project_name, &self.folder)?)
     }
 
-    /// Its writer, prepared: the folder is there when this returns. `dataset` is the name of its baseline.
+    /// Its writer: the folder is there when this returns. `dataset` is the name of its baseline.
     pub fn sink(&self, app: &App, dataset: &str) -> Answer<LocalSink> {
         let monitored = self.monitored()?;
-        let mut sink = LocalSink::open(&SinkConfig::new(app.store.clone()))?;
         let spec = match Store::open(&app.store, &self.project_name, &self.folder) {
             Ok(store) => store.monitor().clone(),
             Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -121,7 +120,7 @@ impl Model {
             }
             Err(error) => return Err(error.into()),
         };
-        sink.prepare(&spec)?;
+        let sink = LocalSink::open(&SinkConfig::new(app.store.clone(), spec))?;
         if let Some(centroids) = &monitored.centroids
             && self.open(app)?.clusters()?.as_ref() != Some(centroids)
         {

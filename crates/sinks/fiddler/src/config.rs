@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use driftline_core::{Error, ErrorKind, Result, SinkConfig};
+use driftline_core::{Error, ErrorKind, Result};
 use reqwest::Url;
 use serde_json::{Map, Value};
 
@@ -77,8 +77,8 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    pub(crate) fn new(config: &SinkConfig) -> Result<Self> {
-        let options = Options(&config.options);
+    pub(crate) fn new(options: &Map<String, Value>) -> Result<Self> {
+        let options = Options(options);
         options.check_names()?;
         let url = match options.text("url")? {
             Some(url) => url.to_owned(),
@@ -249,15 +249,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("token");
         std::fs::write(&file, "tok-1\n").unwrap();
-        let mut config = SinkConfig::new("store".into());
-        if let Value::Object(map) = options {
-            config.options = map;
-        }
-        config
-            .options
+        let Value::Object(mut options) = options else {
+            panic!("options are an object");
+        };
+        options
             .entry("token_file")
             .or_insert_with(|| file.display().to_string().into());
-        Settings::new(&config)
+        Settings::new(&options)
     }
 
     #[test]

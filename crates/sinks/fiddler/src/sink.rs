@@ -1,6 +1,6 @@
 //! The sink: accepts rows into the outbox, and delivers them while the pipeline goes on.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -27,63 +27,26 @@ use crate::wire;
 /// - [`flush`](MonitorSink::flush) returns when the server has everything; otherwise it says what is left and where.
 pub struct FiddlerSink {
     info: SinkInfo,
-    store: PathBuf,
-    settings: Settings,
-    prepared: Option<Prepared>,
-}
-
-struct Prepared {
     monitor: MonitorSpec,
+    batch_rows: u64,
     outbox: Outbox,
     courier: Arc<Mutex<Courier>>,
     background: Background,
 }
 
 impl FiddlerSink {
-    /// A sink to the server that `config.options` names; nothing is asked and nothing written before
-    /// [`prepare`](MonitorSink::prepare).
+    /// A sink to the server that `config.options` names. The project is there when this returns, and the outbox; the model,
+    /// if there is one, fits the monitor.
     ///
     /// # Errors
-    /// `InvalidConfig` naming the option; also if there is no token.
+    /// `InvalidConfig` naming the option, also if there is no token, or the column in which the server's model differs;
+    /// otherwise those of the server and of the file system.
     pub fn open(config: &SinkConfig) -> Result<Self> {
-        let settings = Settings::new(config)?;
-        Ok(Self {
-            info: SinkInfo {
-                name: "fiddler".to_owned(),
-                location: settings.url.to_string(),
-            },
-            store: config.store.clone(),
-            settings,
-            prepared: None,
-        })
-    }
-
-    fn prepared(&mut self) -> Result<&mut Prepared> {
-        self.prepared.as_mut().ok_or_else(|| {
-            let message = "rows were published before the sink was prepared";
-            Error::new(ErrorKind::Internal, "publish rows", message)
-        })
-    }
-
-    fn publish(&mut self, kind: Kind, batch: &RecordBatch) -> Result<Ack> {
-        let most = self.settings.batch_rows;
-        let prepared = self.prepared()?;
-        let rows = checked(batch, &prepared.monitor)?;
-        let ack = prepared.outbox.accept(kind, &rows, most)?;
-        prepared.background.wake();
-        Ok(ack)
-    }
-}
-
-impl MonitorSink for FiddlerSink {
-    fn info(&self) -> &SinkInfo {
-        &self.info
-    }
-
-    fn prepare(&mut self, monitor: &MonitorSpec) -> Result<()> {
-        let folder = Outbox::folder(&self.store, &monitor.project, &monitor.model)?;
+        let settings = Settings::new(&config.options)?;
+        let monitor = &config.monitor;
+        let folder = Outbox::folder(&config.store, &monitor.project, &monitor.model)?;
         let stop = Stop::default();
-        let (mut wire, server) = wire::connect(&self.settings, &stop)?;
+        let (mut wire, server) = wire::connect(&settings, &stop)?;
         let mut outbox = Outbox::open(&folder)?;
         outbox.bind(&server.identity)?;
         let model = wire.prepare(monitor).map_err(Error::from)?;
@@ -105,16 +68,33 @@ impl MonitorSink for FiddlerSink {
             Outbox::open(&folder)?,
             wire,
             monitor.clone(),
-            self.settings.batch_rows,
-            self.settings.patience.job,
+            settings.batch_rows,
+            settings.patience.job,
         )));
-        self.prepared = Some(Prepared {
+        Ok(Self {
+            info: SinkInfo {
+                name: "fiddler".to_owned(),
+                location: settings.url.to_string(),
+            },
             monitor: monitor.clone(),
+            batch_rows: settings.batch_rows,
             outbox,
             background: Background::start(courier.clone(), stop)?,
             courier,
-        });
-        Ok(())
+        })
+    }
+
+    fn publish(&mut self, kind: Kind, batch: &RecordBatch) -> Result<Ack> {
+        let rows = checked(batch, &self.monitor)?;
+        let ack = self.outbox.accept(kind, &rows, self.batch_rows)?;
+        self.background.wake();
+        Ok(ack)
+    }
+}
+
+impl MonitorSink for FiddlerSink {
+    fn info(&self) -> &SinkInfo {
+        &self.info
     }
 
     fn publish_baseline(&mut self, rows: &RecordBatch) -> Result<Ack> {
@@ -127,10 +107,8 @@ impl MonitorSink for FiddlerSink {
 
     /// Labels follow the events of the outbox; all count as accepted, as only the server knows its events.
     fn publish_labels(&mut self, labels: &[EventLabel]) -> Result<Ack> {
-        let most = self.settings.batch_rows;
-        let prepared = self.prepared()?;
-        prepared.outbox.accept_labels(labels, most)?;
-        prepared.background.wake();
+        self.outbox.accept_labels(labels, self.batch_rows)?;
+        self.background.wake();
         Ok(Ack {
             accepted: labels.len() as u64,
             duplicates: 0,
@@ -138,11 +116,10 @@ impl MonitorSink for FiddlerSink {
     }
 
     fn flush(&mut self) -> Result<()> {
-        let prepared = self.prepared()?;
-        let mut courier = prepared.background.interrupt(&prepared.courier);
+        let mut courier = self.background.interrupt(&self.courier);
         let stays = courier.deliver(Extent::Everything);
         let out = courier.take_out();
-        outcome(&prepared.outbox, stays.unwrap_or_else(Some), &out)
+        outcome(&self.outbox, stays.unwrap_or_else(Some), &out)
     }
 }
 

@@ -4,7 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use driftline_core::{Error, MonitorSpec, Result, SinkConfig};
+use driftline_core::{Error, MonitorSpec, Result};
+use serde_json::{Map, Value};
 
 use crate::config::Settings;
 use crate::note::{self, DAMAGED, DEAD_LETTER};
@@ -75,12 +76,12 @@ pub fn outboxes(store: &Path) -> Result<Vec<OutboxStatus>> {
     found.filter_map(Result::transpose).collect()
 }
 
-/// Asks who is at the address in `config.options`, with the token; nothing is changed there.
+/// Asks who is at the address in the options of the sink, with the token; nothing is changed there.
 ///
 /// # Errors
 /// Those of the configuration; `Unavailable` if the server cannot be reached; `Unsupported` if it is too old.
-pub fn reachability(config: &SinkConfig) -> Result<Server> {
-    let settings = Settings::new(config)?;
+pub fn reachability(options: &Map<String, Value>) -> Result<Server> {
+    let settings = Settings::new(options)?;
     let (_, server) = wire::connect(&settings, &Stop::default())?;
     Ok(server)
 }

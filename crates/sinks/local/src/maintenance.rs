@@ -17,7 +17,7 @@ use crate::layout::{Layout, digest_in, is_staged, names_in, rows_in};
 use crate::lock::Lock;
 use crate::merge;
 use crate::monitor;
-use crate::sink::Prepared;
+use crate::sink::Opened;
 use crate::store::{Part, Section};
 use crate::transaction::{Rowset, Transaction};
 
@@ -337,14 +337,14 @@ impl Model<'_> {
                 None => Lock::bare(&self.layout)?,
             };
             let parts = self.layout.listed(&|section| rowset.has(section))?;
-            let mut prepared = Prepared {
+            let mut opened = Opened {
                 layout: self.layout.clone(),
                 schema: schema.clone(),
                 catalog: Catalog::default(),
             };
             let mut damaged = Vec::new();
             let mut transaction =
-                Transaction::over(&mut prepared, &mut damaged, rowset, parts, lock)?;
+                Transaction::over(&mut opened, &mut damaged, rowset, parts, lock)?;
             for path in hidden {
                 // What is damaged is found among the files that are set aside.
                 let Ok(reader) = RowsReader::open(&path) else {

@@ -70,7 +70,7 @@ pub(crate) fn agree(layout: &Layout, spec: &MonitorSpec) -> Result<()> {
                 spec.model
             );
             Err(
-                Error::new(ErrorKind::InvalidConfig, "prepare the store", message)
+                Error::new(ErrorKind::InvalidConfig, "open the store", message)
                     .with("file", layout.monitor().display())
                     .remedy("give another --store, or the model another name"),
             )

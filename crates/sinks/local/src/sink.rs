@@ -2,12 +2,10 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::PathBuf;
 
 use arrow_array::RecordBatch;
 use driftline_core::{
-    Ack, Error, ErrorKind, EventLabel, MonitorSink, MonitorSpec, Result, RowSchema, Rows,
-    SinkConfig, SinkInfo,
+    Ack, Error, ErrorKind, EventLabel, MonitorSink, Result, RowSchema, Rows, SinkConfig, SinkInfo,
 };
 use driftline_rows::create_folder;
 
@@ -33,24 +31,24 @@ use crate::transaction::{Rowset, Transaction};
 #[derive(Debug)]
 pub struct LocalSink {
     info: SinkInfo,
-    store: PathBuf,
-    prepared: Option<Prepared>,
+    opened: Opened,
     damaged: Vec<Damage>,
 }
 
-/// What a prepared sink knows.
+/// What an open sink knows.
 #[derive(Debug)]
-pub(crate) struct Prepared {
+pub(crate) struct Opened {
     pub(crate) layout: Layout,
     pub(crate) schema: RowSchema,
     pub(crate) catalog: Catalog,
 }
 
 impl LocalSink {
-    /// A sink into `config.store`; nothing is touched before [`prepare`](MonitorSink::prepare).
+    /// A sink into `config.store`, whose folder for the monitor is there when this returns.
     ///
     /// # Errors
-    /// `InvalidConfig` if the place is taken by a file.
+    /// `InvalidConfig` if the place is taken by a file, or the monitor is there with another schema; otherwise those of the
+    /// file system.
     pub fn open(config: &SinkConfig) -> Result<Self> {
         if let Some(option) = config.options.keys().next() {
             return Err(Error::new(
@@ -60,7 +58,7 @@ impl LocalSink {
             )
             .remedy("it has none; the folder is `sink.store`"));
         }
-        let store = config.store.clone();
+        let store = &config.store;
         if store.exists() && !store.is_dir() {
             return Err(Error::new(
                 ErrorKind::InvalidConfig,
@@ -70,14 +68,35 @@ impl LocalSink {
             .with("file", store.display())
             .remedy("give a folder, or a name that is not taken, as --store"));
         }
+        let monitor = &config.monitor;
+        let layout = Layout::new(store, &monitor.project, &monitor.model)?;
+        create_folder(layout.folder())?;
+        let _lock = Lock::acquire(&layout)?;
+        monitor::agree(&layout, monitor)?;
+        let stray = |path| Damage {
+            path,
+            reason: "it stands where the folder of a day should be, whose events cannot be kept"
+                .to_owned(),
+            moved_to: None,
+        };
+        let mut damaged: Vec<Damage> = layout.strays()?.into_iter().map(stray).collect();
+        for path in layout.leftovers()? {
+            fs::remove_file(&path).map_err(|e| Error::io("remove a leftover", &path, e))?;
+        }
+        let mut catalog = Catalog::default();
+        let parts = layout.parts(|_| true)?;
+        damaged.extend(catalog.refresh(&layout, &monitor.schema, &parts)?);
         Ok(Self {
             info: SinkInfo {
                 name: "local".to_owned(),
-                location: store.display().to_string(),
+                location: layout.folder().display().to_string(),
             },
-            store,
-            prepared: None,
-            damaged: Vec::new(),
+            opened: Opened {
+                layout,
+                schema: monitor.schema.clone(),
+                catalog,
+            },
+            damaged,
         })
     }
 
@@ -103,8 +122,7 @@ impl LocalSink {
     }
 
     fn begin(&mut self, rowset: Rowset) -> Result<Transaction<'_>> {
-        let prepared = self.prepared.as_mut().ok_or_else(unprepared)?;
-        Transaction::begin(prepared, &mut self.damaged, rowset)
+        Transaction::begin(&mut self.opened, &mut self.damaged, rowset)
     }
 }
 
@@ -150,11 +168,11 @@ impl LocalSink {
         ids: Option<&[&str]>,
         change: impl FnMut(&Rows) -> Result<Option<(RecordBatch, u64)>>,
     ) -> Result<u64> {
-        let Prepared {
+        let Opened {
             layout,
             schema,
             catalog,
-        } = self.prepared.as_mut().ok_or_else(unprepared)?;
+        } = &mut self.opened;
         let _lock = Lock::acquire(layout)?;
         let mut parts = layout.parts(|section| section != Section::Baseline)?;
         self.damaged
@@ -169,45 +187,9 @@ impl LocalSink {
     }
 }
 
-fn unprepared() -> Error {
-    let message = "rows were published before the sink was prepared";
-    Error::new(ErrorKind::Internal, "publish rows", message)
-}
-
 impl MonitorSink for LocalSink {
     fn info(&self) -> &SinkInfo {
         &self.info
-    }
-
-    fn prepare(&mut self, monitor: &MonitorSpec) -> Result<()> {
-        let layout = Layout::new(&self.store, &monitor.project, &monitor.model)?;
-        create_folder(layout.folder())?;
-        let _lock = Lock::acquire(&layout)?;
-        monitor::agree(&layout, monitor)?;
-        self.damaged
-            .extend(layout.strays()?.into_iter().map(|path| {
-                Damage {
-                    path,
-                    reason:
-                        "it stands where the folder of a day should be, whose events cannot be kept"
-                            .to_owned(),
-                    moved_to: None,
-                }
-            }));
-        for path in layout.leftovers()? {
-            fs::remove_file(&path).map_err(|e| Error::io("remove a leftover", &path, e))?;
-        }
-        let mut catalog = Catalog::default();
-        let parts = layout.parts(|_| true)?;
-        self.damaged
-            .extend(catalog.refresh(&layout, &monitor.schema, &parts)?);
-        self.info.location = layout.folder().display().to_string();
-        self.prepared = Some(Prepared {
-            layout,
-            schema: monitor.schema.clone(),
-            catalog,
-        });
-        Ok(())
     }
 
     fn publish_baseline(&mut self, rows: &RecordBatch) -> Result<Ack> {

@@ -13,7 +13,7 @@ use crate::journal::Change;
 use crate::layout::{staged, unstaged};
 use crate::lock::Lock;
 use crate::merge::{self, PART_BYTES};
-use crate::sink::Prepared;
+use crate::sink::Opened;
 use crate::store::{Part, Section};
 
 /// The set that rows belong to.
@@ -42,7 +42,7 @@ const ID_BYTES: usize = 64;
 /// - No other process writes rows of this model before it ends.
 #[derive(Debug)]
 pub struct Transaction<'s> {
-    prepared: &'s mut Prepared,
+    opened: &'s mut Opened,
     damaged: &'s mut Vec<Damage>,
     rowset: Rowset,
     /// Of the store, when it began.
@@ -61,33 +61,33 @@ pub struct Transaction<'s> {
 
 impl<'s> Transaction<'s> {
     pub(crate) fn begin(
-        prepared: &'s mut Prepared,
+        opened: &'s mut Opened,
         damaged: &'s mut Vec<Damage>,
         rowset: Rowset,
     ) -> Result<Self> {
-        let lock = Lock::acquire(&prepared.layout)?;
-        let parts = prepared.layout.parts(|section| rowset.has(section))?;
-        Self::over(prepared, damaged, rowset, parts, lock)
+        let lock = Lock::acquire(&opened.layout)?;
+        let parts = opened.layout.parts(|section| rowset.has(section))?;
+        Self::over(opened, damaged, rowset, parts, lock)
     }
 
     /// A transaction in a store that has `parts`.
     pub(crate) fn over(
-        prepared: &'s mut Prepared,
+        opened: &'s mut Opened,
         damaged: &'s mut Vec<Damage>,
         rowset: Rowset,
         mut parts: Vec<Part>,
         lock: Lock,
     ) -> Result<Self> {
-        let Prepared {
+        let Opened {
             layout,
             schema,
             catalog,
-        } = &mut *prepared;
+        } = &mut *opened;
         damaged.extend(catalog.refresh(layout, schema, &parts)?);
         parts.retain(|part| catalog.size(&part.path).is_some());
         Ok(Self {
             change: Change::new(layout),
-            prepared,
+            opened,
             damaged,
             rowset,
             parts,
@@ -106,7 +106,7 @@ impl<'s> Transaction<'s> {
     /// `InvalidData` for rows that do not fit the store, otherwise those of the file system. The transaction can then only
     /// be dropped: whatever it holds is incomplete.
     pub fn add(&mut self, rows: &RecordBatch) -> Result<Ack> {
-        let rows = checked(rows, &self.prepared.schema)?;
+        let rows = checked(rows, &self.opened.schema)?;
         let sections = match self.rowset {
             Rowset::Events => dates(&rows)?,
             Rowset::Baseline => vec![Section::Baseline; rows.len()],
@@ -114,9 +114,9 @@ impl<'s> Transaction<'s> {
         let ids = rows.event_ids();
         let unseen = |id: &&str| !self.waiting_ids.contains(*id);
         let mut new: HashSet<&str> = ids.iter().flatten().filter(unseen).collect();
-        let Prepared {
+        let Opened {
             layout, catalog, ..
-        } = &mut *self.prepared;
+        } = &mut *self.opened;
         self.damaged
             .extend(catalog.remove_known(layout, &self.parts, &mut new)?);
         self.damaged
@@ -156,7 +156,7 @@ impl<'s> Transaction<'s> {
         self.merge()?;
         self.change.commit()?;
         for Part { path, .. } in &self.hidden {
-            self.prepared.catalog.renamed(path, unstaged(path));
+            self.opened.catalog.renamed(path, unstaged(path));
         }
         Ok(self.ack)
     }
@@ -171,9 +171,9 @@ impl<'s> Transaction<'s> {
                 };
                 self.change.add(&place);
                 let path = staged(&place);
-                let Prepared {
+                let Opened {
                     schema, catalog, ..
-                } = &mut *self.prepared;
+                } = &mut *self.opened;
                 catalog.look(&path, schema).map_err(Fault::into_error)?;
                 self.hidden.push(Part { path, section });
             }
@@ -185,7 +185,7 @@ impl<'s> Transaction<'s> {
 
     /// Merges small files of the dates that get rows. One that turns out to be damaged is left to those who look for it.
     fn merge(&mut self) -> Result<()> {
-        let catalog = &self.prepared.catalog;
+        let catalog = &self.opened.catalog;
         let sections: BTreeSet<Section> = self.hidden.iter().map(|part| part.section).collect();
         for section in sections {
             let of_section = |parts: &[Part]| -> Vec<Part> {

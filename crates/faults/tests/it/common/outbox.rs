@@ -44,7 +44,7 @@ pub fn script() -> Vec<Step> {
 pub fn sink(folder: &Path, url: &str) -> Result<FiddlerSink> {
     let mut token = tempfile::NamedTempFile::new().unwrap();
     token.write_all(TOKEN.as_bytes()).unwrap();
-    let mut config = SinkConfig::new(folder.to_owned());
+    let mut config = SinkConfig::new(folder.to_owned(), spec());
     let options = json!({
         "url": url,
         "token_file": token.path().display().to_string(),
@@ -53,9 +53,7 @@ pub fn sink(folder: &Path, url: &str) -> Result<FiddlerSink> {
         "job_seconds": 5,
     });
     config.options = options.as_object().unwrap().clone();
-    let mut sink = FiddlerSink::open(&config)?;
-    sink.prepare(&spec())?;
-    Ok(sink)
+    FiddlerSink::open(&config)
 }
 
 impl Step {

@@ -137,15 +137,8 @@ pub fn labels(range: Range<usize>, target: &str) -> Vec<EventLabel> {
     range.map(label).collect()
 }
 
-/// A sink that is not prepared yet.
-pub fn unprepared(folder: &Path) -> Result<LocalSink> {
-    LocalSink::open(&SinkConfig::new(folder.to_owned()))
-}
-
 pub fn sink(folder: &Path) -> Result<LocalSink> {
-    let mut sink = unprepared(folder)?;
-    sink.prepare(&spec())?;
-    Ok(sink)
+    LocalSink::open(&SinkConfig::new(folder.to_owned(), spec()))
 }
 
 impl Step {

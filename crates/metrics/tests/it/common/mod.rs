@@ -6,7 +6,7 @@ use std::path::Path;
 
 use arrow_array::RecordBatch;
 use driftline_core::sink::ImageEmbedding;
-use driftline_core::{MonitorSink, MonitorSpec, Row, RowSchema, RowsBuilder, SinkConfig};
+use driftline_core::{MonitorSpec, Row, RowSchema, RowsBuilder, SinkConfig};
 use driftline_sink_local::{Centroids, LocalSink, write_clusters};
 use jiff::Timestamp;
 
@@ -81,9 +81,7 @@ pub fn batch(events: &[Event]) -> RecordBatch {
 }
 
 pub fn sink(store: &Path) -> LocalSink {
-    let mut sink = LocalSink::open(&SinkConfig::new(store.to_owned())).unwrap();
-    sink.prepare(&spec()).unwrap();
-    sink
+    LocalSink::open(&SinkConfig::new(store.to_owned(), spec())).unwrap()
 }
 
 /// Centroids at (0, 0), (10, 0), … (40, 0).

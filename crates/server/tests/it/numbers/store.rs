@@ -21,7 +21,6 @@ pub const PSI: f64 = 0.558_121_768_5;
 
 /// The writer of the store, with the baseline in it.
 pub fn with_baseline(store: &Path) -> LocalSink {
-    let mut sink = LocalSink::open(&SinkConfig::new(store.to_owned())).unwrap();
     let spec = MonitorSpec {
         project: PROJECT.to_owned(),
         dataset: "baseline".to_owned(),
@@ -35,7 +34,7 @@ pub fn with_baseline(store: &Path) -> LocalSink {
             n_clusters: 5,
         },
     };
-    sink.prepare(&spec).unwrap();
+    let mut sink = LocalSink::open(&SinkConfig::new(store.to_owned(), spec)).unwrap();
     let centroids = Centroids {
         dim: 2,
         values: (0..5).flat_map(|i| [10.0 * i as f32, 0.0]).collect(),

@@ -419,8 +419,7 @@ fn lists_are_ordered_and_come_in_pages() {
 fn what_a_run_put_into_the_store_is_there_for_clients_before_and_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let schema = RowSchema::new(2, vec!["cat".to_owned(), "dog".to_owned()]).unwrap();
-    let mut sink = LocalSink::open(&SinkConfig::new(folder.path().to_owned())).unwrap();
-    sink.prepare(&driftline_core::MonitorSpec {
+    let spec = driftline_core::MonitorSpec {
         project: "local".to_owned(),
         dataset: "baseline".to_owned(),
         model: "resnet".to_owned(),
@@ -432,8 +431,8 @@ fn what_a_run_put_into_the_store_is_there_for_clients_before_and_after_a_restart
             column: "embeddings".to_owned(),
             n_clusters: 2,
         },
-    })
-    .unwrap();
+    };
+    let mut sink = LocalSink::open(&SinkConfig::new(folder.path().to_owned(), spec)).unwrap();
     let mut rows = RowsBuilder::new(schema);
     for i in 0..4 {
         rows.push(&Row {

@@ -30,7 +30,6 @@ fn child() {
     let options = json!({"batch_rows": BATCH, "allow_http": true});
     let config = config(Path::new(&store), &url, options);
     let mut sink = FiddlerSink::open(&config).unwrap();
-    sink.prepare(&small()).unwrap();
     sink.publish_baseline(&rows(&small(), 0..100)).unwrap();
     for start in (0..ROWS).step_by(CALL) {
         sink.publish_events(&rows(&small(), start..start + CALL))

@@ -268,8 +268,8 @@ fn a_journal_reaches_no_file_outside_the_folders_of_rows() {
         )
         .unwrap();
         let store = folder.path().to_owned();
-        let mut sink = LocalSink::open(&SinkConfig::new(store)).unwrap();
-        let error = sink.prepare(&common::spec()).unwrap_err().to_string();
+        let config = SinkConfig::new(store, common::spec());
+        let error = LocalSink::open(&config).unwrap_err().to_string();
         assert!(
             error.contains("rewrite.json") && error.contains("store repair"),
             "{error}"

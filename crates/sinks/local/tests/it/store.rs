@@ -82,8 +82,7 @@ fn rows_with_and_without_image_properties_live_in_one_store() {
         };
         builder.push(&row).unwrap();
     }
-    let mut newer = LocalSink::open(&SinkConfig::new(folder.path().to_owned())).unwrap();
-    newer.prepare(&spec).unwrap();
+    let mut newer = LocalSink::open(&SinkConfig::new(folder.path().to_owned(), spec)).unwrap();
     newer.publish_events(&builder.finish().unwrap()).unwrap();
     let labels = [5, 15].map(|i| EventLabel {
         event_id: id(i),
@@ -349,8 +348,7 @@ fn another_schema_or_other_weights_are_refused_with_both_values() {
         let mut spec = spec();
         change(&mut spec);
         let store = folder.path().to_owned();
-        let mut sink = LocalSink::open(&SinkConfig::new(store)).unwrap();
-        sink.prepare(&spec).unwrap_err()
+        LocalSink::open(&SinkConfig::new(store, spec)).unwrap_err()
     };
     let dim = refusal(&|s| s.schema.dim = 16);
     let classes = refusal(&|s| s.schema.classes[1] = "fox".to_owned());
@@ -372,7 +370,8 @@ fn another_schema_or_other_weights_are_refused_with_both_values() {
 
     let mut more_clusters = spec();
     more_clusters.custom_feature.n_clusters = 20;
-    sink(folder.path()).prepare(&more_clusters).unwrap();
+    let config = SinkConfig::new(folder.path().to_owned(), more_clusters.clone());
+    LocalSink::open(&config).unwrap();
     let store = Store::open(folder.path(), "p", "m").unwrap();
     assert_eq!(*store.monitor(), more_clusters);
 }
@@ -392,9 +391,8 @@ fn a_monitor_json_that_cannot_be_used_is_named_with_a_way_out() {
     ] {
         fs::write(&path, text).unwrap();
         let store = folder.path().to_owned();
-        let mut sink = LocalSink::open(&SinkConfig::new(store)).unwrap();
         for error in [
-            sink.prepare(&spec()).unwrap_err(),
+            LocalSink::open(&SinkConfig::new(store, spec())).unwrap_err(),
             Store::open(folder.path(), "p", "m").unwrap_err(),
         ] {
             let error = error.to_string();
@@ -413,12 +411,6 @@ fn a_monitor_json_that_cannot_be_used_is_named_with_a_way_out() {
 #[test]
 fn bad_rows_are_refused_and_nothing_is_written() {
     let folder = tempfile::tempdir().unwrap();
-    let mut unprepared = LocalSink::open(&SinkConfig::new(folder.path().to_owned())).unwrap();
-    assert_eq!(
-        unprepared.publish_events(&rows(0..1)).unwrap_err().kind(),
-        ErrorKind::Internal
-    );
-
     let mut sink = sink(folder.path());
     let before = files(folder.path());
     let mut publish = |schema: RowSchema, timestamp_ms: i64, value: f32| {
@@ -476,7 +468,7 @@ fn a_store_that_is_missing_or_no_folder_is_named() {
 
     let file = folder.path().join("file");
     fs::write(&file, b"").unwrap();
-    let error = LocalSink::open(&SinkConfig::new(file)).unwrap_err();
+    let error = LocalSink::open(&SinkConfig::new(file, spec())).unwrap_err();
     assert!(error.to_string().contains("not a folder"), "{error}");
 }
 
@@ -486,8 +478,8 @@ fn an_entry_named_local_is_registered() {
     let mut registry = Registry::new("sink");
     register(&mut registry).unwrap();
     let store = folder.path().to_owned();
-    let mut sink = registry.build("local", &SinkConfig::new(store)).unwrap();
-    sink.prepare(&spec()).unwrap();
+    let config = SinkConfig::new(store, spec());
+    let mut sink = registry.build("local", &config).unwrap();
     assert_eq!(sink.publish_events(&rows(0..5)).unwrap(), ack(5, 0));
     assert_eq!(sink.info().name, "local");
 }
@@ -495,9 +487,8 @@ fn an_entry_named_local_is_registered() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_place_that_cannot_be_written_to_is_a_resource_error() {
-    let mut sink =
-        LocalSink::open(&SinkConfig::new(Path::new("/proc/driftline").to_owned())).unwrap();
-    let error = sink.prepare(&spec()).unwrap_err();
+    let config = SinkConfig::new(Path::new("/proc/driftline").to_owned(), spec());
+    let error = LocalSink::open(&config).unwrap_err();
     assert!(error.to_string().contains("/proc/driftline"), "{error}");
     assert!(
         matches!(error.kind(), ErrorKind::Resource | ErrorKind::NotFound),
@@ -575,17 +566,14 @@ mod mounted {
             return;
         };
         let store = mounted.0.path();
-        let mut prepared = sink(store);
-        prepared.publish_events(&rows(0..120)).unwrap();
+        let mut opened = sink(store);
+        opened.publish_events(&rows(0..120)).unwrap();
         assert!(mount("remount,ro", store));
         assert_events(store, 0..120);
-        let config = SinkConfig::new(store.to_owned());
+        let config = SinkConfig::new(store.to_owned(), spec());
         for error in [
-            prepared.publish_events(&rows(0..130)).unwrap_err(),
-            LocalSink::open(&config)
-                .unwrap()
-                .prepare(&spec())
-                .unwrap_err(),
+            opened.publish_events(&rows(0..130)).unwrap_err(),
+            LocalSink::open(&config).unwrap_err(),
         ] {
             assert_eq!(error.kind(), ErrorKind::Resource);
             assert!(

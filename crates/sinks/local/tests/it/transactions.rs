@@ -142,9 +142,8 @@ fn more_rows_than_memory_may_hold_still_make_few_files_and_no_row_twice() {
         builder.finish().unwrap()
     };
     for folder in &folders {
-        let config = driftline_core::SinkConfig::new(folder.path().to_owned());
+        let config = driftline_core::SinkConfig::new(folder.path().to_owned(), spec.clone());
         let mut sink = driftline_sink_local::LocalSink::open(&config).unwrap();
-        sink.prepare(&spec).unwrap();
         let mut transaction = sink.begin_events().unwrap();
         // 8 MB each: rows are written to hidden files once on the way.
         for first in (0..10_000).step_by(1_000) {

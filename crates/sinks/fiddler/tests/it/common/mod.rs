@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
 use driftline_core::sink::ImageEmbedding;
-use driftline_core::{MonitorSink, MonitorSpec, Result, Row, RowSchema, RowsBuilder, SinkConfig};
+use driftline_core::{MonitorSpec, Result, Row, RowSchema, RowsBuilder, SinkConfig};
 use driftline_sink_fiddler::FiddlerSink;
 use serde_json::{Value, json};
 
@@ -70,7 +70,7 @@ pub fn rows(monitor: &MonitorSpec, range: impl IntoIterator<Item = usize>) -> Re
     builder.finish().unwrap()
 }
 
-/// Options for a server at `url`, with short waits.
+/// A sink for [`small`] to a server at `url`, with short waits.
 pub fn config(store: &Path, url: &str, more: Value) -> SinkConfig {
     let folder = store.parent().unwrap();
     let token_file = folder.join("token");
@@ -88,7 +88,7 @@ pub fn config(store: &Path, url: &str, more: Value) -> SinkConfig {
     for (name, value) in more.as_object().unwrap() {
         options[name] = value.clone();
     }
-    let mut config = SinkConfig::new(store.to_owned());
+    let mut config = SinkConfig::new(store.to_owned(), small());
     config.options = options.as_object().unwrap().clone();
     config
 }
@@ -119,9 +119,10 @@ impl Place {
     }
 
     pub fn sink_for(&self, monitor: &MonitorSpec, url: &str, more: Value) -> Result<FiddlerSink> {
-        let mut sink = FiddlerSink::open(&config(&self.store(), url, more))?;
-        sink.prepare(monitor)?;
-        Ok(sink)
+        FiddlerSink::open(&SinkConfig {
+            monitor: monitor.clone(),
+            ..config(&self.store(), url, more)
+        })
     }
 
     /// Rows that wait, rows in dead letters.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use arrow_array::RecordBatch;
 use driftline_core::sink::ImageEmbedding;
-use driftline_core::{MonitorSink, MonitorSpec, Row, RowSchema, RowsBuilder, SinkConfig};
+use driftline_core::{MonitorSpec, Row, RowSchema, RowsBuilder, SinkConfig};
 use driftline_sink_local::{LocalSink, Store};
 
 pub const DIM: usize = 8;
@@ -37,9 +37,7 @@ pub fn spec() -> MonitorSpec {
 }
 
 pub fn sink(store: &Path) -> LocalSink {
-    let mut sink = LocalSink::open(&SinkConfig::new(store.to_owned())).unwrap();
-    sink.prepare(&spec()).unwrap();
-    sink
+    LocalSink::open(&SinkConfig::new(store.to_owned(), spec())).unwrap()
 }
 
 pub fn id(i: usize) -> String {
