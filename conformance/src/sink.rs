@@ -6,8 +6,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use arrow_array::RecordBatch;
 use driftline_core::sink::ImageEmbedding;
 use driftline_core::{
-    Ack, MonitorSink, MonitorSpec, Result, Row, RowSchema, RowsBuilder, rows::EMBEDDINGS,
-    rows::IMAGE_URL,
+    Ack, ErrorKind, EventLabel, MonitorSink, MonitorSpec, Result, Row, RowSchema, RowsBuilder,
+    rows::EMBEDDINGS, rows::IMAGE_URL,
 };
 use serde_json::{Map, Value, json};
 
@@ -33,7 +33,7 @@ const CLASSES: [&str; 2] = ["cat", "dog"];
 const DIM: usize = 4;
 
 /// Every case, in the order they run.
-pub const CASES: [SinkCase; 7] = [
+pub const CASES: [SinkCase; 8] = [
     Case::new(
         "info_is_filled_in",
         "its name is the one it was asked for by, and it says where rows end up",
@@ -59,6 +59,11 @@ pub const CASES: [SinkCase; 7] = [
         "another_schema_is_refused",
         "a monitor that is known with another schema is refused",
         another_schema,
+    ),
+    Case::new(
+        "labels_are_counted",
+        "labels of events are counted as new, or refused as not supported, and events go on",
+        labels,
     ),
     Case::new(
         "unknown_option_is_refused",
@@ -237,6 +242,22 @@ fn another_schema(context: &Context<'_>) -> Result<(), Stop> {
             .into()),
         Err(_) => Ok(()),
     }
+}
+
+fn labels(context: &Context<'_>) -> Result<(), Stop> {
+    let mut sink = context.open()?;
+    expect("events", sink.publish_events(&context.rows(0..4)?), 4, 0)?;
+    // Events that have none.
+    let labels = [1, 3].map(|number| EventLabel {
+        event_id: format!("{}-{number}", context.project),
+        target: CLASSES[0].to_owned(),
+    });
+    match sink.publish_labels(&labels) {
+        Err(error) if error.kind() == ErrorKind::Unsupported => {}
+        published => expect("labels", published, 2, 0)?,
+    }
+    expect("more", sink.publish_events(&context.rows(4..6)?), 2, 0)?;
+    Ok(())
 }
 
 fn unknown_option(context: &Context<'_>) -> Result<(), Stop> {

@@ -5,20 +5,24 @@
 //! | `FOLDER/PROJECT/MODEL/monitor.json` | what is monitored |
 //! | `FOLDER/PROJECT/MODEL/baseline.jsonl` | rows of the baseline |
 //! | `FOLDER/PROJECT/MODEL/events.jsonl` | events |
+//! | `FOLDER/PROJECT/MODEL/labels.jsonl` | true classes of events that came later; the last line of an event counts |
 
-mod appended;
+mod labels;
+mod lines;
+mod rows;
 
 use std::path::{Component, Path, PathBuf};
 
 use driftline_plugin_sdk::arrow_array::RecordBatch;
 use driftline_plugin_sdk::core::{
-    Ack, Error, ErrorKind, MonitorSink, MonitorSpec, Result, SinkInfo,
+    Ack, Error, ErrorKind, EventLabel, MonitorSink, MonitorSpec, Result, SinkInfo,
 };
 use driftline_plugin_sdk::{SinkPlugin, export_plugin};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::appended::Appended;
+use crate::labels::LabelFile;
+use crate::rows::RowFile;
 
 /// What a user writes below `[sink.options]`.
 #[derive(Deserialize, JsonSchema)]
@@ -41,8 +45,9 @@ fn folder() -> PathBuf {
 /// - One process at a time has a file open; another one waits.
 struct JsonLines {
     info: SinkInfo,
-    baseline: Appended,
-    events: Appended,
+    baseline: RowFile,
+    events: RowFile,
+    labels: LabelFile,
 }
 
 impl SinkPlugin for JsonLines {
@@ -67,13 +72,17 @@ impl SinkPlugin for JsonLines {
             .join(plain("model", &monitor.model)?);
         std::fs::create_dir_all(&folder).map_err(|cause| Error::io("open sink", &folder, cause))?;
         keep_monitor(&folder.join("monitor.json"), monitor)?;
+        let baseline = RowFile::open(&folder.join("baseline.jsonl"))?;
+        let mut events = RowFile::open(&folder.join("events.jsonl"))?;
+        let labels = LabelFile::open(&folder.join("labels.jsonl"), &mut events)?;
         Ok(Self {
             info: SinkInfo {
                 name: Self::NAME.to_owned(),
                 location,
             },
-            baseline: Appended::open(&folder.join("baseline.jsonl"))?,
-            events: Appended::open(&folder.join("events.jsonl"))?,
+            baseline,
+            events,
+            labels,
         })
     }
 }
@@ -142,6 +151,10 @@ impl MonitorSink for JsonLines {
 
     fn publish_events(&mut self, rows: &RecordBatch) -> Result<Ack> {
         self.events.append(rows)
+    }
+
+    fn publish_labels(&mut self, labels: &[EventLabel]) -> Result<Ack> {
+        self.labels.append(labels, &mut self.events)
     }
 
     fn flush(&mut self) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use driftline_plugin_sdk::SinkPlugin;
 use driftline_plugin_sdk::arrow_array::RecordBatch;
-use driftline_plugin_sdk::core::{Ack, MonitorSink, MonitorSpec, Result, SinkInfo};
+use driftline_plugin_sdk::core::{Ack, EventLabel, MonitorSink, MonitorSpec, Result, SinkInfo};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -33,6 +33,17 @@ impl MonitorSink for Misbehaving {
             accepted: match self.how.as_str() {
                 "miscount" => u64::MAX,
                 _ => rows.num_rows() as u64,
+            },
+            duplicates: 0,
+        })
+    }
+
+    fn publish_labels(&mut self, labels: &[EventLabel]) -> Result<Ack> {
+        assert!(self.how != "panic_in_labels", "labels panic on request");
+        Ok(Ack {
+            accepted: match self.how.as_str() {
+                "miscount" => labels.len() as u64 + 1,
+                _ => labels.len() as u64,
             },
             duplicates: 0,
         })

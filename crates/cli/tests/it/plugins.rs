@@ -251,6 +251,32 @@ fn a_run_publishes_into_the_sink_of_a_plugin_and_again_adds_nothing() {
     assert_eq!(events.len() as u64, published);
     assert_eq!(events[0]["embeddings"].as_array().unwrap().len(), 128);
     assert!(events[0]["event_id"].is_string());
+    // Labels that come later go to a file of their own, once.
+    let labels: Vec<String> = [&events[0], &events[1]]
+        .map(|event| format!("{},unlike\n", event["event_id"].as_str().unwrap()))
+        .to_vec();
+    fs::write(
+        workspace.path("labels.csv"),
+        format!("event_id,target\n{}", labels.concat()),
+    )
+    .unwrap();
+    for new in [2, 0] {
+        let arguments = [
+            "labels",
+            "publish",
+            "labels.csv",
+            "--sink",
+            "json_lines",
+            "--set",
+            "sink.options={folder=\"rows\"}",
+        ];
+        let published = json(&workspace, &arguments);
+        assert_eq!(
+            (&published["labels"], &published["changed"]),
+            (&Value::from(2), &Value::from(new))
+        );
+        assert_eq!(lines("labels.jsonl").len(), 2);
+    }
     // The sink remembers every row, also for a run that starts again from nothing.
     fs::remove_dir_all(workspace.path("driftline-store")).unwrap();
     let again = json(&workspace, &arguments);

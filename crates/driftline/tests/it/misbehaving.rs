@@ -5,8 +5,8 @@
 
 use driftline::core::sink::ImageEmbedding;
 use driftline::core::{
-    DriftTransform, Error, ImageBatch, ImageShape, MonitorSink, MonitorSpec, Result, Row,
-    RowSchema, RowsBuilder, SinkConfig, TransformContext,
+    DriftTransform, Error, EventLabel, ImageBatch, ImageShape, MonitorSink, MonitorSpec, Result,
+    Row, RowSchema, RowsBuilder, SinkConfig, TransformContext,
 };
 use driftline::settings::PluginSettings;
 use driftline::{Plugins, registries};
@@ -170,9 +170,18 @@ fn a_sink_that_panics_or_miscounts_is_an_error() {
     says("again", publish.publish_events(&rows), "earlier call");
     let mut miscount = sink("miscount", &plugins).unwrap();
     says("count", miscount.publish_baseline(&rows), "of 1 rows");
+    let labels = ["event", "other"].map(|event_id| EventLabel {
+        event_id: event_id.to_owned(),
+        target: "cat".to_owned(),
+    });
+    says("count", miscount.publish_labels(&labels), "of 2 labels");
+    let mut publish = sink("panic_in_labels", &plugins).unwrap();
+    says("labels", publish.publish_labels(&labels), "labels panic");
+    says("again", publish.publish_labels(&labels), "earlier call");
     let mut flush = sink("panic_in_flush", &plugins).unwrap();
     says("flush", flush.flush(), "flush panics");
     let mut sound = sink("well", &plugins).unwrap();
     assert_eq!(sound.publish_events(&rows).unwrap().accepted, 1);
+    assert_eq!(sound.publish_labels(&labels).unwrap().accepted, 2);
     assert_eq!(sound.info().location, "nowhere");
 }

@@ -1,4 +1,4 @@
-/* The interface between driftline and its plugins, version 1.0. C11 and C++17.
+/* The interface between driftline and its plugins, version 1.1. C11 and C++17.
  *
  * Rules
  * - Every struct begins with struct_size, written by whoever fills it. Touch a member only if it lies wholly inside.
@@ -19,7 +19,7 @@ extern "C" {
 #endif
 
 #define DL_ABI_MAJOR 1u
-#define DL_ABI_MINOR 0u
+#define DL_ABI_MINOR 1u
 
 /* What a function returns. */
 #define DL_OK 0u
@@ -168,7 +168,7 @@ typedef struct {
 typedef void *DlInstance;
 
 /* What every table begins with. create, calls and destroy may come from different threads, one at a time for each
- * instance unless DL_CONCURRENT is declared. All functions but health are required. */
+ * instance unless DL_CONCURRENT is declared. All functions but health and publish_labels are required. */
 typedef struct {
   uint32_t struct_size;
   uint32_t (*validate)(DlStr config, DlError *err);
@@ -225,6 +225,10 @@ typedef struct {
   uint32_t (*flush)(DlInstance instance, const DlCall *call, DlError *err);
   /* Writes where the rows end up. */
   uint32_t (*describe)(DlInstance instance, const DlWriter *text, DlError *err);
+  /* Since 1.1; null where events cannot be changed. Gives count events, by their ids, their true class. accepted +
+   * duplicates are the labels; a label is a duplicate where the event has it already or is not there. */
+  uint32_t (*publish_labels)(DlInstance instance, const DlCall *call, const DlStr *event_ids, const DlStr *targets,
+                             uint64_t count, uint64_t *accepted, uint64_t *duplicates, DlError *err);
 } DlSinkTable;
 
 /* The only exported symbol. Allocates nothing, starts nothing, reads no files. Null: err says why. */
@@ -342,7 +346,7 @@ DL_OFFSET(DlEmbeddingTable, classes, 48);
 DL_OFFSET(DlEmbeddingTable, limits, 56);
 DL_OFFSET(DlEmbeddingTable, embed, 64);
 DL_OFFSET(DlEmbeddingTable, describe, 72);
-DL_SIZE(DlSinkTable, 72);
+DL_SIZE(DlSinkTable, 80);
 DL_OFFSET(DlSinkTable, struct_size, 0);
 DL_OFFSET(DlSinkTable, validate, 8);
 DL_OFFSET(DlSinkTable, create, 16);
@@ -352,6 +356,7 @@ DL_OFFSET(DlSinkTable, prepare, 40);
 DL_OFFSET(DlSinkTable, publish, 48);
 DL_OFFSET(DlSinkTable, flush, 56);
 DL_OFFSET(DlSinkTable, describe, 64);
+DL_OFFSET(DlSinkTable, publish_labels, 72);
 /* layout: end */
 #endif
 

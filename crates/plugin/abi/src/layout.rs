@@ -72,9 +72,9 @@ layouts! {
         struct_size = 0, validate = 8, create = 16, destroy = 24, health = 32, dim = 40, classes = 48, limits = 56,
         embed = 64, describe = 72,
     }
-    DlSinkTable = 72 {
+    DlSinkTable = 80 {
         struct_size = 0, validate = 8, create = 16, destroy = 24, health = 32, prepare = 40, publish = 48, flush = 56,
-        describe = 64,
+        describe = 64, publish_labels = 72,
     }
 }
 

@@ -23,6 +23,7 @@
 //! | version | what changed |
 //! | --- | --- |
 //! | 1.0 | the first |
+//! | 1.1 | labels of events: [`DlSinkTable::publish_labels`] |
 
 pub mod codes;
 pub mod layout;
@@ -38,7 +39,7 @@ pub use types::{
 pub const ABI_MAJOR: u32 = 1;
 
 /// Minor version: members that were added since the major version are told apart by `struct_size`.
-pub const ABI_MINOR: u32 = 0;
+pub const ABI_MINOR: u32 = 1;
 
 /// The only symbol a plugin exports, a [`DlEntry`]. The suffix is [`ABI_MAJOR`].
 pub const ENTRY: &str = "driftline_plugin_v1";

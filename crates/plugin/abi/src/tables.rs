@@ -2,7 +2,7 @@
 //!
 //! `create`, calls and `destroy` may come from different threads, one at a time for each instance, unless the
 //! component declares [`CONCURRENT`](crate::codes::capability::CONCURRENT). Different instances may always run in
-//! parallel. A function is absent where it is null; all but `health` are required.
+//! parallel. A function is absent where it is null; all but `health` and `publish_labels` are required.
 
 use std::ffi::c_void;
 
@@ -153,6 +153,20 @@ pub struct DlSinkTable {
     /// Writes where the rows end up: a folder or an address.
     pub describe: Option<
         unsafe extern "C" fn(instance: DlInstance, text: *const DlWriter, err: *mut DlError) -> u32,
+    >,
+    /// Since 1.1; absent where events cannot be changed. Gives `count` events, by their ids, their true class; says how many
+    /// labels changed an event, and how many changed nothing: the event has the label, or is not there.
+    pub publish_labels: Option<
+        unsafe extern "C" fn(
+            instance: DlInstance,
+            call: *const DlCall,
+            event_ids: *const DlStr,
+            targets: *const DlStr,
+            count: u64,
+            accepted: *mut u64,
+            duplicates: *mut u64,
+            err: *mut DlError,
+        ) -> u32,
     >,
 }
 

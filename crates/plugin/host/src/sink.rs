@@ -6,7 +6,9 @@ use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema, to_ffi};
 use arrow_array::{Array, RecordBatch, StructArray};
 use driftline_abi::codes::{part, status};
 use driftline_abi::{DlCall, DlError, DlInstance, DlSinkTable, DlStr};
-use driftline_core::{Ack, MonitorSink, MonitorSpec, Result, SinkInfo};
+use driftline_core::{
+    Ack, Error, ErrorKind, EventLabel, MonitorSink, MonitorSpec, Result, SinkInfo,
+};
 use serde_json::{Map, Value};
 
 use crate::instance::{Instance, call, defect, missing};
@@ -15,6 +17,7 @@ use crate::manifest::ComponentKind;
 use crate::message::ErrorBuffer;
 
 const OPERATION: &str = "open sink";
+const PUBLISH_LABELS: &str = "publish labels";
 
 /// A sink of a plugin.
 pub struct PluginSink {
@@ -35,11 +38,23 @@ type Publish = unsafe extern "C" fn(
     *mut u64,
     *mut DlError,
 ) -> u32;
+type PublishLabels = unsafe extern "C" fn(
+    DlInstance,
+    *const DlCall,
+    *const DlStr,
+    *const DlStr,
+    u64,
+    *mut u64,
+    *mut u64,
+    *mut DlError,
+) -> u32;
 type Flush = unsafe extern "C" fn(DlInstance, *const DlCall, *mut DlError) -> u32;
 
 struct Functions {
     publish: Publish,
     flush: Flush,
+    /// Not in plugins of version 1.0.
+    publish_labels: Option<PublishLabels>,
 }
 
 impl PluginSink {
@@ -59,6 +74,7 @@ impl PluginSink {
         let functions = Functions {
             publish: table.publish.ok_or_else(|| missing("publish"))?,
             flush: table.flush.ok_or_else(|| missing("flush"))?,
+            publish_labels: table.publish_labels,
         };
         let describe = table.describe.ok_or_else(|| missing("describe"))?;
         let config = Value::Object(options.clone());
@@ -106,10 +122,15 @@ impl PluginSink {
         if code != status::OK {
             return Err(error.error(code, "publish", &self.info.name));
         }
+        self.counted(count, "rows", accepted, duplicates)
+    }
+
+    /// What the plugin says about `count` rows or labels, if that can be.
+    fn counted(&self, count: u64, of: &str, accepted: u64, duplicates: u64) -> Result<Ack> {
         if u64::checked_add(accepted, duplicates) != Some(count) {
             return Err(defect(
                 &self.info.name,
-                format!("of {count} rows it says it has {accepted} new and {duplicates} known"),
+                format!("of {count} {of} it says it has {accepted} new and {duplicates} known"),
             ));
         }
         Ok(Ack {
@@ -148,6 +169,42 @@ impl MonitorSink for PluginSink {
 
     fn publish_events(&mut self, rows: &RecordBatch) -> Result<Ack> {
         self.publish(part::EVENTS, rows)
+    }
+
+    fn publish_labels(&mut self, labels: &[EventLabel]) -> Result<Ack> {
+        let Some(publish_labels) = self.functions.publish_labels else {
+            let message = format!("the sink `{}` does not support labels", self.info.name);
+            return Err(
+                Error::new(ErrorKind::Unsupported, PUBLISH_LABELS, message).remedy(
+                    "use a version of its plugin that has `publish_labels` (interface 1.1), or another sink",
+                ),
+            );
+        };
+        let texts = |text: fn(&EventLabel) -> &str| -> Vec<DlStr> {
+            labels.iter().map(|label| DlStr::new(text(label))).collect()
+        };
+        let event_ids = texts(|label| &label.event_id);
+        let targets = texts(|label| &label.target);
+        let call = self.next_call();
+        let (mut accepted, mut duplicates) = (0, 0);
+        let mut error = ErrorBuffer::new();
+        // SAFETY: the instance lives, no other call runs on it, and everything else lives for the call.
+        let code = unsafe {
+            publish_labels(
+                self.instance.pointer(),
+                &call,
+                event_ids.as_ptr(),
+                targets.as_ptr(),
+                labels.len() as u64,
+                &mut accepted,
+                &mut duplicates,
+                error.as_mut(),
+            )
+        };
+        if code != status::OK {
+            return Err(error.error(code, PUBLISH_LABELS, &self.info.name));
+        }
+        self.counted(labels.len() as u64, "labels", accepted, duplicates)
     }
 
     fn flush(&mut self) -> Result<()> {

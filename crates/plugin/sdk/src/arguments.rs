@@ -1,10 +1,10 @@
 //! Tensors and writers of the caller, checked.
 
 use driftline_abi::codes::dlpack;
-use driftline_abi::{DlCall, DlTensor, DlTensorMut, DlWriter};
+use driftline_abi::{DlCall, DlStr, DlTensor, DlTensorMut, DlWriter};
 use driftline_core::{ImageShape, ImageView, Result};
 
-use crate::guard::refuse;
+use crate::guard::{refuse, text};
 
 /// Most dimensions that v1 knows.
 const MAX_DIMENSIONS: u32 = 4;
@@ -165,6 +165,28 @@ pub(crate) unsafe fn call<'a>(call: *const DlCall) -> Result<&'a DlCall> {
         .ok_or_else(|| too_small("call"))
 }
 
+/// `count` texts.
+///
+/// # Safety
+/// `texts` is null or has `count` texts as the interface has them, for `'a`.
+pub(crate) unsafe fn texts<'a>(
+    what: &str,
+    texts: *const DlStr,
+    count: u64,
+) -> Result<Vec<&'a str>> {
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    if texts.is_null() || count > (isize::MAX as usize / size_of::<DlStr>()) as u64 {
+        return Err(refuse(format!("{what}: null, or too many")));
+    }
+    // SAFETY: not null, and as many as the caller promises.
+    let texts = unsafe { std::slice::from_raw_parts(texts, count as usize) };
+    // SAFETY: promised by the caller.
+    let read = |value: &DlStr| unsafe { text(what, *value) };
+    texts.iter().map(read).collect()
+}
+
 /// Gives `text` to `writer`.
 ///
 /// # Safety
@@ -176,6 +198,6 @@ pub(crate) unsafe fn give(writer: *const DlWriter, text: &str) -> Result<()> {
         .ok_or_else(|| too_small("writer"))?;
     let write = writer.write.ok_or_else(|| too_small("writer"))?;
     // SAFETY: the caller's function, called as it says; the text lives until it returns.
-    unsafe { write(writer.ctx, driftline_abi::DlStr::new(text)) };
+    unsafe { write(writer.ctx, DlStr::new(text)) };
     Ok(())
 }

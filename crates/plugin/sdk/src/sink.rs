@@ -6,7 +6,7 @@ use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi};
 use arrow_array::{RecordBatch, StructArray};
 use driftline_abi::codes::{kind, part};
 use driftline_abi::{DlCall, DlComponent, DlError, DlInstance, DlSinkTable, DlStr, DlWriter};
-use driftline_core::{Error, ErrorKind, MonitorSink, MonitorSpec, Result};
+use driftline_core::{Ack, Error, ErrorKind, EventLabel, MonitorSink, MonitorSpec, Result};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
@@ -111,6 +111,7 @@ impl<T: SinkPlugin> Table<T> {
         publish: Some(publish::<T>),
         flush: Some(flush::<T>),
         describe: Some(describe::<T>),
+        publish_labels: Some(publish_labels::<T>),
     };
 }
 
@@ -190,17 +191,61 @@ unsafe extern "C" fn publish<T: SinkPlugin>(
                     part::EVENTS => (*opening).sink()?.publish_events(&rows)?,
                     other => return Err(refuse(format!("there is no part {other}"))),
                 };
-                if accepted.is_null() || duplicates.is_null() {
-                    return Err(refuse("there is no place for the counts"));
-                }
-                accepted.write(ack.accepted);
-                duplicates.write(ack.duplicates);
-                Ok(())
+                tell(ack, accepted, duplicates)
             })
         }
     };
     // SAFETY: as above.
     unsafe { guard(err, body) }
+}
+
+unsafe extern "C" fn publish_labels<T: SinkPlugin>(
+    instance: DlInstance,
+    _: *const DlCall,
+    event_ids: *const DlStr,
+    targets: *const DlStr,
+    count: u64,
+    accepted: *mut u64,
+    duplicates: *mut u64,
+    err: *mut DlError,
+) -> u32 {
+    let body = || {
+        // SAFETY: the host passes what `create` made, `count` texts each and places that may be written, and makes no other
+        // call on this instance meanwhile.
+        unsafe {
+            Instance::<Opening<T>>::enter(instance, |opening| {
+                let event_ids = arguments::texts("event ids", event_ids, count)?;
+                let targets = arguments::texts("targets", targets, count)?;
+                let pairs = event_ids.into_iter().zip(targets);
+                let labels: Vec<EventLabel> = pairs
+                    .map(|(event_id, target)| EventLabel {
+                        event_id: event_id.to_owned(),
+                        target: target.to_owned(),
+                    })
+                    .collect();
+                let ack = (*opening).sink()?.publish_labels(&labels)?;
+                tell(ack, accepted, duplicates)
+            })
+        }
+    };
+    // SAFETY: as above.
+    unsafe { guard(err, body) }
+}
+
+/// Writes the counts of a call.
+///
+/// # Safety
+/// Both places are null or may be written.
+unsafe fn tell(ack: Ack, accepted: *mut u64, duplicates: *mut u64) -> Result<()> {
+    if accepted.is_null() || duplicates.is_null() {
+        return Err(refuse("there is no place for the counts"));
+    }
+    // SAFETY: checked for null, and promised by the caller.
+    unsafe {
+        accepted.write(ack.accepted);
+        duplicates.write(ack.duplicates);
+    }
+    Ok(())
 }
 
 unsafe extern "C" fn flush<T: SinkPlugin>(
