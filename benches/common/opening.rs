@@ -20,7 +20,7 @@ impl Progress for Silent {
 
 /// The plugins of this machine.
 pub fn plugins() -> Plugins {
-    Plugins::find(&PluginSettings::default()).expect("plugins.lock")
+    Plugins::find(&PluginSettings::default(), None).expect("plugins.lock")
 }
 
 /// The backends of this machine.

@@ -20,7 +20,7 @@ use common::opening::{Silent, backends};
 use common::threads::{all, threads, with_each};
 use driftline::pipeline::Cancel;
 use driftline::settings::three_weeks;
-use driftline::{Plan, Settings};
+use driftline::{Plan, Plugins, Settings};
 use serde_json::Value;
 
 use crate::images::Images;
@@ -45,7 +45,8 @@ fn main() -> ExitCode {
 /// One run, whose summary is printed as JSON.
 fn run(settings: &str) -> Result<()> {
     let settings: Settings = serde_json::from_str(settings)?;
-    let finished = Plan::new(&settings, &Silent)?.execute(&Cancel::default(), &Silent)?;
+    let plugins = Plugins::find(&settings.plugins, None)?;
+    let finished = Plan::new(&settings, &plugins, &Silent)?.execute(&Cancel::default(), &Silent)?;
     println!("{}", serde_json::to_string(&finished)?);
     Ok(())
 }

@@ -25,7 +25,7 @@ fn in_bf16(config: &BackendConfig) -> BackendConfig {
 }
 
 fn main() -> Result<()> {
-    let plugins = Plugins::find(&PluginSettings::default())?;
+    let plugins = Plugins::find(&PluginSettings::default(), None)?;
     let registry = registries::backends(&plugins)?;
     let runs = |name: &&str| registries::engine(name, &plugins, None).is_ok();
     let names: Vec<&str> = registry

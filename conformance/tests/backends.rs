@@ -39,7 +39,7 @@ fn main() {
 }
 
 fn plugins() -> driftline_core::Result<Plugins> {
-    Plugins::find(&PluginSettings::default())
+    Plugins::find(&PluginSettings::default(), None)
 }
 
 fn open(name: &str) -> Candidate {

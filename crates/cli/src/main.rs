@@ -90,13 +90,12 @@ fn absolute(folders: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
 
 fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
     let output = cli.output;
-    driftline::plugins::probe_with(plugin::inspect::probe);
     let plugins = absolute(&cli.plugin_path)?;
     let find = || -> Result<Plugins, Error> {
         // A settings file belongs to a run; the environment and the flag count everywhere.
         let mut settings = Settings::load(&Settings::default(), None, &[])?.plugins;
         settings.path.splice(..0, plugins.iter().cloned());
-        Plugins::find(&settings)
+        plugin::search(&settings)
     };
     match cli.command {
         Command::Quickstart(args) => run::quickstart(&args, &plugins, output),

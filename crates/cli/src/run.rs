@@ -11,7 +11,7 @@ use driftline::{Finished, Plan, Settings};
 use crate::args::{Output, QuickstartArgs, RunArgs, SettingsArgs};
 use crate::drift::p_value;
 use crate::progress::{Reporter, stop_on_ctrl_c};
-use crate::{Outcome, output};
+use crate::{Outcome, output, plugin};
 
 /// Days of a window that the table shows.
 const DAYS_SHOWN: usize = 7;
@@ -126,7 +126,8 @@ fn overrides(args: &SettingsArgs) -> Result<Vec<(String, String)>, Error> {
 fn execute(settings: &Settings, output: Output) -> anyhow::Result<Outcome> {
     let progress = Reporter::new(output.quiet);
     let cancel = stop_on_ctrl_c()?;
-    let finished = Plan::new(settings, &progress)?
+    let plugins = plugin::search(&settings.plugins)?;
+    let finished = Plan::new(settings, &plugins, &progress)?
         .execute(&cancel, &progress)
         .map_err(|error| match error.kind() {
             ErrorKind::Interrupted => {

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::args::{LabelsArgs, LabelsCommand, Output, SinkArgs, SinkCommand, StoredArgs};
 use crate::run::pairs;
-use crate::{Outcome, output};
+use crate::{Outcome, output, plugin};
 
 const LOCAL: &str = "local";
 /// The sink whose rows may wait on this machine.
@@ -39,7 +39,7 @@ impl Stored {
             .plugins
             .path
             .splice(..0, plugin_path.iter().cloned());
-        let plugins = Plugins::find(&settings.plugins)?;
+        let plugins = plugin::search(&settings.plugins)?;
         Ok(Self { settings, plugins })
     }
 

@@ -12,6 +12,9 @@ use crate::settings::PluginSettings;
 
 const REASON: &str = "this program was built without plugins";
 
+/// Loads a library in a process of its own.
+pub type Probe = fn(library: &Path, runtime: Option<&str>) -> Result<()>;
+
 /// The plugins that were found: none.
 #[derive(Debug)]
 pub struct Plugins(());
@@ -21,7 +24,7 @@ impl Plugins {
     ///
     /// # Errors
     /// `Unsupported` where `settings` name plugins.
-    pub fn find(settings: &PluginSettings) -> Result<Self> {
+    pub fn find(settings: &PluginSettings, _: Option<Probe>) -> Result<Self> {
         if *settings == PluginSettings::default() {
             return Ok(Self(()));
         }

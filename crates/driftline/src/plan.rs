@@ -71,11 +71,10 @@ struct WindowIdentity {
 
 impl Plan {
     /// Opens model, backend, sources and transforms, looks for the sink, and works out the run id. Nothing is written.
-    pub fn new(settings: &Settings, progress: &dyn Progress) -> Result<Self> {
+    pub fn new(settings: &Settings, plugins: &Plugins, progress: &dyn Progress) -> Result<Self> {
         let path = models::resolve(&settings.model.path, progress)?;
         let package = ModelPackage::open(&path)?;
-        let plugins = Plugins::find(&settings.plugins)?;
-        let backend = registries::backends(&plugins)?.build(
+        let backend = registries::backends(plugins)?.build(
             &settings.backend.name,
             &BackendConfig {
                 device: settings.backend.device,
@@ -101,8 +100,7 @@ impl Plan {
             windows.push(Window {
                 name: window.name.clone(),
                 source: sources::open(&window.source, &decode, progress).map_err(of)?,
-                transforms: registries::build_transforms(&window.transform, &plugins)
-                    .map_err(of)?,
+                transforms: registries::build_transforms(&window.transform, plugins).map_err(of)?,
                 start: window.start,
                 days: window.days.get(),
                 per_day: window.per_day,
@@ -139,7 +137,7 @@ impl Plan {
                 windows: windows.iter().map(identity).collect(),
             })?,
         };
-        let sinks = registries::sinks(&plugins)?;
+        let sinks = registries::sinks(plugins)?;
         sinks.find(&settings.sink.name)?;
         let sink_config = SinkConfig {
             store: settings.sink.store.clone(),

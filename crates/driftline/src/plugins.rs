@@ -1,31 +1,22 @@
 //! Plugins of this machine in the registries.
 
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
 use driftline_core::{
     BackendConfig, Device, DriftTransform, EmbeddingBackend, Error, ErrorKind, MonitorSink,
     Registration, Registry, Result, SinkConfig, TransformSpec,
 };
+pub use driftline_plugin_host::Probe;
 use driftline_plugin_host::manifest::ManifestComponent;
 use driftline_plugin_host::{
     ComponentKind, Library, Lock, Manifest, PluginBackend, PluginSink, PluginTransform, Policy,
-    Probe, Search, search,
+    Search, search,
 };
 use etcetera::BaseStrategy;
 
 use crate::registries::{Engine, TCH};
 use crate::runtimes;
 use crate::settings::PluginSettings;
-
-/// See [`probe_with`].
-static PROBE: OnceLock<Probe> = OnceLock::new();
-
-/// Has every plugin that is not in the lock loaded by `probe` first, in a process of its own; a program says so once,
-/// before it looks for plugins.
-pub fn probe_with(probe: Probe) {
-    PROBE.get_or_init(|| probe);
-}
 
 /// The plugins that were found.
 #[derive(Debug)]
@@ -36,11 +27,12 @@ pub struct Plugins {
 
 impl Plugins {
     /// Looks for plugins in the folders that `settings` name, then where they are always looked for. Runs none of them. A
-    /// manifest that cannot be read is a warning.
+    /// manifest that cannot be read is a warning. One that is not in the lock is loaded by `probe` first, where there is
+    /// one.
     ///
     /// # Errors
     /// `InvalidConfig` for a `plugins.lock` that cannot be read.
-    pub fn find(settings: &PluginSettings) -> Result<Self> {
+    pub fn find(settings: &PluginSettings, probe: Option<Probe>) -> Result<Self> {
         let search = search(&settings.path);
         for found in &search.found {
             if let Err(error) = &found.manifest {
@@ -56,7 +48,7 @@ impl Plugins {
             policy: Policy {
                 lock: Lock::open(&lock)?,
                 require_lock: settings.require_lock,
-                probe: PROBE.get().copied(),
+                probe,
             },
         })
     }

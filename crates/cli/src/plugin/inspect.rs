@@ -79,7 +79,7 @@ pub(super) fn inspect(plugin: &str, plugins: &Plugins, output: Output) -> anyhow
 }
 
 /// Loads a plugin in a process of its own before driftline loads it.
-pub fn probe(library: &Path, runtime: Option<&str>) -> Result<(), Error> {
+pub(super) fn probe(library: &Path, runtime: Option<&str>) -> Result<(), Error> {
     in_a_process(library, runtime).map(drop)
 }
 

@@ -8,7 +8,7 @@
 //! | [`child`] | driftline as a process of its own, which a plugin may crash |
 
 mod child;
-pub mod inspect;
+mod inspect;
 mod new;
 pub mod test;
 
@@ -20,10 +20,16 @@ use driftline::plugin_host::Manifest;
 use driftline::plugin_host::library::sha256;
 use driftline::plugin_host::manifest::SUFFIX;
 use driftline::rows::{create_folder, write_atomic};
+use driftline::settings::PluginSettings;
 use serde::Serialize;
 
 use crate::args::{Output, PluginArgs, PluginCommand};
 use crate::{Outcome, output};
+
+/// Looks for plugins. One that is not trusted is loaded in a process of its own first.
+pub fn search(settings: &PluginSettings) -> Result<Plugins, Error> {
+    Plugins::find(settings, Some(inspect::probe))
+}
 
 /// Does what was asked for.
 pub fn plugin(args: &PluginArgs, plugins: &Plugins, output: Output) -> anyhow::Result<Outcome> {

@@ -33,7 +33,7 @@ const FAMILIES: [&str; 19] = [
 ];
 
 fn plugins() -> Option<Plugins> {
-    let plugins = Plugins::find(&PluginSettings::default()).unwrap();
+    let plugins = Plugins::find(&PluginSettings::default(), None).unwrap();
     let found = registries::transforms(&plugins).unwrap();
     if found.find("fog").is_ok() {
         return Some(plugins);

@@ -28,7 +28,7 @@ fn plugins() -> Option<Plugins> {
         path: vec![folder.into()],
         ..PluginSettings::default()
     };
-    Some(Plugins::find(&settings).unwrap())
+    Some(Plugins::find(&settings, None).unwrap())
 }
 
 fn transform(expression: &str, plugins: &Plugins) -> Result<Box<dyn DriftTransform>> {

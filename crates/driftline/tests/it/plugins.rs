@@ -13,7 +13,7 @@ const SHAPE: ImageShape = ImageShape {
 
 /// The plugins, or nothing where `invert` is not among them.
 fn plugins() -> Option<Plugins> {
-    let plugins = Plugins::find(&PluginSettings::default()).unwrap();
+    let plugins = Plugins::find(&PluginSettings::default(), None).unwrap();
     let found = registries::transforms(&plugins).unwrap();
     if found.find("invert").is_ok() {
         return Some(plugins);
