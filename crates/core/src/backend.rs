@@ -104,6 +104,25 @@ impl<'de> Deserialize<'de> for Device {
     }
 }
 
+/// What a backend computes with on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Engine {
+    /// Engine and version, as in `onnxruntime 1.32.0`.
+    pub version: String,
+    /// What it computes on, on this machine.
+    pub devices: Vec<Device>,
+}
+
+impl Engine {
+    /// An engine that computes on the CPU alone.
+    pub fn on_cpu(version: impl Into<String>) -> Self {
+        Self {
+            version: version.into(),
+            devices: vec![Device::Cpu],
+        }
+    }
+}
+
 /// What a backend is made from.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

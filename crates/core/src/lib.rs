@@ -31,7 +31,8 @@ pub mod source;
 pub mod transform;
 
 pub use backend::{
-    BackendConfig, BackendInfo, Device, EmbeddingBackend, Inference, InferenceMut, Precision,
+    BackendConfig, BackendInfo, Device, EmbeddingBackend, Engine, Inference, InferenceMut,
+    Precision,
 };
 pub use budget::{Budget, Exceeded};
 pub use error::{Error, ErrorKind, Result};

@@ -40,6 +40,7 @@ pub mod registries;
 pub mod runtimes;
 pub mod settings;
 pub mod sources;
+mod tch;
 
 pub use driftline_core as core;
 pub use driftline_data as data;

@@ -1,14 +1,14 @@
 //! A program that was built without the feature `plugins`: there are none.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use driftline_core::{
-    BackendConfig, DriftTransform, EmbeddingBackend, Error, ErrorKind, MonitorSink, Registry,
-    Result, SinkConfig, TransformSpec,
+    BackendConfig, DriftTransform, EmbeddingBackend, Engine, Error, ErrorKind, MonitorSink,
+    Registry, Result, SinkConfig, TransformSpec,
 };
 
-use crate::registries::Engine;
 use crate::settings::PluginSettings;
+use crate::tch;
 
 const REASON: &str = "this program was built without plugins";
 
@@ -40,17 +40,17 @@ impl Plugins {
 
     pub(crate) fn register_backends(
         &self,
-        _: &mut Registry<BackendConfig, Box<dyn EmbeddingBackend>>,
-    ) {
+        registry: &mut Registry<BackendConfig, Box<dyn EmbeddingBackend>>,
+    ) -> Result<()> {
+        tch::register_missing(registry, REASON.to_owned())
+    }
+
+    pub(crate) fn register_engines(
+        &self,
+        registry: &mut Registry<Option<PathBuf>, Engine>,
+    ) -> Result<()> {
+        tch::register_missing_engine(registry, REASON.to_owned())
     }
 
     pub(crate) fn register_sinks(&self, _: &mut Registry<SinkConfig, Box<dyn MonitorSink>>) {}
-
-    pub(crate) fn engine(&self, name: &str, _: Option<&Path>) -> Result<Engine> {
-        Err(Error::new(ErrorKind::NotFound, "look up", REASON).with("backend", name))
-    }
-
-    pub(crate) fn without(&self, _: &str) -> String {
-        REASON.to_owned()
-    }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use driftline_core::{
-    BackendConfig, Device, DriftTransform, EmbeddingBackend, Error, ErrorKind, MonitorSink,
+    BackendConfig, Device, DriftTransform, EmbeddingBackend, Engine, Error, ErrorKind, MonitorSink,
     Registration, Registry, Result, SinkConfig, TransformSpec,
 };
 pub use driftline_plugin_host::Probe;
@@ -14,9 +14,9 @@ use driftline_plugin_host::{
 };
 use etcetera::BaseStrategy;
 
-use crate::registries::{Engine, TCH};
 use crate::runtimes;
 use crate::settings::PluginSettings;
+use crate::tch::{self, TCH};
 
 /// The plugins that were found.
 #[derive(Debug)]
@@ -74,45 +74,6 @@ impl Plugins {
         self.search.trace()
     }
 
-    /// The engine of the plugin that offers the backend `name`, or why it cannot be used. Runs nothing of the plugin.
-    pub(crate) fn engine(&self, name: &str, runtime: Option<&Path>) -> Result<Engine> {
-        let Some((plugin, _)) = self.get(ComponentKind::Embedding, name) else {
-            return Err(Error::new(
-                ErrorKind::NotFound,
-                "look up",
-                self.without(name),
-            ));
-        };
-        driftline_dylib::check_header(&plugin.library).map_err(|reason| {
-            Error::new(ErrorKind::InvalidData, "load plugin", reason)
-                .with("plugin", plugin.library.display())
-        })?;
-        if plugin.runtime.as_deref() != Some(TCH) {
-            return Ok(Engine::on_cpu(format!(
-                "{} {}",
-                plugin.name, plugin.version
-            )));
-        }
-        let libtorch = runtimes::tch::find(runtime)?;
-        let mut engine = Engine::on_cpu(format!("libtorch {}", libtorch.version));
-        if libtorch.has_cuda() {
-            let count = driftline_dylib::cuda_devices().unwrap_or(0);
-            engine.devices.extend((0..count).map(Device::Cuda));
-        }
-        Ok(engine)
-    }
-
-    /// Why there is no backend `name`.
-    pub(crate) fn without(&self, name: &str) -> String {
-        match name {
-            TCH => format!(
-                "its plugin was not found; build it with `cargo xtask plugin tch` in driftline's repository (looked in {})",
-                self.trace()
-            ),
-            _ => "there is no such backend".to_owned(),
-        }
-    }
-
     fn components(
         &self,
         kind: ComponentKind,
@@ -135,20 +96,21 @@ impl Plugins {
         &self,
         registry: &mut Registry<TransformSpec, Box<dyn DriftTransform>>,
     ) {
-        self.register(registry, ComponentKind::Transform, |plugin, _| {
+        let left_out = self.register(registry, ComponentKind::Transform, |plugin, _| {
             move |spec: &TransformSpec| {
                 let library = plugin.open(None)?.0;
                 Ok(Box::new(PluginTransform::new(library, spec)?) as _)
             }
         });
+        warn(&left_out);
     }
 
-    /// Registers the embedding backends, in the same way.
+    /// Registers the embedding backends, in the same way; `tch` with a reason where it was not found.
     pub(crate) fn register_backends(
         &self,
         registry: &mut Registry<BackendConfig, Box<dyn EmbeddingBackend>>,
-    ) {
-        self.register(registry, ComponentKind::Embedding, |plugin, name| {
+    ) -> Result<()> {
+        let left_out = self.register(registry, ComponentKind::Embedding, |plugin, name| {
             move |config: &BackendConfig| {
                 let (library, runtime) = plugin.open(config.runtime.as_deref())?;
                 let config = BackendConfig {
@@ -158,43 +120,74 @@ impl Plugins {
                 Ok(Box::new(PluginBackend::open(library, &name, &config)?) as _)
             }
         });
+        warn(&left_out);
+        tch::register_missing(registry, self.without_tch())
+    }
+
+    /// Registers the engines of the embedding backends that [`register_backends`](Self::register_backends) takes.
+    pub(crate) fn register_engines(
+        &self,
+        registry: &mut Registry<Option<PathBuf>, Engine>,
+    ) -> Result<()> {
+        // What is left out was told with the backends.
+        self.register(registry, ComponentKind::Embedding, |plugin, _| {
+            move |runtime: &Option<PathBuf>| plugin.engine(runtime.as_deref())
+        });
+        tch::register_missing_engine(registry, self.without_tch())
+    }
+
+    /// Why there is no backend `tch`.
+    fn without_tch(&self) -> String {
+        format!(
+            "its plugin was not found; build it with `cargo xtask plugin tch` in driftline's repository (looked in {})",
+            self.trace()
+        )
     }
 
     /// Registers the sinks, in the same way.
     pub(crate) fn register_sinks(&self, registry: &mut Registry<SinkConfig, Box<dyn MonitorSink>>) {
-        self.register(registry, ComponentKind::Sink, |plugin, name| {
+        let left_out = self.register(registry, ComponentKind::Sink, |plugin, name| {
             move |config: &SinkConfig| {
                 let library = plugin.open(None)?.0;
                 let sink = PluginSink::open(library, &name, &config.options, &config.monitor)?;
                 Ok(Box::new(sink) as _)
             }
         });
+        warn(&left_out);
     }
 
+    /// Registers everything of a kind, and returns why something is left out.
     fn register<C, T, F>(
         &self,
         registry: &mut Registry<C, T>,
         kind: ComponentKind,
         constructor: impl Fn(Plugin, String) -> F,
-    ) where
+    ) -> Vec<Error>
+    where
         F: Fn(&C) -> Result<T> + Send + Sync + 'static,
     {
-        for (manifest, component) in self.components(kind) {
+        let mut register = |(manifest, component): (&Manifest, &ManifestComponent)| {
             let plugin = Plugin {
                 manifest: manifest.clone(),
                 policy: self.policy.clone(),
             };
-            let registered = registry.register(Registration {
+            registry.register(Registration {
                 name: component.name.clone(),
                 aliases: Vec::new(),
                 summary: component.summary.clone(),
                 origin: manifest.library.display().to_string(),
                 constructor: Ok(Box::new(constructor(plugin, component.name.clone()))),
-            });
-            if let Err(error) = registered {
-                log::warn!("a plugin is left out: {error}");
-            }
-        }
+            })
+        };
+        self.components(kind)
+            .filter_map(|found| register(found).err())
+            .collect()
+    }
+}
+
+fn warn(left_out: &[Error]) {
+    for error in left_out {
+        log::warn!("a plugin is left out: {error}");
     }
 }
 
@@ -209,6 +202,25 @@ impl Plugin {
     fn open(&self, runtime: Option<&Path>) -> Result<(&'static Library, Option<PathBuf>)> {
         let runtime = prepare_runtime(self.manifest.runtime.as_deref(), runtime)?;
         Ok((Library::open(&self.manifest, &self.policy)?, runtime))
+    }
+
+    /// What it computes with, or why it cannot be used. Runs nothing of it.
+    fn engine(&self, runtime: Option<&Path>) -> Result<Engine> {
+        let Manifest { name, version, .. } = &self.manifest;
+        driftline_dylib::check_header(&self.manifest.library).map_err(|reason| {
+            Error::new(ErrorKind::InvalidData, "load plugin", reason)
+                .with("plugin", self.manifest.library.display())
+        })?;
+        if self.manifest.runtime.as_deref() != Some(TCH) {
+            return Ok(Engine::on_cpu(format!("{name} {version}")));
+        }
+        let libtorch = runtimes::tch::find(runtime)?;
+        let mut engine = Engine::on_cpu(format!("libtorch {}", libtorch.version));
+        if libtorch.has_cuda() {
+            let count = driftline_dylib::cuda_devices().unwrap_or(0);
+            engine.devices.extend((0..count).map(Device::Cuda));
+        }
+        Ok(engine)
     }
 }
 

@@ -1,10 +1,10 @@
 //! Every backend, transform and sink there is, by name.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use driftline_core::{
-    BackendConfig, Device, DriftTransform, EmbeddingBackend, MonitorSink, Registration, Registry,
-    Result, SinkConfig, TransformSpec,
+    BackendConfig, DriftTransform, EmbeddingBackend, Engine, MonitorSink, Registry, Result,
+    SinkConfig, TransformSpec,
 };
 
 use crate::plugins::Plugins;
@@ -17,21 +17,20 @@ pub fn backends(plugins: &Plugins) -> Result<Registry<BackendConfig, Box<dyn Emb
     driftline_backend_candle::register(&mut registry)?;
     #[cfg(feature = "onnx")]
     driftline_backend_onnx::register(&mut registry, runtimes::folder("onnx"))?;
-    plugins.register_backends(&mut registry);
-    if registry.find(TCH).is_err() {
-        registry.register(Registration {
-            name: TCH.to_owned(),
-            aliases: Vec::new(),
-            summary: "libtorch on the CPU and CUDA".to_owned(),
-            origin: "plugin".to_owned(),
-            constructor: Err(plugins.without(TCH)),
-        })?;
-    }
+    plugins.register_backends(&mut registry)?;
     Ok(registry)
 }
 
-/// The backend that comes with driftline as a plugin.
-pub(crate) const TCH: &str = "tch";
+/// What each backend computes with on this machine, under its name; made from the library of the engine, where the user
+/// names one. Whoever makes one looks for that library, and runs nothing of a plugin.
+pub fn engines(plugins: &Plugins) -> Result<Registry<Option<PathBuf>, Engine>> {
+    let mut registry = Registry::new("backend");
+    driftline_backend_candle::register_engine(&mut registry)?;
+    #[cfg(feature = "onnx")]
+    driftline_backend_onnx::register_engine(&mut registry, runtimes::folder("onnx"))?;
+    plugins.register_engines(&mut registry)?;
+    Ok(registry)
+}
 
 /// All drift transforms: those that are compiled in, and those of plugins.
 pub fn transforms(plugins: &Plugins) -> Result<Registry<TransformSpec, Box<dyn DriftTransform>>> {
@@ -63,37 +62,7 @@ pub fn build_transforms(
         .collect()
 }
 
-/// What a backend computes with on this machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Engine {
-    /// Engine and version, as in `onnxruntime 1.32.0`.
-    pub version: String,
-    /// What it computes on, on this machine.
-    pub devices: Vec<Device>,
-}
-
-/// The engine of the backend `name`, or why it cannot be used. The library of an engine is looked for, as `runtime` or
-/// where it is always looked for; a plugin's own code is not run.
+/// The engine of the backend `name`, or why it cannot be used: one of [`engines`].
 pub fn engine(name: &str, plugins: &Plugins, runtime: Option<&Path>) -> Result<Engine> {
-    match name {
-        "candle" => Ok(Engine::on_cpu(driftline_backend_candle::ENGINE)),
-        #[cfg(feature = "onnx")]
-        "onnx" => driftline_backend_onnx::find(runtime, runtimes::folder("onnx").as_deref()).map(
-            |found| Engine {
-                version: format!("onnxruntime {}", found.version),
-                devices: found.devices(),
-            },
-        ),
-        other => plugins.engine(other, runtime),
-    }
-}
-
-impl Engine {
-    /// An engine that computes on the CPU alone.
-    pub(crate) fn on_cpu(version: impl Into<String>) -> Self {
-        Self {
-            version: version.into(),
-            devices: vec![Device::Cpu],
-        }
-    }
+    engines(plugins)?.build(name, &runtime.map(Path::to_owned))
 }

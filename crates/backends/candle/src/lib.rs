@@ -55,7 +55,9 @@ pub use network::Network;
 #[cfg(feature = "candle")]
 pub use operation::Embed;
 
-use driftline_core::{BackendConfig, EmbeddingBackend, Registration, Registry, Result};
+use std::path::PathBuf;
+
+use driftline_core::{BackendConfig, EmbeddingBackend, Engine, Registration, Registry, Result};
 
 /// Engine and version, as shown to users.
 pub const ENGINE: &str = if cfg!(feature = "candle") {
@@ -71,5 +73,15 @@ pub fn register(registry: &mut Registry<BackendConfig, Box<dyn EmbeddingBackend>
         &[],
         "pure Rust on the CPU; needs nothing installed",
         |config| Ok(Box::new(CandleBackend::open(config)?) as _),
+    ))
+}
+
+/// Registers the engine of `candle`, which needs no library.
+pub fn register_engine(registry: &mut Registry<Option<PathBuf>, Engine>) -> Result<()> {
+    registry.register(Registration::built_in(
+        "candle",
+        &[],
+        "pure Rust on the CPU",
+        |_| Ok(Engine::on_cpu(ENGINE)),
     ))
 }

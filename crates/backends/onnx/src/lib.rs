@@ -15,7 +15,7 @@ pub use library::{Found, find};
 
 use std::path::PathBuf;
 
-use driftline_core::{BackendConfig, EmbeddingBackend, Registration, Registry, Result};
+use driftline_core::{BackendConfig, EmbeddingBackend, Engine, Registration, Registry, Result};
 
 /// Registers `onnx`; libraries that driftline installed are looked for in `installed`.
 pub fn register(
@@ -27,5 +27,24 @@ pub fn register(
         &["ort"],
         "ONNX Runtime on the CPU or CUDA; needs libonnxruntime",
         move |config| Ok(Box::new(OnnxBackend::open(config, installed.as_deref())?) as _),
+    ))
+}
+
+/// Registers the engine of `onnx`: the library at a path, or the one that is found.
+pub fn register_engine(
+    registry: &mut Registry<Option<PathBuf>, Engine>,
+    installed: Option<PathBuf>,
+) -> Result<()> {
+    registry.register(Registration::built_in(
+        "onnx",
+        &["ort"],
+        "ONNX Runtime",
+        move |runtime: &Option<PathBuf>| {
+            let found = find(runtime.as_deref(), installed.as_deref())?;
+            Ok(Engine {
+                version: format!("onnxruntime {}", found.version),
+                devices: found.devices(),
+            })
+        },
     ))
 }
