@@ -2,15 +2,17 @@
 
 use driftline_abi::codes::{capability, kind};
 use driftline_abi::{
-    DlCall, DlComponent, DlEmbeddingTable, DlError, DlInstance, DlStr, DlTensor, DlTensorMut,
-    DlWriter,
+    DlCall, DlComponent, DlEmbeddingTable, DlError, DlInstance, DlTensor, DlTensorMut,
 };
-use driftline_core::{BackendConfig, EmbeddingBackend, Error, ErrorKind, InferenceMut, Result};
-use serde_json::json;
+use driftline_core::{
+    BackendConfig, BackendInfo, EmbeddingBackend, Error, ErrorKind, InferenceMut, Result,
+};
+use serde_json::{Value, json};
 
 use crate::arguments;
-use crate::guard::{guard, guard_or, refuse, text};
-use crate::instance::{Instance, destroy, health};
+use crate::guard::{guard_or, refuse};
+use crate::instance::Instance;
+use crate::shim::{self, Shim, call, call_mut};
 
 /// An embedding backend that a plugin offers.
 pub trait EmbeddingPlugin: EmbeddingBackend + Sized + 'static {
@@ -31,119 +33,125 @@ pub trait EmbeddingPlugin: EmbeddingBackend + Sized + 'static {
     fn open(config: &BackendConfig) -> Result<Self>;
 }
 
-/// JSON Schema of a serialised `BackendConfig`.
-const SCHEMA: &str = r#"{
-  "$schema": "https://json-schema.org/draft/2020-12/schema",
-  "type": "object",
-  "properties": {
-    "model": {"type": "string", "description": "A model.toml or a weights file."},
-    "threads": {"type": "integer", "minimum": 1, "description": "Threads to compute with."},
-    "device": {"type": "string", "description": "cpu or cuda:N.", "default": "cpu"},
-    "runtime": {"type": "string", "description": "The library of the engine."}
-  },
-  "required": ["model", "threads"],
-  "additionalProperties": false
-}"#;
-
 /// The component of `T`.
 #[doc(hidden)]
 pub fn component<T: EmbeddingPlugin>(version: &'static str) -> DlComponent {
-    let capabilities = json!({"engine": T::ENGINE, "devices": T::DEVICES});
-    DlComponent {
-        struct_size: size_of::<DlComponent>() as u32,
-        kind: kind::EMBEDDING,
-        name: DlStr::new(T::NAME),
-        version: DlStr::new(version),
-        summary: DlStr::new(T::SUMMARY),
-        // Both are made once in the life of the process.
-        config_schema_json: DlStr::new(String::leak(schema(T::PRECISIONS))),
-        capabilities_json: DlStr::new(String::leak(capabilities.to_string())),
-        capability_bits: capability::DETERMINISTIC,
-        vtable: std::ptr::from_ref(Table::<T>::TABLE).cast(),
-    }
+    shim::component::<Backend<T>>(version)
 }
 
-/// The schema of a backend that lets its user choose among `precisions`.
-fn schema(precisions: &[&str]) -> String {
-    match serde_json::from_str::<serde_json::Value>(SCHEMA) {
-        Ok(mut schema) if !precisions.is_empty() => {
-            schema["properties"]["precision"] = json!({"enum": precisions});
-            schema.to_string()
-        }
-        _ => SCHEMA.to_owned(),
-    }
-}
+/// What is behind an instance.
+struct Backend<T>(T);
 
-struct Table<T>(T);
-
-impl<T: EmbeddingPlugin> Table<T> {
+impl<T: EmbeddingPlugin> Shim for Backend<T> {
+    const KIND: u32 = kind::EMBEDDING;
+    const WORD: &'static str = "backend";
+    const OPERATION: &'static str = "open backend";
+    const NAME: &'static str = T::NAME;
+    const SUMMARY: &'static str = T::SUMMARY;
+    const CAPABILITIES: u64 = capability::DETERMINISTIC;
     const TABLE: &'static DlEmbeddingTable = &DlEmbeddingTable {
         struct_size: size_of::<DlEmbeddingTable>() as u32,
-        validate: Some(validate),
-        create: Some(create::<T>),
-        destroy: Some(destroy::<T>),
-        health: Some(health::<T>),
+        validate: Some(shim::validate::<Self>),
+        create: Some(shim::create::<Self>),
+        destroy: Some(shim::destroy::<Self>),
+        health: Some(shim::health::<Self>),
         dim: Some(dim::<T>),
         classes: Some(classes::<T>),
         limits: Some(limits::<T>),
         embed: Some(embed::<T>),
-        describe: Some(describe::<T>),
+        describe: Some(shim::describe::<Self>),
     };
-}
+    type Table = DlEmbeddingTable;
+    type Config = BackendConfig;
 
-/// # Safety
-/// `json` is as the interface has it, for the time of the call.
-unsafe fn config(json: DlStr) -> Result<BackendConfig> {
-    // SAFETY: promised by the caller.
-    let json = unsafe { text("configuration", json)? };
-    let config: BackendConfig = serde_json::from_str(json).map_err(|cause| {
-        Error::new(
-            ErrorKind::InvalidConfig,
-            "read configuration",
-            "the configuration of the backend is wrong",
-        )
-        .because(cause)
-    })?;
-    if config.threads == 0 {
-        return Err(Error::new(
-            ErrorKind::InvalidConfig,
-            "read configuration",
-            "a backend needs at least 1 thread",
-        ));
+    /// That of a serialised `BackendConfig`.
+    fn schema() -> Value {
+        let mut schema = json!({
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "type": "object",
+            "properties": {
+                "model": {"type": "string", "description": "A model.toml or a weights file."},
+                "threads": {"type": "integer", "minimum": 1, "description": "Threads to compute with."},
+                "device": {"type": "string", "description": "cpu or cuda:N.", "default": "cpu"},
+                "runtime": {"type": "string", "description": "The library of the engine."},
+            },
+            "required": ["model", "threads"],
+            "additionalProperties": false,
+        });
+        if !T::PRECISIONS.is_empty() {
+            schema["properties"]["precision"] = json!({"enum": T::PRECISIONS});
+        }
+        schema
     }
-    Ok(config)
+
+    fn capabilities() -> Value {
+        json!({"engine": T::ENGINE, "devices": T::DEVICES})
+    }
+
+    fn new(config: BackendConfig) -> Result<Self> {
+        check_threads(&config)?;
+        T::open(&config).map(Self)
+    }
+
+    /// The model is not opened.
+    fn check(config: BackendConfig) -> Result<()> {
+        check_threads(&config)
+    }
+
+    fn description(&self) -> String {
+        let info = self.0.info();
+        let description = json!({
+            "engine": info.engine,
+            "device": info.device,
+            "precision": info.precision,
+            "threads": info.threads,
+            "height": info.input.height,
+            "width": info.input.width,
+            "classes": info.classes,
+            "notes": info.notes,
+        });
+        description.to_string()
+    }
 }
 
-unsafe extern "C" fn validate(json: DlStr, err: *mut DlError) -> u32 {
-    // SAFETY: the host passes arguments as the interface has them.
-    unsafe { guard(err, || config(json).map(drop)) }
+fn check_threads(config: &BackendConfig) -> Result<()> {
+    match config.threads {
+        0 => Err(Error::new(
+            ErrorKind::InvalidConfig,
+            "open backend",
+            "a backend needs at least 1 thread",
+        )),
+        _ => Ok(()),
+    }
 }
 
-unsafe extern "C" fn create<T: EmbeddingPlugin>(
-    json: DlStr,
-    instance: *mut DlInstance,
-    err: *mut DlError,
-) -> u32 {
-    // SAFETY: the host passes arguments as the interface has them.
-    unsafe { guard(err, || Instance::put(T::open(&config(json)?)?, instance)) }
+/// A number about an instance; 0 where it cannot be told.
+///
+/// # Safety
+/// `instance` is null or what `create` made, and no other call runs on it.
+unsafe fn number<T: EmbeddingPlugin>(
+    instance: DlInstance,
+    number: impl FnOnce(&BackendInfo) -> usize,
+) -> u64 {
+    guard_or(0, || {
+        // SAFETY: promised by the caller.
+        let number = unsafe {
+            Instance::shared(instance, |Backend(backend): &Backend<T>| {
+                Ok(number(backend.info()))
+            })
+        };
+        number.unwrap_or(0) as u64
+    })
 }
 
 unsafe extern "C" fn dim<T: EmbeddingPlugin>(instance: DlInstance) -> u64 {
-    guard_or(0, || {
-        // SAFETY: the host passes what `create` made, and no other call runs.
-        let dim = unsafe { Instance::<T>::enter(instance, |backend| Ok((*backend).info().dim)) };
-        dim.unwrap_or(0) as u64
-    })
+    // SAFETY: the host passes what `create` made, and no other call runs.
+    unsafe { number::<T>(instance, |info| info.dim) }
 }
 
 unsafe extern "C" fn classes<T: EmbeddingPlugin>(instance: DlInstance) -> u64 {
-    guard_or(0, || {
-        // SAFETY: the host passes what `create` made, and no other call runs.
-        let classes = unsafe {
-            Instance::<T>::enter(instance, |backend| Ok((*backend).info().classes.len()))
-        };
-        classes.unwrap_or(0) as u64
-    })
+    // SAFETY: the host passes what `create` made, and no other call runs.
+    unsafe { number::<T>(instance, |info| info.classes.len()) }
 }
 
 unsafe extern "C" fn limits<T: EmbeddingPlugin>(
@@ -154,15 +162,13 @@ unsafe extern "C" fn limits<T: EmbeddingPlugin>(
 ) -> u32 {
     // SAFETY: the host passes what `create` made, and places that may be written.
     unsafe {
-        guard(err, || {
-            Instance::<T>::enter(instance, |_| {
-                if max_batch.is_null() || preferred_batch.is_null() {
-                    return Err(refuse("there is no place for the limits"));
-                }
-                max_batch.write(T::MAX_BATCH as u64);
-                preferred_batch.write(0);
-                Ok(())
-            })
+        call::<Backend<T>>(instance, err, |_| {
+            if max_batch.is_null() || preferred_batch.is_null() {
+                return Err(refuse("there is no place for the limits"));
+            }
+            max_batch.write(T::MAX_BATCH as u64);
+            preferred_batch.write(0);
+            Ok(())
         })
     }
 }
@@ -175,50 +181,18 @@ unsafe extern "C" fn embed<T: EmbeddingPlugin>(
     scores: *const DlTensorMut,
     err: *mut DlError,
 ) -> u32 {
-    let body = || {
-        // SAFETY: the host passes what `create` made and tensors as the interface has them, that do not overlap, and
-        // makes no other call on this instance meanwhile.
-        unsafe {
-            Instance::<T>::enter(instance, |backend| {
-                let images = arguments::images("images", images)?;
-                let (_, embeddings) = arguments::output("embeddings", embeddings, 2)?;
-                let scores = if scores.is_null() {
-                    None
-                } else {
-                    Some(arguments::output("scores", scores, 2)?.1)
-                };
-                (*backend).embed(images, &mut InferenceMut { embeddings, scores })
-            })
-        }
-    };
-    // SAFETY: as above.
-    unsafe { guard(err, body) }
-}
-
-unsafe extern "C" fn describe<T: EmbeddingPlugin>(
-    instance: DlInstance,
-    writer: *const DlWriter,
-    err: *mut DlError,
-) -> u32 {
-    let body = || {
-        // SAFETY: the host passes what `create` made and its writer.
-        unsafe {
-            Instance::<T>::enter(instance, |backend| {
-                let info = (*backend).info();
-                let description = json!({
-                    "engine": info.engine,
-                    "device": info.device,
-                    "precision": info.precision,
-                    "threads": info.threads,
-                    "height": info.input.height,
-                    "width": info.input.width,
-                    "classes": info.classes,
-                    "notes": info.notes,
-                });
-                arguments::give(writer, &description.to_string())
-            })
-        }
-    };
-    // SAFETY: as above.
-    unsafe { guard(err, body) }
+    // SAFETY: the host passes what `create` made and tensors as the interface has them, that do not overlap, and makes no
+    // other call on this instance meanwhile.
+    unsafe {
+        call_mut::<Backend<T>>(instance, err, |Backend(backend)| {
+            let images = arguments::images("images", images)?;
+            let (_, embeddings) = arguments::output("embeddings", embeddings, 2)?;
+            let scores = if scores.is_null() {
+                None
+            } else {
+                Some(arguments::output("scores", scores, 2)?.1)
+            };
+            backend.embed(images, &mut InferenceMut { embeddings, scores })
+        })
+    }
 }

@@ -2,14 +2,14 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use driftline_abi::{DlError, DlInstance};
+use driftline_abi::DlInstance;
 use driftline_core::{Error, ErrorKind, Result};
 
-use crate::guard::{guard, guard_or, refuse};
+use crate::guard::refuse;
 
 /// A component that was created.
 pub(crate) struct Instance<T> {
-    pub(crate) value: T,
+    value: T,
     /// Set by a panic: nothing is known about `value` then.
     poisoned: AtomicBool,
 }
@@ -35,11 +35,31 @@ impl<T> Instance<T> {
     /// Runs `call` on the instance unless an earlier call panicked.
     ///
     /// # Safety
-    /// `instance` is null or comes from [`Instance::put`] of the same `T` and was not destroyed.
-    pub(crate) unsafe fn enter<R>(
+    /// `instance` is null or comes from [`Instance::put`] of the same `T` and was not destroyed, and nothing changes it
+    /// meanwhile.
+    pub(crate) unsafe fn shared<R>(
         instance: DlInstance,
-        call: impl FnOnce(*mut T) -> Result<R>,
+        call: impl FnOnce(&T) -> Result<R>,
     ) -> Result<R> {
+        // SAFETY: promised by the caller.
+        unsafe { Self::enter(instance, |value| call(&*value)) }
+    }
+
+    /// Runs `call` on the instance, which it may change, unless an earlier call panicked.
+    ///
+    /// # Safety
+    /// As for [`Instance::shared`], and no other call runs on the instance.
+    pub(crate) unsafe fn exclusive<R>(
+        instance: DlInstance,
+        call: impl FnOnce(&mut T) -> Result<R>,
+    ) -> Result<R> {
+        // SAFETY: promised by the caller.
+        unsafe { Self::enter(instance, |value| call(&mut *value)) }
+    }
+
+    /// # Safety
+    /// `instance` is null or comes from [`Instance::put`] of the same `T` and was not destroyed.
+    unsafe fn enter<R>(instance: DlInstance, call: impl FnOnce(*mut T) -> Result<R>) -> Result<R> {
         let instance = instance.cast::<Self>();
         if instance.is_null() {
             return Err(refuse("there is no instance"));
@@ -64,25 +84,13 @@ impl<T> Instance<T> {
     /// Frees the instance.
     ///
     /// # Safety
-    /// As for [`Instance::enter`]; the instance is not used afterwards.
+    /// As for [`Instance::exclusive`]; the instance is not used afterwards.
     pub(crate) unsafe fn free(instance: DlInstance) {
         if !instance.is_null() {
             // SAFETY: promised by the caller.
             drop(unsafe { Box::from_raw(instance.cast::<Self>()) });
         }
     }
-}
-
-/// `destroy` of every table.
-pub(crate) unsafe extern "C" fn destroy<T>(instance: DlInstance) {
-    // SAFETY: the host destroys what `create` made, once.
-    guard_or((), || unsafe { Instance::<T>::free(instance) });
-}
-
-/// `health` of every table.
-pub(crate) unsafe extern "C" fn health<T>(instance: DlInstance, err: *mut DlError) -> u32 {
-    // SAFETY: the host passes what `create` made.
-    unsafe { guard(err, || Instance::<T>::enter(instance, |_| Ok(()))) }
 }
 
 struct PoisonOnPanic<'a>(&'a AtomicBool);

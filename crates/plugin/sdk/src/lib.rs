@@ -52,6 +52,7 @@
 //! | [`embedding`] | [`EmbeddingPlugin`]: an `EmbeddingBackend` as a table |
 //! | [`transform`] | [`TransformPlugin`]: a `DriftTransform` as a table |
 //! | [`sink`] | [`SinkPlugin`]: a `MonitorSink` as a table |
+//! | `shim` | what all kinds have in common |
 //! | [`export`] | what [`export_plugin!`] expands to |
 //!
 //! A panic becomes an error that names it, and the instance in which it happened is not entered again. What is logged
@@ -63,6 +64,7 @@ pub mod export;
 mod guard;
 mod instance;
 mod logger;
+mod shim;
 pub mod sink;
 pub mod transform;
 

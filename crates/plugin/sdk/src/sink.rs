@@ -5,14 +5,16 @@ use std::ffi::c_void;
 use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi};
 use arrow_array::{RecordBatch, StructArray};
 use driftline_abi::codes::{kind, part};
-use driftline_abi::{DlCall, DlComponent, DlError, DlInstance, DlSinkTable, DlStr, DlWriter};
-use driftline_core::{Ack, Error, ErrorKind, EventLabel, MonitorSink, MonitorSpec, Result};
-use schemars::JsonSchema;
+use driftline_abi::{DlCall, DlComponent, DlError, DlInstance, DlSinkTable, DlStr};
+use driftline_core::{Ack, EventLabel, MonitorSink, MonitorSpec, Result};
+use schemars::{JsonSchema, schema_for};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::arguments;
 use crate::guard::{guard, refuse, text};
-use crate::instance::{Instance, destroy, health};
+use crate::instance::Instance;
+use crate::shim::{self, Shim, call_mut};
 
 /// A sink that a plugin offers.
 pub trait SinkPlugin: MonitorSink + Sized + 'static {
@@ -33,19 +35,7 @@ pub trait SinkPlugin: MonitorSink + Sized + 'static {
 /// The component of `T`.
 #[doc(hidden)]
 pub fn component<T: SinkPlugin>(version: &'static str) -> DlComponent {
-    let schema = schemars::schema_for!(T::Options);
-    DlComponent {
-        struct_size: size_of::<DlComponent>() as u32,
-        kind: kind::SINK,
-        name: DlStr::new(T::NAME),
-        version: DlStr::new(version),
-        summary: DlStr::new(T::SUMMARY),
-        // Made once in the life of the process.
-        config_schema_json: DlStr::new(String::leak(schema.as_value().to_string())),
-        capabilities_json: DlStr::new("{}"),
-        capability_bits: 0,
-        vtable: std::ptr::from_ref(Table::<T>::TABLE).cast(),
-    }
+    shim::component::<Opening<T>>(version)
 }
 
 /// What is behind an instance: the options, then the sink, which `prepare` opens.
@@ -56,27 +46,6 @@ struct Opening<T: SinkPlugin> {
 }
 
 impl<T: SinkPlugin> Opening<T> {
-    /// # Safety
-    /// `json` is as the interface has it, for the time of the call.
-    unsafe fn new(json: DlStr) -> Result<Self> {
-        // SAFETY: promised by the caller.
-        let json = unsafe { text("configuration", json)? };
-        let options = serde_json::from_str(json).map_err(|cause| {
-            Error::new(
-                ErrorKind::InvalidConfig,
-                "open sink",
-                "the options are wrong",
-            )
-            .with("sink", T::NAME)
-            .because(cause)
-        })?;
-        Ok(Self {
-            location: T::location(&options)?,
-            options: Some(options),
-            sink: None,
-        })
-    }
-
     fn prepare(&mut self, monitor: &MonitorSpec) -> Result<()> {
         let options = self.options.take();
         let options = options.ok_or_else(|| refuse("`prepare` was called before"))?;
@@ -88,45 +57,49 @@ impl<T: SinkPlugin> Opening<T> {
         let sink = self.sink.as_mut();
         sink.ok_or_else(|| refuse("`prepare` comes first"))
     }
-
-    fn location(&self) -> &str {
-        match &self.sink {
-            Some(sink) => &sink.info().location,
-            // A host of version 1.0 asks before it calls `prepare`.
-            None => &self.location,
-        }
-    }
 }
 
-struct Table<T>(T);
-
-impl<T: SinkPlugin> Table<T> {
+impl<T: SinkPlugin> Shim for Opening<T> {
+    const KIND: u32 = kind::SINK;
+    const WORD: &'static str = "sink";
+    const OPERATION: &'static str = "open sink";
+    const NAME: &'static str = T::NAME;
+    const SUMMARY: &'static str = T::SUMMARY;
+    const CAPABILITIES: u64 = 0;
     const TABLE: &'static DlSinkTable = &DlSinkTable {
         struct_size: size_of::<DlSinkTable>() as u32,
-        validate: Some(validate::<T>),
-        create: Some(create::<T>),
-        destroy: Some(destroy::<Opening<T>>),
-        health: Some(health::<Opening<T>>),
+        validate: Some(shim::validate::<Self>),
+        create: Some(shim::create::<Self>),
+        destroy: Some(shim::destroy::<Self>),
+        health: Some(shim::health::<Self>),
         prepare: Some(prepare::<T>),
         publish: Some(publish::<T>),
         flush: Some(flush::<T>),
-        describe: Some(describe::<T>),
+        describe: Some(shim::describe::<Self>),
         publish_labels: Some(publish_labels::<T>),
     };
-}
+    type Table = DlSinkTable;
+    type Config = T::Options;
 
-unsafe extern "C" fn validate<T: SinkPlugin>(json: DlStr, err: *mut DlError) -> u32 {
-    // SAFETY: the host passes arguments as the interface has them.
-    unsafe { guard(err, || Opening::<T>::new(json).map(drop)) }
-}
+    fn schema() -> Value {
+        schema_for!(T::Options).to_value()
+    }
 
-unsafe extern "C" fn create<T: SinkPlugin>(
-    json: DlStr,
-    instance: *mut DlInstance,
-    err: *mut DlError,
-) -> u32 {
-    // SAFETY: the host passes arguments as the interface has them.
-    unsafe { guard(err, || Instance::put(Opening::<T>::new(json)?, instance)) }
+    fn new(options: T::Options) -> Result<Self> {
+        Ok(Self {
+            location: T::location(&options)?,
+            options: Some(options),
+            sink: None,
+        })
+    }
+
+    fn description(&self) -> String {
+        match &self.sink {
+            Some(sink) => sink.info().location.clone(),
+            // A host of version 1.0 asks before it calls `prepare`.
+            None => self.location.clone(),
+        }
+    }
 }
 
 unsafe extern "C" fn prepare<T: SinkPlugin>(
@@ -134,18 +107,14 @@ unsafe extern "C" fn prepare<T: SinkPlugin>(
     monitor: DlStr,
     err: *mut DlError,
 ) -> u32 {
-    let body = || {
-        // SAFETY: the host passes what `create` made and a text, and makes no other call on this instance meanwhile.
-        unsafe {
-            Instance::<Opening<T>>::enter(instance, |opening| {
-                let monitor: MonitorSpec = serde_json::from_str(text("monitor", monitor)?)
-                    .map_err(|cause| refuse(format!("bad monitor: {cause}")))?;
-                (*opening).prepare(&monitor)
-            })
-        }
-    };
-    // SAFETY: as above.
-    unsafe { guard(err, body) }
+    // SAFETY: the host passes what `create` made and a text, and makes no other call on this instance meanwhile.
+    unsafe {
+        call_mut::<Opening<T>>(instance, err, |opening| {
+            let monitor: MonitorSpec = serde_json::from_str(text("monitor", monitor)?)
+                .map_err(|cause| refuse(format!("bad monitor: {cause}")))?;
+            opening.prepare(&monitor)
+        })
+    }
 }
 
 /// The rows, moved out of the caller's structs.
@@ -185,10 +154,11 @@ unsafe extern "C" fn publish<T: SinkPlugin>(
         unsafe {
             // First of all: they are this module's now, whatever comes.
             let rows = take(schema, array)?;
-            Instance::<Opening<T>>::enter(instance, |opening| {
+            Instance::exclusive(instance, |opening: &mut Opening<T>| {
+                let sink = opening.sink()?;
                 let ack = match part {
-                    part::BASELINE => (*opening).sink()?.publish_baseline(&rows)?,
-                    part::EVENTS => (*opening).sink()?.publish_events(&rows)?,
+                    part::BASELINE => sink.publish_baseline(&rows)?,
+                    part::EVENTS => sink.publish_events(&rows)?,
                     other => return Err(refuse(format!("there is no part {other}"))),
                 };
                 tell(ack, accepted, duplicates)
@@ -209,27 +179,24 @@ unsafe extern "C" fn publish_labels<T: SinkPlugin>(
     duplicates: *mut u64,
     err: *mut DlError,
 ) -> u32 {
-    let body = || {
-        // SAFETY: the host passes what `create` made, `count` texts each and places that may be written, and makes no other
-        // call on this instance meanwhile.
-        unsafe {
-            Instance::<Opening<T>>::enter(instance, |opening| {
-                let event_ids = arguments::texts("event ids", event_ids, count)?;
-                let targets = arguments::texts("targets", targets, count)?;
-                let pairs = event_ids.into_iter().zip(targets);
-                let labels: Vec<EventLabel> = pairs
-                    .map(|(event_id, target)| EventLabel {
-                        event_id: event_id.to_owned(),
-                        target: target.to_owned(),
-                    })
-                    .collect();
-                let ack = (*opening).sink()?.publish_labels(&labels)?;
-                tell(ack, accepted, duplicates)
-            })
-        }
-    };
-    // SAFETY: as above.
-    unsafe { guard(err, body) }
+    // SAFETY: the host passes what `create` made, `count` texts each and places that may be written, and makes no other call
+    // on this instance meanwhile.
+    unsafe {
+        call_mut::<Opening<T>>(instance, err, |opening| {
+            let event_ids = arguments::texts("event ids", event_ids, count)?;
+            let targets = arguments::texts("targets", targets, count)?;
+            let label = |(event_id, target): (&str, &str)| EventLabel {
+                event_id: event_id.to_owned(),
+                target: target.to_owned(),
+            };
+            let labels: Vec<_> = event_ids.into_iter().zip(targets).map(label).collect();
+            tell(
+                opening.sink()?.publish_labels(&labels)?,
+                accepted,
+                duplicates,
+            )
+        })
+    }
 }
 
 /// Writes the counts of a call.
@@ -254,26 +221,5 @@ unsafe extern "C" fn flush<T: SinkPlugin>(
     err: *mut DlError,
 ) -> u32 {
     // SAFETY: the host passes what `create` made, and makes no other call on this instance meanwhile.
-    unsafe {
-        guard(err, || {
-            Instance::<Opening<T>>::enter(instance, |opening| (*opening).sink()?.flush())
-        })
-    }
-}
-
-unsafe extern "C" fn describe<T: SinkPlugin>(
-    instance: DlInstance,
-    writer: *const DlWriter,
-    err: *mut DlError,
-) -> u32 {
-    let body = || {
-        // SAFETY: the host passes what `create` made and its writer.
-        unsafe {
-            Instance::<Opening<T>>::enter(instance, |opening| {
-                arguments::give(writer, (*opening).location())
-            })
-        }
-    };
-    // SAFETY: as above.
-    unsafe { guard(err, body) }
+    unsafe { call_mut::<Opening<T>>(instance, err, |opening| opening.sink()?.flush()) }
 }

@@ -2,16 +2,16 @@
 
 use driftline_abi::codes::{capability, kind};
 use driftline_abi::{
-    DlCall, DlComponent, DlError, DlInstance, DlStr, DlTensor, DlTensorMut, DlTransformTable,
-    DlWriter,
+    DlCall, DlComponent, DlError, DlInstance, DlTensor, DlTensorMut, DlTransformTable,
 };
-use driftline_core::{DriftTransform, Error, ErrorKind, ImageBatch, Result, TransformContext};
-use schemars::JsonSchema;
+use driftline_core::{DriftTransform, ImageBatch, Result, TransformContext};
+use schemars::{JsonSchema, schema_for};
 use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
 use crate::arguments;
-use crate::guard::{guard, refuse, text};
-use crate::instance::{Instance, destroy, health};
+use crate::guard::refuse;
+use crate::shim::{self, Shim, call};
 
 /// A drift transform that a plugin offers.
 pub trait TransformPlugin: DriftTransform + Sized + 'static {
@@ -31,130 +31,90 @@ pub trait TransformPlugin: DriftTransform + Sized + 'static {
 /// The component of `T`.
 #[doc(hidden)]
 pub fn component<T: TransformPlugin>(version: &'static str) -> DlComponent {
-    let schema = schemars::schema_for!(T::Parameters);
-    let capabilities = serde_json::json!({"parameters": T::PARAMETERS});
-    DlComponent {
-        struct_size: size_of::<DlComponent>() as u32,
-        kind: kind::TRANSFORM,
-        name: DlStr::new(T::NAME),
-        version: DlStr::new(version),
-        summary: DlStr::new(T::SUMMARY),
-        // Made once in the life of the process.
-        config_schema_json: DlStr::new(String::leak(schema.as_value().to_string())),
-        capabilities_json: DlStr::new(String::leak(capabilities.to_string())),
-        capability_bits: capability::CONCURRENT | capability::DETERMINISTIC,
-        vtable: std::ptr::from_ref(Table::<T>::TABLE).cast(),
-    }
+    shim::component::<Transform<T>>(version)
 }
 
-struct Table<T>(T);
+/// What is behind an instance.
+struct Transform<T>(T);
 
-impl<T: TransformPlugin> Table<T> {
+impl<T: TransformPlugin> Shim for Transform<T> {
+    const KIND: u32 = kind::TRANSFORM;
+    const WORD: &'static str = "transform";
+    const OPERATION: &'static str = "configure transform";
+    const NAME: &'static str = T::NAME;
+    const SUMMARY: &'static str = T::SUMMARY;
+    const CAPABILITIES: u64 = capability::CONCURRENT | capability::DETERMINISTIC;
     const TABLE: &'static DlTransformTable = &DlTransformTable {
         struct_size: size_of::<DlTransformTable>() as u32,
-        validate: Some(validate::<T>),
-        create: Some(create::<T>),
-        destroy: Some(destroy::<T>),
-        health: Some(health::<T>),
+        validate: Some(shim::validate::<Self>),
+        create: Some(shim::create::<Self>),
+        destroy: Some(shim::destroy::<Self>),
+        health: Some(shim::health::<Self>),
         apply: Some(apply::<T>),
-        describe: Some(describe::<T>),
+        describe: Some(shim::describe::<Self>),
     };
-}
+    type Table = DlTransformTable;
+    type Config = T::Parameters;
 
-/// # Safety
-/// `json` is as the interface has it, for the time of the call.
-unsafe fn make<T: TransformPlugin>(json: DlStr) -> Result<T> {
-    // SAFETY: promised by the caller.
-    let json = unsafe { text("configuration", json)? };
-    let parameters = serde_json::from_str(json).map_err(|cause| {
-        Error::new(
-            ErrorKind::InvalidConfig,
-            "configure transform",
-            "the parameters are wrong",
-        )
-        .with("transform", T::NAME)
-        .because(cause)
-    })?;
-    T::new(parameters)
-}
+    fn schema() -> Value {
+        schema_for!(T::Parameters).to_value()
+    }
 
-unsafe extern "C" fn validate<T: TransformPlugin>(json: DlStr, err: *mut DlError) -> u32 {
-    // SAFETY: the host passes arguments as the interface has them.
-    unsafe { guard(err, || make::<T>(json).map(drop)) }
-}
+    fn capabilities() -> Value {
+        json!({"parameters": T::PARAMETERS})
+    }
 
-unsafe extern "C" fn create<T: TransformPlugin>(
-    json: DlStr,
-    instance: *mut DlInstance,
-    err: *mut DlError,
-) -> u32 {
-    // SAFETY: the host passes arguments as the interface has them.
-    unsafe { guard(err, || Instance::put(make::<T>(json)?, instance)) }
+    fn new(parameters: T::Parameters) -> Result<Self> {
+        T::new(parameters).map(Self)
+    }
+
+    fn description(&self) -> String {
+        self.0.info().expression.clone()
+    }
 }
 
 unsafe extern "C" fn apply<T: TransformPlugin>(
     instance: DlInstance,
-    call: *const DlCall,
+    context: *const DlCall,
     input: *const DlTensor,
     out: *const DlTensorMut,
     err: *mut DlError,
 ) -> u32 {
-    let body = || {
-        // SAFETY: the host passes what `create` made, a call and tensors as the interface has them; calls may be
-        // concurrent, and the transform is only borrowed shared.
-        unsafe {
-            Instance::<T>::enter(instance, |transform| {
-                let call = arguments::call(call)?;
-                let input = arguments::images("input", input)?;
-                let rows = match call.rows.is_null() {
-                    true => return Err(refuse("call: a transform needs the row of each image")),
-                    false => std::slice::from_raw_parts(call.rows, call.row_count as usize),
-                };
-                if rows.len() != input.len() {
-                    return Err(refuse(format!(
-                        "call: {} rows for {} images",
-                        rows.len(),
-                        input.len()
-                    )));
-                }
-                let (shape, out) = arguments::output::<u8>("output", out, 4)?;
-                let wanted = [input.len(), input.shape().height, input.shape().width, 3];
-                if shape != wanted {
-                    return Err(refuse(format!(
-                        "output: shape {shape:?}, expected {wanted:?}"
-                    )));
-                }
-                let mut images = ImageBatch::new(input.shape(), input.as_bytes().to_vec())?;
-                let context = TransformContext {
-                    seed: call.seed,
-                    rows,
-                };
-                (*transform).apply(&mut images, &context)?;
-                if images.shape() != input.shape() || images.len() != input.len() {
-                    return Err(refuse("the transform changed the shape of the images"));
-                }
-                out.copy_from_slice(images.as_bytes());
-                Ok(())
-            })
-        }
-    };
-    // SAFETY: as above.
-    unsafe { guard(err, body) }
-}
-
-unsafe extern "C" fn describe<T: TransformPlugin>(
-    instance: DlInstance,
-    writer: *const DlWriter,
-    err: *mut DlError,
-) -> u32 {
-    let body = || {
-        // SAFETY: the host passes what `create` made and its writer.
-        unsafe {
-            Instance::<T>::enter(instance, |transform| {
-                arguments::give(writer, &(*transform).info().expression)
-            })
-        }
-    };
-    // SAFETY: as above.
-    unsafe { guard(err, body) }
+    // SAFETY: the host passes what `create` made, a call and tensors as the interface has them; calls may be concurrent, and
+    // the transform is only borrowed shared.
+    unsafe {
+        call::<Transform<T>>(instance, err, |Transform(transform)| {
+            let context = arguments::call(context)?;
+            let input = arguments::images("input", input)?;
+            let rows = match context.rows.is_null() {
+                true => return Err(refuse("call: a transform needs the row of each image")),
+                false => std::slice::from_raw_parts(context.rows, context.row_count as usize),
+            };
+            if rows.len() != input.len() {
+                return Err(refuse(format!(
+                    "call: {} rows for {} images",
+                    rows.len(),
+                    input.len()
+                )));
+            }
+            let (shape, out) = arguments::output::<u8>("output", out, 4)?;
+            let wanted = [input.len(), input.shape().height, input.shape().width, 3];
+            if shape != wanted {
+                return Err(refuse(format!(
+                    "output: shape {shape:?}, expected {wanted:?}"
+                )));
+            }
+            let mut images = ImageBatch::new(input.shape(), input.as_bytes().to_vec())?;
+            let context = TransformContext {
+                seed: context.seed,
+                rows,
+            };
+            transform.apply(&mut images, &context)?;
+            if images.shape() != input.shape() || images.len() != input.len() {
+                return Err(refuse("the transform changed the shape of the images"));
+            }
+            out.copy_from_slice(images.as_bytes());
+            Ok(())
+        })
+    }
 }
