@@ -6,7 +6,7 @@ use driftline_plugin_sdk::core::{
     Precision, Result,
 };
 
-use crate::how;
+use crate::request::how;
 
 const DIM: usize = 4;
 

@@ -5,6 +5,7 @@
 //! | `backend` | panics, NaN and unwritten rows, by the variable `VARIABLE` |
 //! | `transform` | panics, by the parameter `how` |
 //! | `raw` | breaks the C interface itself, by the parameter `how` |
+//! | `request` | what is asked for |
 //! | `sink` | panics and miscounts, by the option `how` |
 //!
 //! What happens while it is loaded is chosen by the variable too: `crash`, `hang`, `panic`, `null`, `small`,
@@ -13,30 +14,19 @@
 
 mod backend;
 mod raw;
+mod request;
 mod sink;
 mod transform;
 
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use driftline_plugin_sdk as sdk;
 use sdk::abi::codes::{plugin_flags, status};
 use sdk::abi::{DlComponent, DlError, DlHost, DlPlugin, DlStr};
 
-/// The variable that says what to do wrong.
-pub const VARIABLE: &str = "DRIFTLINE_MISBEHAVE";
+use crate::request::{hang, how};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
-
-/// What to do wrong; nothing where it is empty.
-fn how() -> String {
-    std::env::var(VARIABLE).unwrap_or_default()
-}
-
-/// For ever, as far as a test can tell.
-fn hang() {
-    std::thread::sleep(Duration::from_secs(3600));
-}
 
 /// The entry of the plugin.
 ///

@@ -6,6 +6,8 @@ use driftline_plugin_sdk::abi::{
     DlWriter,
 };
 
+use crate::request::hang;
+
 const TABLE: &DlTransformTable = &DlTransformTable {
     struct_size: size_of::<DlTransformTable>() as u32,
     validate: Some(validate),
@@ -28,7 +30,7 @@ pub(crate) fn component() -> DlComponent {
         struct_size: size_of::<DlComponent>() as u32,
         kind: kind::TRANSFORM,
         name: DlStr::new("raw"),
-        version: DlStr::new(crate::VERSION),
+        version: DlStr::new(env!("CARGO_PKG_VERSION")),
         summary: DlStr::new("a transform that breaks the C interface on request; how=..."),
         config_schema_json: DlStr::EMPTY,
         capabilities_json: DlStr::new(r#"{"parameters": ["how"]}"#),
@@ -105,7 +107,7 @@ unsafe extern "C" fn apply(
                 (*err).len = u32::MAX;
                 return status::IO;
             }
-            how if how.contains("hang") => crate::hang(),
+            how if how.contains("hang") => hang(),
             how if how.contains("crash") => std::process::abort(),
             _ => {}
         }

@@ -8,10 +8,10 @@ use driftline_core::{
 };
 use serde::Deserialize;
 
-use crate::instance::{Instance, call, defect, missing};
+use crate::instance::{Instance, call};
 use crate::library::Library;
 use crate::manifest::ComponentKind;
-use crate::message::ErrorBuffer;
+use crate::message::{ErrorBuffer, defect, missing};
 use crate::tensor::Dimensions;
 
 const OPERATION: &str = "open backend";

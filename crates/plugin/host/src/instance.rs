@@ -2,11 +2,11 @@
 
 use driftline_abi::codes::status;
 use driftline_abi::{DlCall, DlError, DlInstance, DlLeadingTable, DlStr, DlWriter};
-use driftline_core::{Error, ErrorKind, Result};
+use driftline_core::Result;
 use serde_json::Value;
 
 use crate::library::Component;
-use crate::message::{ErrorBuffer, collect};
+use crate::message::{ErrorBuffer, collect, defect, missing};
 use crate::schema;
 
 /// A component's function that writes about an instance.
@@ -103,16 +103,4 @@ pub(crate) fn call(batch_id: u64, seed: u64, rows: &[u64]) -> DlCall {
         },
         row_count: rows.len() as u64,
     }
-}
-
-/// The component `name` breaks the interface.
-pub(crate) fn defect(name: &str, message: String) -> Error {
-    Error::new(ErrorKind::Internal, "use plugin", message)
-        .with("plugin", name)
-        .remedy("report it to the plugin's author")
-}
-
-/// The table of the component `name` lacks a function that is required.
-pub(crate) fn missing(name: &str, function: &str) -> Error {
-    defect(name, format!("its table has no `{function}`"))
 }

@@ -73,6 +73,18 @@ fn kind(code: u32) -> ErrorKind {
     }
 }
 
+/// The component `name` breaks the interface.
+pub(crate) fn defect(name: &str, message: String) -> Error {
+    Error::new(ErrorKind::Internal, "use plugin", message)
+        .with("plugin", name)
+        .remedy("report it to the plugin's author")
+}
+
+/// The table of the component `name` lacks a function that is required.
+pub(crate) fn missing(name: &str, function: &str) -> Error {
+    defect(name, format!("its table has no `{function}`"))
+}
+
 /// Takes the text that `call` writes.
 pub(crate) fn collect(call: impl FnOnce(*const DlWriter) -> u32) -> (u32, Result<String, String>) {
     let mut bytes: Vec<u8> = Vec::new();

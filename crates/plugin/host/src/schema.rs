@@ -3,8 +3,8 @@
 use driftline_core::{Error, ErrorKind, Result};
 use serde_json::Value;
 
-use crate::instance::defect;
 use crate::library::Component;
+use crate::message::defect;
 
 /// Most violations that are named.
 const NAMED: usize = 4;

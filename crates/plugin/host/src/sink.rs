@@ -11,10 +11,10 @@ use driftline_core::{
 };
 use serde_json::{Map, Value};
 
-use crate::instance::{Instance, call, defect, missing};
+use crate::instance::{Instance, call};
 use crate::library::Library;
 use crate::manifest::ComponentKind;
-use crate::message::ErrorBuffer;
+use crate::message::{ErrorBuffer, defect, missing};
 
 const OPERATION: &str = "open sink";
 const PUBLISH_LABELS: &str = "publish labels";

@@ -9,10 +9,10 @@ use driftline_core::{
     TransformSpec,
 };
 
-use crate::instance::{Instance, call, defect, missing};
+use crate::instance::{Instance, call};
 use crate::library::{Component, Library};
 use crate::manifest::ComponentKind;
-use crate::message::ErrorBuffer;
+use crate::message::{ErrorBuffer, defect, missing};
 use crate::tensor::Dimensions;
 
 const OPERATION: &str = "configure transform";
