@@ -110,10 +110,8 @@ fn is_in_brackets(token: &TokenTree) -> bool {
 
 /// Whether a text has a flag in it. One that is a flag is an argument for another program.
 fn names_a_flag(literal: &str) -> bool {
-    let starts = literal.match_indices("--");
-    let mut starts = starts.filter(|(at, _)| {
+    literal.match_indices("--").any(|(at, _)| {
         let is_word = literal[at + 2..].starts_with(|c: char| c.is_ascii_lowercase());
-        is_word && literal[..*at].ends_with([' ', '`', '(', '\n'])
-    });
-    starts.next().is_some()
+        is_word && literal[..at].ends_with([' ', '`', '(', '\n'])
+    })
 }
