@@ -5,7 +5,7 @@ use crate::{Moments, Vectors};
 /// Rows whose autocorrelation is below this are taken to be independent.
 const INDEPENDENT: f64 = 0.1;
 
-/// The share of the rows that a lag is at most: beyond it too few pairs tell too little.
+/// The share of the rows that a lag is at most: beyond it there are too few pairs.
 const LONGEST: usize = 10;
 
 /// Rows that are used at most, from the first.

@@ -18,7 +18,7 @@ pub struct Profile {
     pub version: u32,
     /// [`ProfilePlan::fingerprint`](crate::ProfilePlan::fingerprint) of its plan.
     pub plan: String,
-    /// Moments of the embeddings; they also tell the number of rows.
+    /// Moments of the embeddings; they also hold the number of rows.
     pub embeddings: Moments,
     /// Moments of the image properties, without rows where these were not measured.
     pub properties: Moments,

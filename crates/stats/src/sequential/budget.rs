@@ -11,7 +11,7 @@ const EXPONENTS: [f64; 3] = [0.2, 0.5, 0.8];
 /// For each exponent `κ` of 0.2, 0.5 and 0.8 a window's p-value becomes an e-value `κ p^(κ-1)` (Vovk and Wang 2021), whose
 /// expectation without drift is at most 1, and `M <- e (M + 1)` adds them up as in the e-detector of Shiryaev and Roberts. The
 /// mean of e-detectors is one (Shin, Ramdas and Rinaldo 2024), and alerts at `windows` or above. Without drift the expected
-/// number of windows before an alert is at least `windows`, for p-values that are valid given the past. An alert starts anew.
+/// number of windows before an alert is at least `windows`, for p-values that are valid given the past. An alert resets it.
 ///
 /// With a budget of 730 windows, uniform p-values alert once in 1,470 windows, as measured. Constant p-values of 0.001, 0.006 and
 /// 0.05 alert on window 2, 3 and 9, p-values of a weak drift (from Beta(0.5, 1), median 0.25) after 20 windows on average. The
@@ -108,7 +108,7 @@ impl Consecutive {
         self.level
     }
 
-    /// Takes in the p-value of the next window; says whether to alert. An alert starts anew, a NaN is no window.
+    /// Takes in the p-value of the next window; says whether to alert. An alert resets it, a NaN is no window.
     pub fn update(&mut self, p_value: f64) -> bool {
         if p_value.is_nan() {
             return false;

@@ -1,4 +1,4 @@
-//! The distance of two distributions as the distances of their rows tell it.
+//! The energy distance of two distributions, from the distances of their rows.
 
 use driftline_core::Result;
 
