@@ -37,7 +37,7 @@ const FRESH: Duration = Duration::from_millis(500);
 pub(crate) struct Health {
     store: Arc<Path>,
     catalog: Arc<Catalog>,
-    pulse: Arc<Pulse>,
+    pub(crate) pulse: Arc<Pulse>,
     limits: Arc<Limits>,
     last: Mutex<Option<(Instant, Readiness)>>,
     /// One look at database and disk at a time: one that hangs must not take a thread for each question.

@@ -79,8 +79,6 @@ pub struct Server {
     /// The lock of the store ends with the process.
     lock: File,
     new_token: Option<String>,
-    #[cfg(test)]
-    pulse: Arc<Pulse>,
 }
 
 impl Server {
@@ -136,7 +134,7 @@ impl Server {
                 Arc::clone(&uploads),
                 Arc::clone(&counts),
                 tally,
-                Arc::clone(&pulse),
+                pulse,
             ),
             app: App {
                 store,
@@ -152,8 +150,6 @@ impl Server {
             tls,
             lock,
             new_token,
-            #[cfg(test)]
-            pulse,
         };
         if server.is_in_clear() {
             tracing::warn!(
@@ -301,7 +297,10 @@ mod tests {
     fn a_worker_that_fails_shows_and_goes_on_and_one_that_is_gone_shows_too() {
         let folder = tempfile::tempdir().unwrap();
         let server = Server::bind(ServeConfig::new(folder.path().to_owned())).unwrap();
-        let (catalog, pulse) = (Arc::clone(&server.app.catalog), Arc::clone(&server.pulse));
+        let (catalog, pulse) = (
+            Arc::clone(&server.app.catalog),
+            Arc::clone(&server.health.pulse),
+        );
         let address = server.local_addr();
         let shutdown = Shutdown::default();
         let running = std::thread::spawn({
