@@ -13,8 +13,8 @@ pub struct BaselineOptions {
     pub seed: u64,
     /// Rows that are kept for the tests that look at rows; a subsample of a larger baseline.
     pub kept: usize,
-    /// Consecutive rows that depend on each other, 1 for independent rows; see [`TestOptions::block`]. Windows are tested with
-    /// it as well.
+    /// Consecutive rows that depend on each other, 1 for independent rows; see [`TestOptions::block`](crate::TestOptions::block).
+    /// Windows are tested with it as well.
     pub block: usize,
 }
 
