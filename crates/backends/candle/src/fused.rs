@@ -117,7 +117,8 @@ impl Fused {
         })
     }
 
-    /// Images and results are checked. Nothing is allocated for a batch that is no larger than one before.
+    /// Images and results are checked. For a batch that is no larger than one before, candle allocates the axes of a
+    /// layout, and nothing else is allocated.
     pub(crate) fn embed(
         &mut self,
         images: ImageView<'_>,
