@@ -275,7 +275,10 @@ fn clean_windows_of_dependent_rows_alarm_no_more_than_the_level() {
         let share = count as f64 / windows as f64;
         println!("{statistic}: {share}");
         let standard_error = (0.05 * 0.95 / windows as f64).sqrt();
-        assert!(share <= 0.05 + 3.24 * standard_error, "{statistic}: {share}");
+        assert!(
+            share <= 0.05 + 3.24 * standard_error,
+            "{statistic}: {share}"
+        );
     }
     let baseline = compiled(stream(400, 1));
     let beyond = TestOptions {
