@@ -24,7 +24,7 @@ pub const WINDOW_POINTS: usize = 200;
 pub struct Map {
     /// Shares of the baseline's variance that the first and the second direction explain.
     pub explained: [f64; 2],
-    /// A sample of at most [`BASELINE_POINTS`] baseline rows.
+    /// A sample of at most [`BASELINE_POINTS`](crate::BASELINE_POINTS) baseline rows.
     pub baseline: Vec<MapPoint>,
     /// For each window a sample of at most [`WINDOW_POINTS`] events.
     pub windows: Vec<Vec<MapPoint>>,
