@@ -5,9 +5,10 @@ use driftline::{BaselineFileOptions, CalibrateOptions};
 
 use crate::args::{BaselineArgs, CalibrateArgs, Output};
 use crate::flags::with_flags;
+use crate::outcome::Outcome;
+use crate::output;
 use crate::progress::Reporter;
 use crate::table::Table;
-use crate::{Outcome, output};
 
 /// Compiles a baseline file.
 pub fn baseline(args: &BaselineArgs, output: Output) -> anyhow::Result<Outcome> {

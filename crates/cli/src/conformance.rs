@@ -8,7 +8,8 @@ use driftline_conformance::{ComponentReport, Report, Suite};
 
 use crate::args::{ConformanceArgs, Output, TestArgs};
 use crate::flags::explain;
-use crate::{Outcome, output};
+use crate::outcome::Outcome;
+use crate::output;
 
 /// Runs it.
 pub fn conformance(

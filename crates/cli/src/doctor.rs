@@ -11,8 +11,9 @@ use serde_json::Map;
 
 use crate::args::{DoctorArgs, Output};
 use crate::flags::explain;
+use crate::outcome::Outcome;
+use crate::output;
 use crate::table::Table;
-use crate::{Outcome, output};
 
 #[derive(Serialize)]
 struct Report {

@@ -7,9 +7,10 @@ use driftline::stats::{Statistic, TestOptions, Verdict};
 use driftline::{DriftOptions, DriftReport};
 
 use crate::args::{DriftArgs, Output, TestArguments};
+use crate::outcome::Outcome;
 use crate::output::Tone;
 use crate::table::{Cell, Table};
-use crate::{Outcome, calibrate, output};
+use crate::{calibrate, output};
 
 /// Changes that are shown unless all are asked for.
 const CHANGES_SHOWN: usize = 3;

@@ -4,8 +4,9 @@ use driftline::pipeline::OnError;
 use driftline::{BackendSettings, Components, EmbedOptions, EmbedReport, EmbedderOptions, Plugins};
 
 use crate::args::{EmbedArgs, EmbeddingArguments, Output};
+use crate::outcome::Outcome;
+use crate::output;
 use crate::progress::{Reporter, stop_on_ctrl_c};
-use crate::{Outcome, output};
 
 impl From<&EmbeddingArguments> for EmbedderOptions {
     fn from(args: &EmbeddingArguments) -> Self {

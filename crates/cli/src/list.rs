@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use crate::args::Output;
 use crate::flags::explain;
+use crate::outcome::Outcome;
+use crate::output;
 use crate::table::Table;
-use crate::{Outcome, output};
 
 #[derive(Serialize)]
 struct Entry {

@@ -9,6 +9,7 @@ mod embed;
 mod flags;
 mod list;
 mod model;
+mod outcome;
 mod output;
 mod plugin;
 mod power;
@@ -29,16 +30,7 @@ use driftline::core::{Error, ErrorKind};
 use driftline::{Plugins, Settings};
 
 use crate::args::{Cli, Command};
-
-/// What a command that did its work found.
-enum Outcome {
-    /// It is done.
-    Done,
-    /// It is done, and a statistic is above a limit that the user set.
-    AboveLimit,
-    /// It is done, and something is damaged.
-    Damaged,
-}
+use crate::outcome::Outcome;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {

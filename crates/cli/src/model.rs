@@ -5,9 +5,10 @@ use driftline::models;
 use serde::Serialize;
 
 use crate::args::{ModelArgs, ModelCommand, Output};
+use crate::outcome::Outcome;
+use crate::output;
 use crate::progress::Reporter;
 use crate::table::Table;
-use crate::{Outcome, output};
 
 #[derive(Serialize)]
 struct Report {

@@ -3,9 +3,10 @@
 use driftline::{Components, ENOUGH_POWER, Plugins, PowerOptions, PowerReport};
 
 use crate::args::{Output, PowerArgs};
+use crate::outcome::Outcome;
+use crate::output;
 use crate::progress::{Reporter, stop_on_ctrl_c};
 use crate::table::Table;
-use crate::{Outcome, output};
 
 /// Sweeps a parameter.
 pub fn power(args: &PowerArgs, plugins: &Plugins, output: Output) -> anyhow::Result<Outcome> {

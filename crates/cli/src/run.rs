@@ -8,9 +8,10 @@ use driftline::{Components, FinishedRun, QuickstartOptions, Settings};
 
 use crate::args::{Output, QuickstartArgs, RunArgs, SettingsArgs};
 use crate::drift::{changes, p_value};
+use crate::outcome::Outcome;
 use crate::progress::{Reporter, stop_on_ctrl_c};
 use crate::table::{Cell, Table};
-use crate::{Outcome, output, plugin};
+use crate::{output, plugin};
 
 /// Days of a window that the table shows.
 const DAYS_SHOWN: usize = 7;

@@ -5,9 +5,10 @@ use serde::Serialize;
 
 use crate::args::{Engine, Output, RuntimeArgs, RuntimeCommand};
 use crate::flags::explain;
+use crate::outcome::Outcome;
+use crate::output;
 use crate::progress::Reporter;
 use crate::table::Table;
-use crate::{Outcome, output};
 
 #[derive(Serialize)]
 struct Entry {

@@ -8,7 +8,8 @@ use driftline::server::{ServeConfig, Server, Shutdown, TlsFiles, json_logs, rais
 use serde::Serialize;
 
 use crate::args::{Output, ReportArgs, ServeArgs};
-use crate::{Outcome, output};
+use crate::outcome::Outcome;
+use crate::output;
 
 /// Where the token comes from, so that it is in no list of processes.
 const TOKEN: &str = "DRIFTLINE__SERVE__TOKEN";

@@ -6,8 +6,9 @@ use driftline::core::{Error, ErrorKind, Finding};
 use driftline::{Settings, server, sink_fiddler, sink_local};
 
 use crate::args::{Output, StoreArgs, StoreCommand};
+use crate::outcome::Outcome;
+use crate::output;
 use crate::table::Table;
-use crate::{Outcome, output};
 
 /// Looks at one sort of durable files below a store.
 type Look = fn(&Path) -> Result<Vec<Finding>, Error>;

@@ -9,9 +9,10 @@ use serde::Serialize;
 
 use crate::args::{LabelsArgs, LabelsCommand, Output, SinkArgs, SinkCommand, StoredArgs};
 use crate::flags::explain;
+use crate::outcome::Outcome;
 use crate::run::pairs;
 use crate::table::Table;
-use crate::{Outcome, output, plugin};
+use crate::{output, plugin};
 
 const LOCAL: &str = "local";
 /// The sink whose rows may wait on this machine.

@@ -68,6 +68,7 @@ mod components;
 mod drift;
 mod embed;
 mod embedder;
+mod hash;
 pub mod labels;
 pub mod models;
 pub mod monitors;

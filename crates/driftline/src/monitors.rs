@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use driftline_core::{Error, ErrorKind, MonitorSpec, Result};
 use driftline_rows::{create_folder, write_atomic};
 
-use crate::plan::hash;
+use crate::hash::hash;
 
 fn folder(store: &Path) -> PathBuf {
     store.join(".driftline").join("monitors")

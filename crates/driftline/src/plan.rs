@@ -12,9 +12,9 @@ use driftline_pipeline::{Cancel, EmbedOptions, Progress, RunSpec, RunSummary, Wi
 use driftline_sink_local::REPORT;
 use jiff::Timestamp;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use crate::embedder::Embedder;
+use crate::hash::hash;
 use crate::{Components, Settings, monitors, sources};
 
 /// A run that is ready to start: everything but its sink is opened and checked.
@@ -199,19 +199,6 @@ fn identity(window: &WindowSpec) -> WindowIdentity {
         days: window.days,
         per_day: window.per_day,
     }
-}
-
-/// The first 12 hex digits of the sha256 of the canonical JSON of `identity`.
-pub(crate) fn hash(identity: &impl Serialize) -> Result<String> {
-    let json = serde_json::to_vec(identity).map_err(|cause| {
-        Error::new(
-            ErrorKind::Internal,
-            "name the run",
-            "the settings cannot be hashed",
-        )
-        .because(cause)
-    })?;
-    Ok(hex::encode(&Sha256::digest(json)[..6]))
 }
 
 fn refuse(message: String) -> Error {

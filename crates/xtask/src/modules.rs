@@ -28,17 +28,6 @@ use tree::Tree;
 /// Folders of packages that are workspaces of their own.
 const ALONE: [&str; 3] = ["crates/fuzz", "plugins/tch", "plugins/template-rust"];
 
-/// Packages that may still have circles.
-const NOT_YET: [&str; 7] = [
-    "driftline",
-    "driftline-backend-candle",
-    "driftline-cli",
-    "driftline-plugin-host",
-    "driftline-server",
-    "driftline-sink-fiddler",
-    "driftline-stats",
-];
-
 #[derive(Deserialize)]
 struct Metadata {
     packages: Vec<Package>,
@@ -71,9 +60,6 @@ pub(crate) fn check(workspace: &Path) -> Result<()> {
     let mut report = String::new();
     for folder in std::iter::once("").chain(ALONE) {
         for package in packages(workspace, &workspace.join(folder))? {
-            if NOT_YET.contains(&package.name.as_str()) {
-                continue;
-            }
             for target in package.targets.iter().filter(|target| target.is_checked()) {
                 let read = |path: &Path| std::fs::read_to_string(path);
                 let tree = Tree::read(&target.src_path, &read)

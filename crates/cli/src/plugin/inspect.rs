@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::child::{Child, Ended};
 use crate::args::Output;
+use crate::outcome::Outcome;
+use crate::output;
 use crate::table::Table;
-use crate::{Outcome, output};
 
 /// Time in which a plugin must have said what it is.
 const DEADLINE: Duration = Duration::from_secs(40);

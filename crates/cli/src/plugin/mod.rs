@@ -24,8 +24,9 @@ use driftline::rows::{create_folder, write_atomic};
 use serde::Serialize;
 
 use crate::args::{Output, PluginArgs, PluginCommand};
+use crate::outcome::Outcome;
+use crate::output;
 use crate::table::Table;
-use crate::{Outcome, output};
 
 /// Searches for plugins. One that is not trusted is loaded in a separate process first.
 pub fn search(settings: &PluginSettings) -> Result<Plugins, Error> {

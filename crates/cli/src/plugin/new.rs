@@ -7,7 +7,8 @@ use driftline::plugin_host::manifest::machine;
 use include_dir::{Dir, include_dir};
 
 use crate::args::{Language, NewArgs, Output};
-use crate::{Outcome, output};
+use crate::outcome::Outcome;
+use crate::output;
 
 /// Where the parts of the SDK are in this repository, and what they are called in a plugin's folder.
 const SDK: [(&str, &str, Dir<'_>); 3] = [

@@ -13,7 +13,8 @@ use super::Target;
 use super::child::{Child, Ended};
 use crate::args::{Output, TestArgs};
 use crate::conformance::conclude;
-use crate::{Outcome, output};
+use crate::outcome::Outcome;
+use crate::output;
 
 /// What the separate process prints before each case.
 const CASE: &str = "case: ";
