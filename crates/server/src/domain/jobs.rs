@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 use axum::http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::App;
@@ -85,21 +84,6 @@ impl Job {
             created_at: Timestamp::now(),
             finished_at: None,
         }
-    }
-
-    /// A job's object, which both `/v2` and `/v3` answer.
-    pub fn object(&self) -> Value {
-        json!({
-            "id": self.id,
-            "uuid": self.id,
-            "name": self.name,
-            "info": {},
-            "status": self.status,
-            "progress": self.progress,
-            "error_reason": self.error_reason,
-            "error_message": self.error_message,
-            "extras": {},
-        })
     }
 }
 

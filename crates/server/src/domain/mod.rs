@@ -12,7 +12,7 @@
 //! | [`ingest`] | uploaded bytes to rows of the store |
 //! | [`alerts`] | alert rules and their records |
 //! | [`queries`] | what requests for numbers name, and the counts behind them |
-//! | [`times`] | moments and time ranges as clients write them |
+//! | [`times`] | moments as clients write them |
 
 pub mod alerts;
 pub mod catalog;

@@ -1,15 +1,12 @@
-//! Moments and time ranges as clients write them.
+//! Moments as clients write them.
 
-use std::ops::{Range, RangeInclusive};
+use std::ops::RangeInclusive;
 
-use driftline_metrics::BinSize;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use serde::Deserialize;
 use serde_json::Value;
 
-use crate::domain::queries::refused;
 use crate::http::envelope::{Answer, ApiError};
 
 /// Numbers below it are seconds, others milliseconds: as seconds it is the year 5138, as milliseconds 1973.
@@ -23,52 +20,6 @@ const YEAR_MS: i64 = 31_556_952_000;
 /// The times that an event may have at the moment `now`, in milliseconds since 1970.
 pub(crate) fn plausible(now: Timestamp) -> RangeInclusive<i64> {
     0..=now.as_millisecond().saturating_add(YEARS_AHEAD * YEAR_MS)
-}
-
-/// Which bins a request is about.
-#[derive(Debug, Clone, Default, Deserialize)]
-pub struct TimeFilter {
-    /// From when to when; without it everything.
-    pub time_range: Option<TimeRange>,
-    /// Only UTC, by one of its names.
-    pub time_zone: Option<String>,
-    /// Length of the bins; without it a day.
-    pub bin_size: Option<String>,
-}
-
-/// See [`TimeFilter::time_range`].
-#[derive(Debug, Clone, Deserialize)]
-pub struct TimeRange {
-    start_time: Value,
-    end_time: Value,
-}
-
-impl TimeFilter {
-    /// The range, if there is one, and the size of bins.
-    ///
-    /// # Errors
-    /// 400 for a moment, a size or a time zone that is none.
-    pub fn read(&self) -> Answer<(Option<Range<Timestamp>>, BinSize)> {
-        let zone = self.time_zone.as_deref().unwrap_or("Etc/GMT");
-        if !["Etc/GMT", "Etc/UTC", "GMT", "UTC"].contains(&zone) {
-            let message = format!("the time zone `{zone}` is not offered here, only Etc/GMT is");
-            return Err(ApiError::bad_request(message));
-        }
-        let size = match &self.bin_size {
-            Some(size) => size.parse().map_err(refused)?,
-            None => BinSize::Day,
-        };
-        let range = self.time_range.as_ref().map(TimeRange::read).transpose()?;
-        Ok((range, size))
-    }
-}
-
-impl TimeRange {
-    /// # Errors
-    /// 400 for a moment that is none.
-    pub fn read(&self) -> Answer<Range<Timestamp>> {
-        Ok(moment(&self.start_time)?..moment(&self.end_time)?)
-    }
 }
 
 /// A moment: seconds or milliseconds since 1970, told apart by their size, or a date and time, in UTC if it does not say
@@ -149,18 +100,5 @@ mod tests {
             assert_eq!(moment(&value).unwrap_err().status.as_u16(), 400, "{value}");
         }
         assert_eq!(text(expected), "2026-11-16T20:05:25+00:00");
-    }
-
-    #[test]
-    fn only_utc_and_known_sizes_pass() {
-        let filter = |zone: &str, size: &str| TimeFilter {
-            time_range: None,
-            time_zone: Some(zone.to_owned()),
-            bin_size: Some(size.to_owned()),
-        };
-        assert_eq!(filter("UTC", "Week").read().unwrap(), (None, BinSize::Week));
-        for (zone, size) in [("Europe/Berlin", "Day"), ("UTC", "Quarter")] {
-            assert_eq!(filter(zone, size).read().unwrap_err().status.as_u16(), 400);
-        }
     }
 }

@@ -3,17 +3,17 @@
 use axum::Router;
 use axum::extract::{Path, Query, State};
 use axum::routing::get;
+use driftline_fiddler_api::v3::{AlertRuleChange, Notification};
+use driftline_fiddler_api::{Empty, Field};
 use serde::Deserialize;
-use serde_json::{Value, json};
 
 use crate::App;
-use crate::domain::alerts::rule::{Multipliers, Rule, Terms};
+use crate::domain::alerts::rule::{Rule, Terms};
 use crate::domain::alerts::{ALERT_RULE, change, create, delete, evaluate_model, records, rule};
 use crate::domain::times;
 use crate::http::app::Payload;
 use crate::http::envelope::{Answer, ApiError, normal};
-use crate::http::queries::read;
-use crate::http::v3::{List, id};
+use crate::http::v3::{List, id, views};
 
 /// All of them, behind the token.
 pub fn routes() -> Router<App> {
@@ -30,9 +30,8 @@ pub fn routes() -> Router<App> {
         .route("/v2/alert-configs/{id}/records", get(of_rule))
 }
 
-async fn add(State(app): State<App>, Payload(body): Payload) -> Answer {
+async fn add(State(app): State<App>, Payload(terms): Payload<Terms>) -> Answer {
     app.blocking(move |app| {
-        let terms: Terms = read(body)?;
         let rule = create(app, terms, None)?;
         object(app, &rule)
     })
@@ -43,10 +42,10 @@ async fn list(State(app): State<App>, list: List) -> Answer {
     app.blocking(move |app| {
         let objects = app.catalog.read(|documents| {
             let rules: Vec<Rule> = documents.list(ALERT_RULE)?;
-            let objects = rules.iter().map(|rule| rule.object(documents));
-            objects.collect::<Answer<Vec<Value>>>()
+            let objects = rules.iter().map(|rule| views::alert_rule(documents, rule));
+            objects.collect::<Answer<Vec<_>>>()
         })?;
-        Ok(list.page(objects))
+        list.page(objects)
     })
     .await
 }
@@ -60,43 +59,25 @@ async fn one(State(app): State<App>, Path(rule_id): Path<String>) -> Answer {
     .await
 }
 
-/// Terms that a rule may change; `enable_notification` is taken and means nothing here.
-#[derive(Deserialize)]
-struct Update {
-    #[serde(default, deserialize_with = "given")]
-    critical_threshold: Option<Option<f64>>,
-    #[serde(default, deserialize_with = "given")]
-    warning_threshold: Option<Option<f64>>,
-    evaluation_delay: Option<u32>,
-    #[serde(default, deserialize_with = "given")]
-    auto_threshold_params: Option<Option<Multipliers>>,
-}
-
-/// Tells null from nothing.
-fn given<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    T: Deserialize<'de>,
-    D: serde::Deserializer<'de>,
-{
-    T::deserialize(deserializer).map(Some)
-}
-
+/// `enable_notification`, which clients send too, means nothing here.
 async fn update(
     State(app): State<App>,
     Path(rule_id): Path<String>,
-    Payload(body): Payload,
+    Payload(update): Payload<AlertRuleChange>,
 ) -> Answer {
     app.blocking(move |app| {
         let id = id(&rule_id, "Alert rule")?;
-        let update: Update = read(body)?;
         let changed = change(app, id, |mut terms| {
-            terms.critical_threshold = update
-                .critical_threshold
-                .unwrap_or(terms.critical_threshold);
-            terms.warning_threshold = update.warning_threshold.unwrap_or(terms.warning_threshold);
-            terms.evaluation_delay = update.evaluation_delay.or(terms.evaluation_delay);
-            let params = update.auto_threshold_params;
-            terms.auto_threshold_params = params.unwrap_or(terms.auto_threshold_params);
+            put(&mut terms.critical_threshold, update.critical_threshold);
+            put(&mut terms.warning_threshold, update.warning_threshold);
+            put(
+                &mut terms.auto_threshold_params,
+                update.auto_threshold_params,
+            );
+            terms.evaluation_delay = update
+                .evaluation_delay
+                .into_value()
+                .or(terms.evaluation_delay);
             Ok(terms)
         })?;
         object(app, &changed)
@@ -104,11 +85,18 @@ async fn update(
     .await
 }
 
+/// Null takes away what was there; what is absent stays.
+fn put<T>(place: &mut Option<T>, change: Field<T>) {
+    if !change.is_absent() {
+        *place = change.into_value();
+    }
+}
+
 async fn remove(State(app): State<App>, Path(rule_id): Path<String>) -> Answer {
     app.blocking(move |app| {
         let id = id(&rule_id, "Alert rule")?;
         delete(app, id)?;
-        Ok(normal(json!({})))
+        Ok(normal(Empty {}))
     })
     .await
 }
@@ -125,19 +113,20 @@ async fn notification(State(app): State<App>, Path(rule_id): Path<String>) -> An
 async fn notify(
     State(app): State<App>,
     Path(rule_id): Path<String>,
-    Payload(body): Payload,
+    Payload(news): Payload<Notification>,
 ) -> Answer {
     app.blocking(move |app| {
         let id = id(&rule_id, "Alert rule")?;
-        let Value::Object(news) = body else {
-            return Err(ApiError::bad_request("the body is not a JSON object"));
-        };
         let notification = app.change(|documents| {
             let mut found = rule(documents, id)?;
-            for (name, value) in news {
-                // Who is told is kept; what is unknown is dropped.
-                if let Some(kept) = found.notification.get_mut(&name) {
-                    *kept = value;
+            for (name, value) in [
+                ("emails", news.emails),
+                ("pagerduty_services", news.pagerduty_services),
+                ("pagerduty_severity", news.pagerduty_severity),
+                ("webhooks", news.webhooks),
+            ] {
+                if let (Some(kept), false) = (found.notification.get_mut(name), value.is_absent()) {
+                    *kept = value.into_value().unwrap_or_default();
                 }
             }
             documents.replace(ALERT_RULE, id, &found)?;
@@ -180,15 +169,15 @@ async fn of_rule(
             start.is_none_or(|start| bin >= start.as_millisecond())
                 && end.is_none_or(|end| bin <= end.as_millisecond())
         });
-        let items = numbered
-            .map(|(record, number)| record.object(number))
-            .collect();
-        Ok(list.page(items))
+        let items = numbered.map(|(record, number)| views::alert_record(record, number));
+        list.page(items.collect())
     })
     .await
 }
 
 fn object(app: &App, rule: &Rule) -> Answer {
-    let object = app.catalog.read(|documents| rule.object(documents))?;
+    let object = app
+        .catalog
+        .read(|documents| views::alert_rule(documents, rule))?;
     Ok(normal(object))
 }

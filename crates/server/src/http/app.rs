@@ -7,8 +7,10 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{FromRequest, Request};
 use axum::middleware::{from_fn, from_fn_with_state, map_response};
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
+use driftline_fiddler_api::parse;
 use driftline_report::Pictures;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tower_http::catch_panic::CatchPanicLayer;
 use uuid::Uuid;
@@ -123,22 +125,35 @@ impl App {
     }
 }
 
-/// A JSON body, whatever its content type says. Empty is `null`.
+/// A JSON body in the form that a route takes, whatever its content type says. Empty is `null`.
 #[derive(Debug)]
-pub struct Payload(pub Value);
+pub struct Payload<T>(pub T);
 
-impl FromRequest<App> for Payload {
-    type Rejection = Response;
+impl<T: DeserializeOwned> FromRequest<App> for Payload<T> {
+    type Rejection = ApiError;
 
-    async fn from_request(request: Request, app: &App) -> Result<Self, Response> {
-        let bytes = limits::whole_body(request, &app.limits)
-            .await
-            .map_err(IntoResponse::into_response)?;
-        if bytes.is_empty() {
-            return Ok(Self(Value::Null));
-        }
-        serde_json::from_slice(&bytes).map(Self).map_err(|cause| {
-            ApiError::bad_request(format!("the body is not JSON: {cause}")).into_response()
-        })
+    async fn from_request(request: Request, app: &App) -> Answer<Self> {
+        read(json(request, app).await?).map(Self)
     }
+}
+
+/// A JSON body. Empty is `null`.
+pub(crate) async fn json(request: Request, app: &App) -> Answer<Value> {
+    let bytes = limits::whole_body(request, &app.limits).await?;
+    if bytes.is_empty() {
+        return Ok(Value::Null);
+    }
+    serde_json::from_slice(&bytes)
+        .map_err(|cause| ApiError::bad_request(format!("the body is not JSON: {cause}")))
+}
+
+/// A body in the form that a route takes.
+///
+/// # Errors
+/// 400 naming the field that is missing or has another form.
+pub(crate) fn read<T: DeserializeOwned>(body: Value) -> Answer<T> {
+    if !body.is_object() {
+        return Err(ApiError::bad_request("the body is not a JSON object"));
+    }
+    parse(body).map_err(|mismatch| ApiError::bad_request(format!("the body {mismatch}")))
 }

@@ -1,19 +1,15 @@
 //! Answers in the form that Fiddler's clients read.
 
 use axum::Json;
-use axum::body::Body;
 use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use driftline_core::{Error, ErrorKind};
+use driftline_fiddler_api::{Call, Envelope, Page, Refusal};
 use serde::Serialize;
-use serde_json::{Value, json};
 
 /// What handlers return.
 pub type Answer<T = Response> = Result<T, ApiError>;
-
-/// The version of the envelope, which clients do not read.
-const API_VERSION: &str = "3.0";
 
 /// One object, with status 200.
 pub fn normal(data: impl Serialize) -> Response {
@@ -22,57 +18,17 @@ pub fn normal(data: impl Serialize) -> Response {
 
 /// One object, with another status.
 pub fn normal_with(status: StatusCode, data: impl Serialize) -> Response {
-    let body = json!({"data": data, "api_version": API_VERSION, "kind": "NORMAL"});
-    (status, Json(body)).into_response()
-}
-
-/// One page of a list.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Page {
-    /// The objects of this page.
-    pub items: Vec<Value>,
-    /// Objects of the whole list.
-    pub total: usize,
-    /// Where in the list the page starts.
-    pub offset: usize,
-    /// Most objects of a page.
-    pub limit: usize,
-}
-
-impl Page {
-    /// A list in one page, whatever its length.
-    pub fn whole(items: Vec<Value>) -> Self {
-        Self {
-            total: items.len(),
-            offset: 0,
-            limit: items.len().max(1),
-            items,
-        }
-    }
+    (status, Json(Envelope::normal(data))).into_response()
 }
 
 /// A list, with status 200.
-pub fn paginated(page: Page) -> Response {
-    let limit = page.limit.max(1);
-    let body = json!({
-        "data": {
-            "page_size": limit,
-            "total": page.total,
-            "item_count": page.items.len(),
-            "page_count": page.total.div_ceil(limit).max(1),
-            "page_index": page.offset / limit + 1,
-            "offset": page.offset,
-            "items": page.items,
-        },
-        "api_version": API_VERSION,
-        "kind": "PAGINATED",
-    });
-    Json(body).into_response()
+pub fn paginated(page: Page<impl Serialize>) -> Response {
+    Json(Envelope::paginated(page)).into_response()
 }
 
 /// The answer of a v1 call (`/<verb>/<organisation>/…`).
 pub fn rpc(result: impl Serialize) -> Response {
-    Json(json!({"status": "SUCCESS", "result": result})).into_response()
+    Json(Call::success(result)).into_response()
 }
 
 /// A refusal or a failure.
@@ -157,17 +113,9 @@ impl ApiError {
         Self::new(status, reason, message)
     }
 
-    /// The envelope alone.
-    pub fn body(&self) -> Value {
-        json!({
-            "error": {
-                "code": self.status.as_u16(),
-                "message": self.message,
-                "errors": [{"reason": self.reason, "message": self.message, "help": ""}],
-            },
-            "api_version": API_VERSION,
-            "kind": "ERROR",
-        })
+    /// The body of the answer.
+    pub fn refusal(&self) -> Refusal {
+        Refusal::new(self.status.as_u16(), self.reason, &self.message)
     }
 }
 
@@ -196,7 +144,7 @@ impl From<Error> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let mut response = (self.status, Json(self.body())).into_response();
+        let mut response = (self.status, Json(self.refusal())).into_response();
         let headers = response.headers_mut();
         match self.status {
             StatusCode::SERVICE_UNAVAILABLE => {
@@ -232,10 +180,10 @@ pub async fn enveloped(response: Response) -> Response {
         "" => status.canonical_reason().unwrap_or("refused"),
         text => text,
     };
-    let body = ApiError::of_status(status, message).body().to_string();
+    let refused = ApiError::of_status(status, message).into_response();
     parts
         .headers
         .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     parts.headers.remove(axum::http::header::CONTENT_LENGTH);
-    Response::from_parts(parts, Body::from(body))
+    Response::from_parts(parts, refused.into_body())
 }

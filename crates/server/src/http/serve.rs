@@ -360,7 +360,7 @@ impl Host {
 /// Answers a connection that there is no room for. What fits into the socket's buffer is sent without waiting.
 async fn refuse(mut stream: TcpStream) {
     let body = ApiError::unavailable("the server has no room for another connection")
-        .body()
+        .refusal()
         .to_string();
     let answer = format!(
         "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\n\

@@ -2,7 +2,6 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::rule::Rule;
@@ -58,36 +57,6 @@ pub struct Record {
     pub created_at: Timestamp,
     /// When it changed.
     pub updated_at: Timestamp,
-}
-
-impl Record {
-    /// The record as clients of all generations read it; `number` is its place among those of its rule.
-    pub fn object(&self, number: usize) -> Value {
-        let finding = &self.finding;
-        json!({
-            "id": number,
-            "uuid": self.id,
-            "alert_config_uuid": self.rule,
-            "alert_config_revision": self.revision,
-            "alert_run_start_time": self.updated_at.as_millisecond(),
-            "alert_time_bucket": finding.bin,
-            "alert_value": finding.value,
-            "warning_threshold": finding.warning,
-            "critical_threshold": finding.critical,
-            "baseline_time_bucket": finding.earlier.map(|(bin, _)| bin),
-            "baseline_value": finding.earlier.map(|(_, value)| value),
-            "is_alert": true,
-            "severity": finding.severity,
-            "failure_reason": "NA",
-            "message": "",
-            "feature_name": finding.column,
-            "alert_record_main_version": 1,
-            "alert_record_sub_version": self.version,
-            "created_at": self.created_at,
-            "updated_at": self.updated_at,
-            "multi_col_values": null,
-        })
-    }
 }
 
 /// Records of a rule, by bin and column.

@@ -1,76 +1,22 @@
 //! What an alert rule is, and which ones are refused.
 
+pub use driftline_fiddler_api::v3::{CompareTo, Condition, Multipliers, Priority, ThresholdType};
 use driftline_metrics::{BinSize, Column, Metric, Monitored};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use uuid::Uuid;
 
-use crate::domain::catalog::{Documents, Kind};
-use crate::domain::objects::{self, Model};
+use crate::domain::catalog::Kind;
+use crate::domain::objects::Model;
 use crate::domain::queries::{self, column};
 use crate::http::envelope::{Answer, ApiError};
-use crate::http::queries::metrics::metric_object;
 
 /// Alert rules.
 pub const ALERT_RULE: Kind = Kind("alert_rule");
 
 /// In place of the name of a column: every column.
 const ANY: &str = "__ANY__";
-
-/// How urgent an alert is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum Priority {
-    /// Not very.
-    Low,
-    /// Somewhat.
-    #[default]
-    Medium,
-    /// Very.
-    High,
-}
-
-/// What the value of a bin is compared with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CompareTo {
-    /// The thresholds themselves.
-    RawValue,
-    /// The value of an earlier bin: the thresholds are shares by which it changed.
-    TimePeriod,
-}
-
-/// On which side of a threshold an alert is raised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Condition {
-    /// Above it; of a change, by more than it upwards.
-    Greater,
-    /// Below it; of a change, by more than it downwards.
-    Lesser,
-}
-
-/// Where the thresholds come from.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ThresholdType {
-    /// The rule has them.
-    #[default]
-    #[serde(rename = "manual")]
-    Manual,
-    /// Mean and standard deviation of the earlier bins.
-    #[serde(rename = "standard_deviation_auto_threshold")]
-    StandardDeviation,
-}
-
-/// Standard deviations from the mean, for [`ThresholdType::StandardDeviation`].
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Multipliers {
-    /// Of the critical threshold.
-    pub critical_multiplier: f64,
-    /// Of the warning threshold.
-    pub warning_multiplier: Option<f64>,
-}
 
 /// What a client says of a rule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -209,40 +155,5 @@ impl Terms {
             Ok((Some(column), Some(name)))
         });
         named.collect()
-    }
-}
-
-impl Rule {
-    /// The rule as clients of generation 3 read it.
-    pub fn object(&self, documents: &Documents<'_>) -> Answer<Value> {
-        let model = objects::model(documents, self.terms.model_id)?;
-        let baseline = match self.terms.baseline_id {
-            Some(id) => documents.get::<objects::Baseline>(objects::BASELINE, id)?,
-            None => None,
-        };
-        let terms = &self.terms;
-        Ok(json!({
-            "id": self.id,
-            "name": terms.name,
-            "priority": terms.priority,
-            "compare_to": terms.compare_to,
-            "condition": terms.condition,
-            "bin_size": terms.bin_size,
-            "threshold_type": terms.threshold_type,
-            "auto_threshold_params": terms.auto_threshold_params,
-            "critical_threshold": terms.critical_threshold,
-            "warning_threshold": terms.warning_threshold,
-            "feature_names": terms.feature_names,
-            "compare_bin_delta": terms.compare_bin_delta,
-            "evaluation_delay": terms.evaluation_delay.unwrap_or(0),
-            "category": terms.category,
-            "metric": metric_object(terms.metric()?),
-            "model": {"id": model.id, "name": model.name, "version": model.version},
-            "project": {"id": model.project, "name": model.project_name},
-            "baseline": baseline.map(|baseline| json!({"id": baseline.id, "name": baseline.name})),
-            "segment": null,
-            "created_at": self.created_at,
-            "updated_at": self.updated_at,
-        }))
     }
 }

@@ -15,12 +15,8 @@ const MOST_EVENTS: usize = 1_000;
 /// The columns of some events, of those that are named in `wanted`.
 ///
 /// # Errors
-/// 400 if they are not a list of 1 to 1,000 objects of numbers, text and vectors.
-pub(crate) fn batch(events: &Value, wanted: &[&str]) -> Answer<RecordBatch> {
-    let events: Vec<&Map<String, Value>> = events
-        .as_array()
-        .and_then(|events| events.iter().map(Value::as_object).collect())
-        .ok_or_else(|| ApiError::bad_request("source.events is not a list of objects"))?;
+/// 400 if they are not 1 to 1,000 objects of numbers, text and vectors.
+pub(crate) fn batch(events: &[Map<String, Value>], wanted: &[&str]) -> Answer<RecordBatch> {
     if events.is_empty() || events.len() > MOST_EVENTS {
         let message = format!(
             "source.events has {} events, not 1 to {MOST_EVENTS}",

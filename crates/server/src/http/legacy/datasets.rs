@@ -3,18 +3,20 @@
 use axum::Router;
 use axum::extract::{Path, Query, State};
 use axum::routing::{get, post};
+use driftline_fiddler_api::v2::{
+    self, Accepted, Column, DatasetInfo, FileList, FileNode, NewDataset,
+};
+use driftline_fiddler_api::{Empty, Field, Page};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::names::{Generation, split};
-use super::{InProject, accepted, decoded, info, uploads};
+use super::{Decoded, InProject, accepted, uploads};
 use crate::App;
 use crate::domain::catalog::{Documents, Kind};
 use crate::domain::ingest::Work;
 use crate::domain::{housekeeping, jobs, objects};
-use crate::http::app::Payload;
-use crate::http::envelope::{Answer, ApiError, Page, normal, paginated};
+use crate::http::envelope::{Answer, ApiError, normal, paginated};
 
 /// Data sets; their key is `<project>:<name>`.
 pub(crate) const DATASET: Kind = Kind("dataset");
@@ -33,7 +35,7 @@ pub(crate) struct Dataset {
     /// The uploads that it is made of.
     pub(crate) files: Vec<Uuid>,
     /// Its columns, as the client described them.
-    pub(crate) info: Value,
+    pub(crate) info: DatasetInfo,
 }
 
 pub(super) fn routes() -> Router<App> {
@@ -44,27 +46,26 @@ pub(super) fn routes() -> Router<App> {
 }
 
 impl Dataset {
-    fn object(&self) -> Value {
-        let tree: Vec<Value> = self
-            .files
-            .iter()
-            .map(|file| json!({"name": file}))
-            .collect();
-        json!({
-            "id": self.number,
-            "name": self.name,
-            "version": "v1",
-            "file_list": {"tree": tree},
-            "info": self.info,
-            "organization_name": super::ORGANIZATION,
-            "project_name": self.project,
-        })
+    fn object(&self) -> v2::Dataset {
+        let file = |file: &Uuid| FileNode {
+            name: file.to_string(),
+        };
+        v2::Dataset {
+            id: self.number,
+            name: self.name.clone(),
+            version: "v1".to_owned(),
+            file_list: FileList {
+                tree: self.files.iter().map(file).collect(),
+            },
+            info: self.info.clone(),
+            organization_name: super::ORGANIZATION.to_owned(),
+            project_name: self.project.clone(),
+        }
     }
 
     /// Client 1 fails on a list with one column that it does not know.
     fn readable(&self, by: Generation) -> bool {
-        let columns = self.info["columns"].as_array();
-        by == Generation::Second || columns.into_iter().flatten().all(info::is_scalar)
+        by == Generation::Second || self.info.columns.iter().all(Column::is_scalar)
     }
 }
 
@@ -118,21 +119,13 @@ async fn one(State(app): State<App>, by: Generation, Path(names): Path<String>) 
 async fn ingest(
     State(app): State<App>,
     Path(names): Path<String>,
-    Payload(body): Payload,
+    Decoded(new): Decoded<NewDataset>,
 ) -> Answer {
-    let body = decoded(body)?;
     app.blocking(move |app| {
         let [_, project, name] = split(&names)?;
-        let columns = body["info"]["columns"].as_array();
-        let named =
-            |column: &Value| column["column-name"].is_string() && column["data-type"].is_string();
-        if !columns.is_some_and(|columns| columns.iter().all(named)) {
-            let message = "info.columns is not a list of columns with column-name and data-type";
-            return Err(ApiError::bad_request(message));
-        }
         let job = app.change(|documents| {
             // Under the transaction, so that no job that ends removes one of them meanwhile.
-            let files = uploads::named(app, &body)?;
+            let files = uploads::named(app, &new.file_name)?;
             objects::project_by_name(documents, project)?;
             let numbers = documents.list::<Dataset>(DATASET)?;
             let dataset = Dataset {
@@ -146,12 +139,15 @@ async fn ingest(
                 project: project.to_owned(),
                 name: name.to_owned(),
                 files: files.clone(),
-                info: body["info"].clone(),
+                info: new.info,
             };
             documents.insert(DATASET, dataset.id, Some(&key(project, name)), &dataset)?;
             jobs::submit(documents, "Upload dataset", None, &Work::Inspect { files })
         })?;
-        Ok(accepted(json!({"job_uuid": job.id})))
+        Ok(accepted(Accepted {
+            job_uuid: job.id.to_string().into(),
+            status: Field::Absent,
+        }))
     })
     .await
 }
@@ -165,7 +161,7 @@ async fn delete(State(app): State<App>, Path(names): Path<String>) -> Answer {
             Ok(dataset)
         })?;
         remove_files(app, &[dataset])?;
-        Ok(normal(json!({})))
+        Ok(normal(Empty {}))
     })
     .await
 }

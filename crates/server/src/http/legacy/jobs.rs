@@ -7,6 +7,7 @@ use axum::routing::get;
 use crate::App;
 use crate::domain::jobs::{JOB, Job};
 use crate::http::envelope::{Answer, ApiError, normal};
+use crate::http::v3::views;
 
 pub(super) fn routes() -> Router<App> {
     Router::new().route("/v2/jobs/{id}", get(one))
@@ -17,7 +18,7 @@ async fn one(State(app): State<App>, Path(id): Path<String>) -> Answer {
         let unknown = || ApiError::not_found("Job");
         let id = id.parse().map_err(|_| unknown())?;
         let job: Option<Job> = app.catalog.read(|documents| documents.get(JOB, id))?;
-        Ok(normal(job.ok_or_else(unknown)?.object()))
+        Ok(normal(views::job(&job.ok_or_else(unknown)?)))
     })
     .await
 }

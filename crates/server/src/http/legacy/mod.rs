@@ -27,12 +27,16 @@ mod projects;
 mod uploads;
 
 use axum::Router;
+use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde::Deserialize;
+use driftline_fiddler_api::{Field, parse};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::App;
+use crate::http::app::{json, read};
 use crate::http::envelope::{Answer, ApiError, normal_with};
 
 /// The one organisation.
@@ -58,31 +62,41 @@ struct InProject {
     project_name: String,
 }
 
-/// A body that may be encoded twice: a string that holds JSON.
-///
-/// # Errors
-/// 400 if what it holds is no object.
-fn decoded(body: Value) -> Answer<Value> {
-    let body = match &body {
-        Value::String(text) => serde_json::from_str(text).map_err(|cause| {
-            ApiError::bad_request(format!("the text in the body is not JSON: {cause}"))
-        })?,
-        _ => body,
-    };
-    if !body.is_object() {
-        return Err(ApiError::bad_request("the body is not a JSON object"));
+/// A body in the form that a route takes, which may be encoded twice: a string that holds JSON.
+struct Decoded<T>(T);
+
+impl<T: DeserializeOwned> FromRequest<App> for Decoded<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &App) -> Answer<Self> {
+        let body = match json(request, app).await? {
+            Value::String(text) => serde_json::from_str(&text).map_err(|cause| {
+                ApiError::bad_request(format!("the text in the body is not JSON: {cause}"))
+            })?,
+            body => body,
+        };
+        read(body).map(Self)
     }
-    Ok(body)
 }
 
 /// The answer to what will be done later.
-fn accepted(data: Value) -> Response {
+fn accepted(data: impl Serialize) -> Response {
     normal_with(StatusCode::ACCEPTED, data)
 }
 
-/// A text that a body must have.
-fn required<'a>(body: &'a Value, name: &str) -> Answer<&'a str> {
-    body[name]
-        .as_str()
-        .ok_or_else(|| ApiError::bad_request(format!("the body has no text `{name}`")))
+/// A field that a body must have for what it asks.
+fn needed<T>(field: Field<T>, name: &str) -> Answer<T> {
+    field
+        .into_value()
+        .ok_or_else(|| ApiError::bad_request(format!("the body has no `{name}`")))
+}
+
+/// What the catalog keeps of what a client said.
+fn kept(said: &impl Serialize) -> Answer<Value> {
+    serde_json::to_value(said).map_err(ApiError::internal)
+}
+
+/// What the catalog kept.
+fn recalled<T: DeserializeOwned>(kept: &Value) -> Answer<T> {
+    parse(kept.clone()).map_err(ApiError::internal)
 }

@@ -3,18 +3,19 @@
 use axum::Router;
 use axum::extract::{Path, Query, State};
 use axum::routing::{get, post};
-use serde_json::{Value, json};
+use driftline_fiddler_api::legacy::{DescribedModel, MonitoringStarted, PredictionsExist};
+use driftline_fiddler_api::v2::{self, ModelInfo, NewModel};
+use driftline_fiddler_api::{Empty, Field, Page};
 use uuid::Uuid;
 
 use super::names::{Generation, split};
-use super::{InProject, decoded, info, required};
+use super::{Decoded, InProject, info, kept, recalled};
 use crate::App;
 use crate::domain::catalog::Documents;
 use crate::domain::ingest::{Files, Work};
 use crate::domain::jobs::{self, JOB, Job};
-use crate::domain::objects::{self, FIRST_VERSION, Model, NewModel, Origin};
-use crate::http::app::Payload;
-use crate::http::envelope::{Answer, ApiError, Page, normal, paginated, rpc};
+use crate::domain::objects::{self, FIRST_VERSION, Model, Origin};
+use crate::http::envelope::{Answer, ApiError, normal, paginated, rpc};
 use crate::http::legacy::datasets;
 
 pub(super) fn routes() -> Router<App> {
@@ -50,32 +51,35 @@ pub(super) fn find(documents: &Documents<'_>, project: &str, name: &str) -> Answ
 }
 
 /// Its `info` as a client of this generation can read it.
-fn readable(documents: &Documents<'_>, model: &Model, by: Generation) -> Answer<Option<Value>> {
-    let kept = match &model.info {
-        Some(info) => info.clone(),
+fn readable(documents: &Documents<'_>, model: &Model, by: Generation) -> Answer<Option<ModelInfo>> {
+    let info = match &model.info {
+        Some(info) => recalled(info)?,
         None => {
             let baselines = objects::baselines(documents, model.id)?;
-            let datasets: Vec<String> = baselines
-                .into_iter()
-                .map(|baseline| baseline.name)
-                .collect();
-            info::of_definition(&model.name, &model.definition, &datasets)
+            let datasets = baselines.into_iter().map(|baseline| baseline.name);
+            info::of_definition(
+                &model.name,
+                recalled(&model.definition)?,
+                datasets.collect(),
+            )
         }
     };
-    Ok(info::readable(kept, by))
+    Ok(info::readable(info, by))
 }
 
-fn object(model: &Model, info: Value) -> Value {
-    json!({
-        "name": model.name,
-        "project_name": model.project_name,
-        "organization_name": super::ORGANIZATION,
-        "info": info,
-        "file_list": null,
-        "model_type": null,
-        "framework": null,
-        "requirements": null,
-    })
+fn object(model: &Model, info: ModelInfo) -> v2::Model {
+    v2::Model {
+        id: Field::Absent,
+        name: model.name.clone(),
+        project_name: model.project_name.clone().into(),
+        organization_name: super::ORGANIZATION.to_owned().into(),
+        info,
+        file_list: Field::Null,
+        model_type: Field::Null,
+        framework: Field::Null,
+        requirements: Field::Null,
+        job_uuid: Field::Absent,
+    }
 }
 
 async fn list(State(app): State<App>, by: Generation, Query(query): Query<InProject>) -> Answer {
@@ -98,7 +102,7 @@ async fn list(State(app): State<App>, by: Generation, Query(query): Query<InProj
 }
 
 /// The model and its `info`; 404 if this generation cannot read it.
-fn shown(app: &App, project: &str, name: &str, by: Generation) -> Answer<(Model, Value)> {
+fn shown(app: &App, project: &str, name: &str, by: Generation) -> Answer<(Model, ModelInfo)> {
     app.catalog.read(|documents| {
         let model = find(documents, project, name)?;
         match readable(documents, &model, by)? {
@@ -126,34 +130,32 @@ async fn delete(State(app): State<App>, Path(names): Path<String>) -> Answer {
             Ok(model.id)
         })?;
         app.counts.forget(id);
-        Ok(normal(json!({})))
+        Ok(normal(Empty {}))
     })
     .await
 }
 
-async fn create(State(app): State<App>, Payload(body): Payload) -> Answer {
-    let body = decoded(body)?;
+async fn create(State(app): State<App>, Decoded(new): Decoded<NewModel>) -> Answer {
     app.blocking(move |app| {
         objects::discover(app)?;
-        let info = &body["info"];
-        let definition = info::definition(info)?;
-        let (project, name) = (required(&body, "project_name")?, required(&body, "name")?);
-        let baseline = info["datasets"][0].as_str();
+        let info = new.info;
+        let (definition, said) = (kept(&info::definition(&info))?, kept(&info)?);
+        let baseline = info.datasets.elements().first();
         let (model, job) = app.change(|documents| {
-            let project = objects::project_by_name(documents, project)?;
+            let project = objects::project_by_name(documents, &new.project_name)?;
             let dataset = baseline
                 .map(|name| datasets::find(documents, &project.name, name))
                 .transpose()?;
             let model = objects::create_model(
                 app,
                 documents,
-                NewModel {
+                objects::NewModel {
                     project: &project,
-                    name,
+                    name: &new.name,
                     version: FIRST_VERSION,
                     origin: Origin::Legacy,
                     definition,
-                    info: Some(info.clone()),
+                    info: Some(said),
                 },
             )?;
             let work = match dataset {
@@ -172,9 +174,10 @@ async fn create(State(app): State<App>, Payload(body): Payload) -> Answer {
             Ok((model.clone(), start(documents, model.id, &work)?))
         })?;
         objects::make_folder(app, &model)?;
-        let mut answer = object(&model, info.clone());
-        answer["job_uuid"] = json!(job.id);
-        Ok(normal(answer))
+        Ok(normal(v2::Model {
+            job_uuid: job.id.to_string().into(),
+            ..object(&model, info)
+        }))
     })
     .await
 }
@@ -199,7 +202,7 @@ async fn model_info(
 ) -> Answer {
     app.blocking(move |app| {
         let (_, info) = shown(app, &project, &name, by)?;
-        Ok(rpc(json!({"model": info})))
+        Ok(rpc(DescribedModel { model: info }))
     })
     .await
 }
@@ -208,13 +211,11 @@ async fn model_info(
 async fn predictions_exist(
     State(app): State<App>,
     Path((_, project)): Path<(String, String)>,
-    Payload(body): Payload,
+    Decoded(asked): Decoded<PredictionsExist>,
 ) -> Answer {
     app.blocking(move |app| {
-        let body = decoded(body)?;
-        let name = required(&body, "model")?;
         app.catalog
-            .read(|documents| find(documents, &project, name))?;
+            .read(|documents| find(documents, &project, &asked.model))?;
         Ok(rpc(true))
     })
     .await
@@ -232,7 +233,10 @@ async fn init_monitoring(
                 None => start(documents, model.id, &NOTHING),
             }
         })?;
-        Ok(rpc(json!({"status": 202, "task_id": job.id})))
+        Ok(rpc(MonitoringStarted {
+            status: 202,
+            task_id: job.id.to_string(),
+        }))
     })
     .await
 }

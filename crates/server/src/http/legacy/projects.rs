@@ -3,15 +3,15 @@
 use axum::Router;
 use axum::extract::{Path, Query, State};
 use axum::routing::get;
+use driftline_fiddler_api::v2::{self, NewProject};
+use driftline_fiddler_api::{Empty, Field, Page};
 use serde::Deserialize;
-use serde_json::{Value, json};
 
 use super::names::split;
-use super::{datasets, decoded, required};
+use super::{Decoded, datasets};
 use crate::App;
 use crate::domain::objects::{self, Project};
-use crate::http::app::Payload;
-use crate::http::envelope::{Answer, Page, normal, paginated};
+use crate::http::envelope::{Answer, normal, paginated};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -32,8 +32,12 @@ fn most() -> usize {
     300
 }
 
-fn object(project: &Project) -> Value {
-    json!({"name": project.name, "organization_name": super::ORGANIZATION})
+fn object(project: &Project) -> v2::Project {
+    v2::Project {
+        id: Field::Absent,
+        name: project.name.clone(),
+        organization_name: super::ORGANIZATION.to_owned(),
+    }
 }
 
 /// The project of a path `<organisation>:<project>`.
@@ -53,22 +57,16 @@ async fn list(State(app): State<App>, Query(Paging { offset, limit }): Query<Pag
     app.blocking(move |app| {
         objects::discover(app)?;
         let all = app.catalog.read(objects::projects)?;
-        Ok(paginated(Page {
-            items: all.iter().skip(offset).take(limit).map(object).collect(),
-            total: all.len(),
-            offset,
-            limit,
-        }))
+        let all = all.iter().map(object).collect();
+        Ok(paginated(Page::cut(all, offset, limit)))
     })
     .await
 }
 
-async fn create(State(app): State<App>, Payload(body): Payload) -> Answer {
-    let body = decoded(body)?;
+async fn create(State(app): State<App>, Decoded(new): Decoded<NewProject>) -> Answer {
     app.blocking(move |app| {
         objects::discover(app)?;
-        let name = required(&body, "name")?;
-        let project = app.change(|documents| objects::create_project(app, documents, name))?;
+        let project = app.change(|documents| objects::create_project(app, documents, &new.name))?;
         Ok(normal(object(&project)))
     })
     .await
@@ -87,7 +85,7 @@ async fn delete(State(app): State<App>, Path(names): Path<String>) -> Answer {
             datasets::forget(documents, &project.name)
         })?;
         datasets::remove_files(app, &datasets)?;
-        Ok(normal(json!({})))
+        Ok(normal(Empty {}))
     })
     .await
 }

@@ -1,44 +1,20 @@
 //! `POST /v3/analytics/metrics`: metrics of a whole environment or time range, without bins.
 
 use axum::extract::State;
+use driftline_fiddler_api::v3::{MetricsRequest, WantedMetric};
 use driftline_metrics::{Baseline, BinSize, Monitored, Summary};
 use jiff::Timestamp;
-use serde::Deserialize;
-use serde_json::Value;
-use uuid::Uuid;
 
-use super::read;
+use super::filter;
 use crate::App;
 use crate::domain::objects::{self, Environment, EnvironmentKind};
 use crate::domain::queries::{baseline_of, column, metric, refused, rows_of};
-use crate::domain::times::TimeRange;
 use crate::http::app::Payload;
 use crate::http::envelope::{Answer, ApiError, normal};
 
-#[derive(Deserialize)]
-struct Request {
-    model_id: Uuid,
-    baseline_id: Option<Uuid>,
-    /// An environment by its id; without it events.
-    env_id: Option<Uuid>,
-    time_range: Option<TimeRange>,
-    metrics: Vec<Wanted>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Wanted {
-    OfRows(String),
-    OfColumn {
-        metric: String,
-        column: Option<String>,
-    },
-}
-
 /// Answers a list with a number for each of `metrics`, null where there is nothing to measure on.
-pub async fn answer(State(app): State<App>, Payload(body): Payload) -> Answer {
+pub async fn answer(State(app): State<App>, Payload(request): Payload<MetricsRequest>) -> Answer {
     app.blocking(move |app| {
-        let request: Request = read(body)?;
         let (model, baseline, environment) = app.catalog.read(|documents| {
             let model = objects::model(documents, request.model_id)?;
             let baseline = baseline_of(documents, &model, request.baseline_id)?;
@@ -54,7 +30,7 @@ pub async fn answer(State(app): State<App>, Payload(body): Payload) -> Answer {
         })?;
         let numbers = app.counts.with(app, &model, |counted| {
             let range = match &request.time_range {
-                Some(range) => range.read()?,
+                Some(range) => filter::range(range)?,
                 None => counted.extent(),
             };
             let rows = match environment {
@@ -72,17 +48,15 @@ pub async fn answer(State(app): State<App>, Payload(body): Payload) -> Answer {
                 .map_err(refused)?;
             let numbers = request.metrics.iter().map(|wanted| {
                 let (name, of) = match wanted {
-                    Wanted::OfRows(name) => (name, None),
-                    Wanted::OfColumn { metric, column } => (metric, column.as_ref()),
+                    WantedMetric::OfRows(name) => (name, None),
+                    WantedMetric::OfColumn { metric, column } => (metric, column.as_ref()),
                 };
                 let of = of.map(|name| column(counted, &model, name)).transpose()?;
                 Ok(counted.measure(metric(name)?, of, &rows, &before)?)
             });
             numbers.collect::<Answer<Vec<Option<f64>>>>()
         })?;
-        Ok(normal(
-            numbers.into_iter().map(Value::from).collect::<Vec<_>>(),
-        ))
+        Ok(normal(numbers))
     })
     .await
 }

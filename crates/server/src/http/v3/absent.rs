@@ -3,6 +3,7 @@
 use axum::Router;
 use axum::extract::Path;
 use axum::routing::get;
+use driftline_fiddler_api::Empty;
 
 use super::List;
 use crate::App;
@@ -37,7 +38,7 @@ pub(super) fn routes() -> Router<App> {
 }
 
 async fn empty(list: List) -> Answer {
-    Ok(list.page(Vec::new()))
+    list.page(Vec::<Empty>::new())
 }
 
 fn refused(what: &str) -> Answer {

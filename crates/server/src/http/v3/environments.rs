@@ -4,7 +4,7 @@ use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::get;
-use serde_json::Value;
+use driftline_fiddler_api::v3;
 use uuid::Uuid;
 
 use super::{List, id, views};
@@ -28,7 +28,7 @@ async fn of_model(State(app): State<App>, Path(text): Path<String>, list: List) 
     list.of_model(&app, text, move |app, model| {
         let mut items = objects_of(app, model)?;
         if let Some(kind) = &kind {
-            items.retain(|item| item["type"] == kind.as_str());
+            items.retain(|item| item.kind.name() == kind);
         }
         Ok(items)
     })
@@ -54,7 +54,7 @@ async fn one(State(app): State<App>, Path(text): Path<String>) -> Answer {
     .await
 }
 
-fn objects_of(app: &App, model: &Model) -> Answer<Vec<Value>> {
+fn objects_of(app: &App, model: &Model) -> Answer<Vec<v3::Environment>> {
     objects::discover_environments(app, model)?;
     let environments = app
         .catalog

@@ -4,12 +4,14 @@ use axum::Router;
 use axum::extract::multipart::MultipartError;
 use axum::extract::{DefaultBodyLimit, Multipart, State};
 use axum::routing::post;
+use driftline_fiddler_api::v3::{
+    File, FileStatus, FileType, FinishFile, Part, SentPart, StartFile,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{id_in, text_in, views};
+use super::views;
 use crate::App;
 use crate::domain::catalog::{Documents, Kind};
 use crate::domain::ingest::Format;
@@ -59,17 +61,23 @@ impl Upload {
         }
     }
 
-    fn object(&self) -> Value {
-        json!({
-            "id": self.id,
-            "filename": self.filename,
-            "status": self.status,
-            "type": if self.parquet { "PARQUET" } else { "CSV" },
-            "created_at": times::text(self.created_at),
-            "updated_at": times::text(self.updated_at),
-            "created_by": views::user(),
-            "updated_by": views::user(),
-        })
+    fn object(&self) -> File {
+        File {
+            id: self.id,
+            filename: self.filename.clone(),
+            status: match self.status {
+                Status::Initiated => FileStatus::Initiated,
+                Status::Successful => FileStatus::Successful,
+            },
+            kind: match self.parquet {
+                true => FileType::Parquet,
+                false => FileType::Csv,
+            },
+            created_at: times::text(self.created_at),
+            updated_at: times::text(self.updated_at),
+            created_by: views::user(),
+            updated_by: views::user(),
+        }
     }
 }
 
@@ -137,9 +145,9 @@ async fn upload(State(app): State<App>, form: Multipart) -> Answer {
     .await
 }
 
-async fn init(State(app): State<App>, Payload(body): Payload) -> Answer {
+async fn init(State(app): State<App>, Payload(body): Payload<StartFile>) -> Answer {
     app.blocking(move |app| {
-        let filename = checked_name(text_in(&body, "filename")?)?;
+        let filename = checked_name(&body.filename)?;
         let upload = Upload::new(Uuid::new_v4(), filename, Status::Initiated);
         app.change(|documents| documents.insert(FILE, upload.id, None, &upload))?;
         Ok(normal(upload.object()))
@@ -167,17 +175,19 @@ async fn part(State(app): State<App>, form: Multipart) -> Answer {
     .await?;
     received.become_part(id, number);
     received.finish().await?;
-    Ok(normal(json!({"part_id": number})))
+    Ok(normal(SentPart {
+        part_id: number.into(),
+    }))
 }
 
-async fn complete(State(app): State<App>, Payload(body): Payload) -> Answer {
+async fn complete(State(app): State<App>, Payload(body): Payload<FinishFile>) -> Answer {
     app.blocking(move |app| {
-        let id = id_in(&body, "file_id")?;
+        let id = body.file_id;
         let upload = app.catalog.read(|documents| known(documents, id))?;
         if upload.status == Status::Successful {
             return Ok(normal(upload.object()));
         }
-        let parts = numbers(&body["parts"])?;
+        let parts = numbers(&body.parts)?;
         let joined = app.uploads.join(id, &parts, app.limits.upload_bytes);
         let upload = app.change(|documents| {
             let mut upload = known(documents, id)?;
@@ -197,23 +207,19 @@ async fn complete(State(app): State<App>, Payload(body): Payload) -> Answer {
 }
 
 /// Numbers of parts, ascending; each must be answered with the id that it was given.
-fn numbers(parts: &Value) -> Answer<Vec<u32>> {
+fn numbers(parts: &[Part]) -> Answer<Vec<u32>> {
     let refuse = || {
         let message =
             format!("parts is not a list of numbers from 1 to {MOST_PARTS} with their ids");
         ApiError::bad_request(message)
     };
-    let parts = parts
-        .as_array()
-        .filter(|parts| !parts.is_empty())
-        .ok_or_else(refuse)?;
+    if parts.is_empty() {
+        return Err(refuse());
+    }
     let mut numbers = Vec::new();
     for part in parts {
-        let number = part["number"]
-            .as_u64()
-            .and_then(|number| u32::try_from(number).ok());
-        match number {
-            Some(number @ 1..=MOST_PARTS) if part["id"] == number => numbers.push(number),
+        match u32::try_from(part.number) {
+            Ok(number @ 1..=MOST_PARTS) if part.id == number => numbers.push(number),
             _ => return Err(refuse()),
         }
     }

@@ -4,7 +4,7 @@ use axum::Router;
 use axum::extract::{Path, State};
 use axum::routing::get;
 
-use super::id;
+use super::{id, views};
 use crate::App;
 use crate::domain::jobs::{JOB, Job};
 use crate::http::envelope::{Answer, ApiError, normal};
@@ -18,7 +18,7 @@ async fn one(State(app): State<App>, Path(text): Path<String>) -> Answer {
         let id = id(&text, "Job")?;
         let job: Option<Job> = app.catalog.read(|documents| documents.get(JOB, id))?;
         let job = job.ok_or_else(|| ApiError::not_found("Job"))?;
-        Ok(normal(job.object()))
+        Ok(normal(views::job(&job)))
     })
     .await
 }

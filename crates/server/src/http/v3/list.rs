@@ -5,14 +5,15 @@ use std::cmp::Ordering;
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
+use driftline_fiddler_api::Page;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::filter::{Filter, compare, lookup};
 use super::id;
 use crate::App;
 use crate::domain::objects::{self, Model};
-use crate::http::envelope::{Answer, ApiError, Page, paginated};
+use crate::http::envelope::{Answer, ApiError, paginated};
 
 const PAGE: usize = 50;
 const LONGEST_PAGE: usize = 10_000;
@@ -69,7 +70,7 @@ impl List {
         };
         Ok(Self {
             filter: match asked.filter.as_deref() {
-                None | Some("") => Filter::All(Vec::new()),
+                None | Some("") => Filter::default(),
                 Some(text) => Filter::parse(text)?,
             },
             ordering: asked
@@ -86,10 +87,10 @@ impl List {
     }
 
     /// The page of what all models have.
-    pub(super) async fn of_models(
+    pub(super) async fn of_models<T: Serialize>(
         self,
         app: &App,
-        objects_of: impl Fn(&App, &Model) -> Answer<Vec<Value>> + Send + 'static,
+        objects_of: impl Fn(&App, &Model) -> Answer<Vec<T>> + Send + 'static,
     ) -> Answer {
         app.blocking(move |app| {
             objects::discover(app)?;
@@ -97,30 +98,35 @@ impl List {
             for model in app.catalog.read(objects::models)? {
                 items.extend(objects_of(app, &model)?);
             }
-            Ok(self.page(items))
+            self.page(items)
         })
         .await
     }
 
     /// The page of what the model with the id `text` has.
-    pub(super) async fn of_model(
+    pub(super) async fn of_model<T: Serialize>(
         self,
         app: &App,
         text: String,
-        objects_of: impl FnOnce(&App, &Model) -> Answer<Vec<Value>> + Send + 'static,
+        objects_of: impl FnOnce(&App, &Model) -> Answer<Vec<T>> + Send + 'static,
     ) -> Answer {
         app.blocking(move |app| {
             let id = id(&text, "Model")?;
             let model = app
                 .catalog
                 .read(|documents| objects::model(documents, id))?;
-            Ok(self.page(objects_of(app, &model)?))
+            self.page(objects_of(app, &model)?)
         })
         .await
     }
 
     /// The page of these objects that was asked for.
-    pub fn page(&self, mut objects: Vec<Value>) -> Response {
+    pub fn page<T: Serialize>(&self, objects: Vec<T>) -> Answer {
+        // A filter and an order name fields, whatever type has them.
+        let objects = objects.into_iter().map(serde_json::to_value);
+        let mut objects: Vec<Value> = objects
+            .collect::<Result<_, _>>()
+            .map_err(ApiError::internal)?;
         objects.retain(|object| self.filter.passes(object));
         // Stable: what is equal stays in the order in which it was made.
         objects.sort_by(|a, b| {
@@ -138,16 +144,7 @@ impl List {
                 .find(|found| found.is_ne())
                 .unwrap_or(Ordering::Equal)
         });
-        paginated(Page {
-            total: objects.len(),
-            items: objects
-                .into_iter()
-                .skip(self.offset)
-                .take(self.limit)
-                .collect(),
-            offset: self.offset,
-            limit: self.limit,
-        })
+        Ok(paginated(Page::cut(objects, self.offset, self.limit)))
     }
 }
 

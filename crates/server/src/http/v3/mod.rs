@@ -24,10 +24,9 @@ mod jobs;
 mod list;
 mod models;
 mod projects;
-mod views;
+pub(crate) mod views;
 
 use axum::Router;
-use serde_json::Value;
 use uuid::Uuid;
 
 use crate::App;
@@ -54,18 +53,4 @@ pub fn routes() -> Router<App> {
 /// The id in a path. One that is no UUID belongs to nothing.
 pub(crate) fn id(text: &str, what: &str) -> Answer<Uuid> {
     text.parse().map_err(|_| ApiError::not_found(what))
-}
-
-/// An id in a body.
-fn id_in(body: &Value, name: &str) -> Answer<Uuid> {
-    let text = text_in(body, name)?;
-    text.parse()
-        .map_err(|_| ApiError::bad_request(format!("`{name}` is not a UUID: {text:?}")))
-}
-
-/// A text that a body must have.
-fn text_in<'a>(body: &'a Value, name: &str) -> Answer<&'a str> {
-    body[name]
-        .as_str()
-        .ok_or_else(|| ApiError::bad_request(format!("the body has no text `{name}`")))
 }

@@ -3,9 +3,10 @@
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::routing::get;
-use serde_json::json;
+use driftline_fiddler_api::Empty;
+use driftline_fiddler_api::v3::NewProject;
 
-use super::{List, id, text_in, views};
+use super::{List, id, views};
 use crate::App;
 use crate::domain::objects;
 use crate::http::app::Payload;
@@ -21,21 +22,16 @@ async fn list(State(app): State<App>, list: List) -> Answer {
     app.blocking(move |app| {
         objects::discover(app)?;
         let projects = app.catalog.read(objects::projects)?;
-        Ok(list.page(
-            projects
-                .iter()
-                .map(|project| views::project(app, project))
-                .collect(),
-        ))
+        let projects = projects.iter().map(|project| views::project(app, project));
+        list.page(projects.collect())
     })
     .await
 }
 
-async fn create(State(app): State<App>, Payload(body): Payload) -> Answer {
+async fn create(State(app): State<App>, Payload(new): Payload<NewProject>) -> Answer {
     app.blocking(move |app| {
         objects::discover(app)?;
-        let name = text_in(&body, "name")?;
-        let project = app.change(|documents| objects::create_project(app, documents, name))?;
+        let project = app.change(|documents| objects::create_project(app, documents, &new.name))?;
         Ok(normal(views::project(app, &project)))
     })
     .await
@@ -57,7 +53,7 @@ async fn delete(State(app): State<App>, Path(text): Path<String>) -> Answer {
     app.blocking(move |app| {
         let id = id(&text, "Project")?;
         app.change(|documents| objects::delete_project(documents, id))?;
-        Ok(normal(json!({})))
+        Ok(normal(Empty {}))
     })
     .await
 }
