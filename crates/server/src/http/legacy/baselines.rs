@@ -141,7 +141,10 @@ fn described(documents: &Documents<'_>, new: NewBaseline, model: &Model) -> Answ
     };
     match new.kind {
         BaselineType::PreProduction => {
-            baseline.environment = environment(&needed(Field::<String>::from(new.dataset_name), "dataset_name")?)?;
+            baseline.environment = environment(&needed(
+                Field::<String>::from(new.dataset_name),
+                "dataset_name",
+            )?)?;
         }
         BaselineType::StaticProduction => {
             let start = number(new.start_time, "start_time")?;
