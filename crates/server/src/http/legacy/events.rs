@@ -104,7 +104,7 @@ fn told(
     model: &Model,
     body: v2::Event,
     new_id: Option<Uuid>,
-) -> Answer<(String, [Map<String, Value>; 1], Mapping)> {
+) -> Answer<(String, Map<String, Value>, Mapping)> {
     let mut event = body.event;
     let text = |value: &Value| match value {
         Value::String(text) => Some(text.clone()),
@@ -130,12 +130,12 @@ fn told(
         unnamed: Unnamed::Numbered(model.id),
         arrival: Timestamp::now().as_millisecond(),
     };
-    Ok((id, [event], mapping))
+    Ok((id, event, mapping))
 }
 
 fn update(model: &Model, body: v2::Event) -> Answer<(String, Work)> {
-    let (id, events, mapping) = told(model, body, None)?;
-    let batch = event_batch(&events, &mapping.update_columns())?;
+    let (id, event, mapping) = told(model, body, None)?;
+    let batch = event_batch(&[event], &mapping.update_columns())?;
     let updates = mapping.updates(&batch, 0)?;
     let model = model.id;
     Ok((id, Work::Change { model, updates }))
@@ -144,8 +144,8 @@ fn update(model: &Model, body: v2::Event) -> Answer<(String, Work)> {
 /// The row of an event is checked and kept before the client hears of it.
 fn event(app: &App, model: &Model, body: v2::Event) -> Answer<(String, Work)> {
     let file = Uuid::new_v4();
-    let (id, events, mapping) = told(model, body, Some(file))?;
-    let batch = event_batch(&events, &mapping.columns())?;
+    let (id, event, mapping) = told(model, body, Some(file))?;
+    let batch = event_batch(&[event], &mapping.columns())?;
     mapping.check(&batch.schema())?;
     let rows = driftline_rows::check(&mapping.rows(&batch, 0)?)?;
     app.uploads.write_rows(file, rows.batch())?;
