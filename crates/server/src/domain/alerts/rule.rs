@@ -1,7 +1,6 @@
 //! What an alert rule is, and which ones are refused.
 
 use driftline_core::Result;
-
 pub use driftline_fiddler_api::v3::{CompareTo, Condition, Multipliers, Priority, ThresholdType};
 use driftline_metrics::{BinSize, Column, Metric, StoredModel};
 use jiff::Timestamp;

@@ -42,7 +42,7 @@ pub(super) fn range(range: &TimeRange) -> Result<Range<Timestamp>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use driftline_core::ErrorKind;
+    use crate::domain::error::told;
 
     #[test]
     fn only_utc_and_known_sizes_pass() {
@@ -54,7 +54,7 @@ mod tests {
         assert_eq!(bins(&filter("UTC", "Week")).unwrap(), (None, BinSize::Week));
         for (zone, size) in [("Europe/Berlin", "Day"), ("UTC", "Quarter")] {
             let error = bins(&filter(zone, size)).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::InvalidData);
+            assert_eq!(told(&error).reason, "BadRequest");
         }
     }
 }
