@@ -184,6 +184,9 @@ pub struct AlertRuleChange {
     /// For thresholds from standard deviations.
     #[serde(default, skip_serializing_if = "Field::is_absent")]
     pub auto_threshold_params: Field<Multipliers>,
+    /// Whether anybody is told of alerts.
+    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    pub enable_notification: Field<bool>,
 }
 
 /// Who is told of an alert: `GET` and `PATCH /v3/alert-rules/<id>/notification`. Of a change, what is absent stays.

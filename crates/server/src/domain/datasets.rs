@@ -1,8 +1,8 @@
 //! Data sets of clients 1 and 2, which come before the models that they are the baseline of.
 
 use driftline_core::Result;
+use driftline_fiddler_api::v2::DatasetInfo;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use uuid::Uuid;
 
 use crate::domain::catalog::{Documents, Kind};
@@ -25,7 +25,7 @@ pub(crate) struct Dataset {
     /// The uploads that it is made of.
     pub(crate) files: Vec<Uuid>,
     /// Its columns, as the client described them.
-    pub(crate) info: Value,
+    pub(crate) info: DatasetInfo,
 }
 
 /// All data sets, in the order in which they were made.
@@ -52,7 +52,7 @@ pub(crate) fn create(
     project: &str,
     name: &str,
     files: Vec<Uuid>,
-    info: Value,
+    info: DatasetInfo,
 ) -> Result<Dataset> {
     let numbers = datasets(documents)?.into_iter();
     let last = numbers.map(|dataset| dataset.number).max();

@@ -1,4 +1,4 @@
-//! Moments and time ranges as clients write them.
+//! Moments as clients write them.
 
 use std::ops::RangeInclusive;
 

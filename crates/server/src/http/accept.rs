@@ -147,7 +147,7 @@ impl Host {
 async fn refuse(mut stream: TcpStream) {
     let message = "the server has no room for another connection";
     let body = ApiError::of_status(StatusCode::SERVICE_UNAVAILABLE, message)
-        .body()
+        .refusal()
         .to_string();
     let answer = format!(
         "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\n\

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequest, Request};
 use driftline_core::Result;
+use driftline_fiddler_api::parse;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -44,20 +46,35 @@ impl App {
     }
 }
 
-/// A JSON body, whatever its content type says. Empty is `null`.
+/// A JSON body in the form that a route takes, whatever its content type says. Empty is `null`.
 #[derive(Debug)]
-pub struct Payload(pub Value);
+pub(crate) struct Payload<T>(pub(crate) T);
 
-impl FromRequest<App> for Payload {
+impl<T: DeserializeOwned> FromRequest<App> for Payload<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &App) -> Answer<Self> {
-        let bytes = whole_body(request, &app.limits).await?;
-        if bytes.is_empty() {
-            return Ok(Self(Value::Null));
-        }
-        serde_json::from_slice(&bytes)
-            .map(Self)
-            .map_err(|cause| error::invalid(format!("the body is not JSON: {cause}")).into())
+        Ok(Self(read(json(request, app).await?)?))
     }
+}
+
+/// A JSON body. Empty is `null`.
+pub(crate) async fn json(request: Request, app: &App) -> Answer<Value> {
+    let bytes = whole_body(request, &app.limits).await?;
+    if bytes.is_empty() {
+        return Ok(Value::Null);
+    }
+    serde_json::from_slice(&bytes)
+        .map_err(|cause| error::invalid(format!("the body is not JSON: {cause}")).into())
+}
+
+/// A body in the form that a route takes.
+///
+/// # Errors
+/// `InvalidData` naming the field that is missing or has another form.
+pub(crate) fn read<T: DeserializeOwned>(body: Value) -> Result<T> {
+    if !body.is_object() {
+        return Err(error::invalid("the body is not a JSON object"));
+    }
+    parse(body).map_err(|mismatch| error::invalid(format!("the body {mismatch}")))
 }

@@ -1,13 +1,12 @@
 //! Answers in the form that Fiddler's clients read.
 
 use axum::Json;
-use axum::body::Body;
 use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use driftline_core::{Error, ErrorKind};
+use driftline_fiddler_api::{Call, Envelope, Page, Refusal};
 use serde::Serialize;
-use serde_json::{Value, json};
 
 use crate::domain::error::{Told, told};
 
@@ -16,8 +15,6 @@ pub(crate) type Answer<T = Response> = Result<T, ApiError>;
 
 /// The version of Fiddler that clients are told.
 pub const FIDDLER_VERSION: &str = "25.2.0";
-/// The version of the envelope, which clients do not read.
-const API_VERSION: &str = "3.0";
 
 /// One object, with status 200.
 pub(crate) fn normal(data: impl Serialize) -> Response {
@@ -26,57 +23,17 @@ pub(crate) fn normal(data: impl Serialize) -> Response {
 
 /// One object, with another status.
 pub(crate) fn normal_with(status: StatusCode, data: impl Serialize) -> Response {
-    let body = json!({"data": data, "api_version": API_VERSION, "kind": "NORMAL"});
-    (status, Json(body)).into_response()
-}
-
-/// Some objects of a list, one after the other.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct ListPage {
-    /// These objects.
-    pub(crate) items: Vec<Value>,
-    /// Objects of the whole list.
-    pub(crate) total: usize,
-    /// Where in the list they start.
-    pub(crate) offset: usize,
-    /// Most objects that were wanted.
-    pub(crate) limit: usize,
-}
-
-impl ListPage {
-    /// The whole list, whatever its length.
-    pub(crate) fn whole(items: Vec<Value>) -> Self {
-        Self {
-            total: items.len(),
-            offset: 0,
-            limit: items.len().max(1),
-            items,
-        }
-    }
+    (status, Json(Envelope::normal(data))).into_response()
 }
 
 /// A list, with status 200.
-pub(crate) fn paginated(list: ListPage) -> Response {
-    let limit = list.limit.max(1);
-    let body = json!({
-        "data": {
-            "page_size": limit,
-            "total": list.total,
-            "item_count": list.items.len(),
-            "page_count": list.total.div_ceil(limit).max(1),
-            "page_index": list.offset / limit + 1,
-            "offset": list.offset,
-            "items": list.items,
-        },
-        "api_version": API_VERSION,
-        "kind": "PAGINATED",
-    });
-    Json(body).into_response()
+pub(crate) fn paginated(page: Page<impl Serialize>) -> Response {
+    Json(Envelope::paginated(page)).into_response()
 }
 
 /// The answer of a v1 call (`/<verb>/<organisation>/…`).
 pub(crate) fn rpc(result: impl Serialize) -> Response {
-    Json(json!({"status": "SUCCESS", "result": result})).into_response()
+    Json(Call::success(result)).into_response()
 }
 
 /// A refusal or a failure.
@@ -119,17 +76,9 @@ impl ApiError {
         Self::new(status, reason, message)
     }
 
-    /// The envelope alone.
-    pub(crate) fn body(&self) -> Value {
-        json!({
-            "error": {
-                "code": self.status.as_u16(),
-                "message": self.message,
-                "errors": [{"reason": self.reason, "message": self.message, "help": ""}],
-            },
-            "api_version": API_VERSION,
-            "kind": "ERROR",
-        })
+    /// The body of the answer.
+    pub(crate) fn refusal(&self) -> Refusal {
+        Refusal::new(self.status.as_u16(), self.reason, &self.message)
     }
 }
 
@@ -155,7 +104,7 @@ impl From<Error> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let mut response = (self.status, Json(self.body())).into_response();
+        let mut response = (self.status, Json(self.refusal())).into_response();
         let headers = response.headers_mut();
         match self.status {
             StatusCode::SERVICE_UNAVAILABLE => {
@@ -191,12 +140,12 @@ pub(crate) async fn enveloped(response: Response) -> Response {
         "" => status.canonical_reason().unwrap_or("refused"),
         text => text,
     };
-    let body = ApiError::of_status(status, message).body().to_string();
+    let refused = ApiError::of_status(status, message).into_response();
     parts
         .headers
         .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     parts.headers.remove(axum::http::header::CONTENT_LENGTH);
-    Response::from_parts(parts, Body::from(body))
+    Response::from_parts(parts, refused.into_body())
 }
 
 #[cfg(test)]

@@ -13,7 +13,6 @@
 //! | `health` | `/healthz`, `/readyz` |
 //! | `envelope` | answers and errors in Fiddler's form |
 //! | `blocking`, `receive` | work that may block, files that are received |
-//! | `jobs` | a job as clients read it |
 //! | `v3` | routes of `fiddler-client` 3 |
 //! | `legacy` | routes of `fiddler-client` 1 and 2 |
 //! | `queries` | drift and other numbers, read back |
@@ -27,7 +26,6 @@ mod auth;
 mod blocking;
 pub(crate) mod envelope;
 mod health;
-mod jobs;
 mod legacy;
 pub(crate) mod limits;
 mod observe;

@@ -19,5 +19,5 @@ mod thresholds;
 
 pub(crate) use evaluate::evaluate_model;
 pub(crate) use record::{ALERT_RECORD, Record, Severity, records};
-pub(crate) use rule::{ALERT_RULE, Multipliers, Rule, Terms, rule, rules};
+pub(crate) use rule::{ALERT_RULE, Rule, Terms, ThresholdType, rule, rules};
 pub(crate) use rules::{change, create, delete, forget_model};

@@ -1,6 +1,7 @@
 //! What an alert rule is, and which ones are refused.
 
 use driftline_core::Result;
+pub use driftline_fiddler_api::v3::{CompareTo, Condition, Multipliers, Priority, ThresholdType};
 use driftline_metrics::{BinSize, Column, Metric, StoredModel};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -17,60 +18,6 @@ pub const ALERT_RULE: Kind = Kind("alert_rule");
 
 /// In place of the name of a column: every column.
 const ANY: &str = "__ANY__";
-
-/// How urgent an alert is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum Priority {
-    /// Not very.
-    Low,
-    /// Somewhat.
-    #[default]
-    Medium,
-    /// Very.
-    High,
-}
-
-/// What the value of a bin is compared with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CompareTo {
-    /// The thresholds themselves.
-    RawValue,
-    /// The value of an earlier bin: the thresholds are shares by which it changed.
-    TimePeriod,
-}
-
-/// On which side of a threshold an alert is raised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Condition {
-    /// Above it; of a change, by more than it upwards.
-    Greater,
-    /// Below it; of a change, by more than it downwards.
-    Lesser,
-}
-
-/// Where the thresholds come from.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ThresholdType {
-    /// The rule has them.
-    #[default]
-    #[serde(rename = "manual")]
-    Manual,
-    /// Mean and standard deviation of the earlier bins.
-    #[serde(rename = "standard_deviation_auto_threshold")]
-    StandardDeviation,
-}
-
-/// Standard deviations from the mean, for [`ThresholdType::StandardDeviation`].
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Multipliers {
-    /// Of the critical threshold.
-    pub critical_multiplier: f64,
-    /// Of the warning threshold.
-    pub warning_multiplier: Option<f64>,
-}
 
 /// What a client says of a rule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

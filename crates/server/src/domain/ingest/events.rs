@@ -16,12 +16,8 @@ const MOST_EVENTS: usize = 1_000;
 /// The columns of some events, of those that are named in `wanted`.
 ///
 /// # Errors
-/// `InvalidData` if they are not a list of 1 to 1,000 objects of numbers, text and vectors.
-pub(crate) fn batch(events: &Value, wanted: &[&str]) -> Result<RecordBatch> {
-    let events: Vec<&Map<String, Value>> = events
-        .as_array()
-        .and_then(|events| events.iter().map(Value::as_object).collect())
-        .ok_or_else(|| error::invalid("source.events is not a list of objects"))?;
+/// `InvalidData` if they are not 1 to 1,000 objects of numbers, text and vectors.
+pub(crate) fn batch(events: &[Map<String, Value>], wanted: &[&str]) -> Result<RecordBatch> {
     if events.is_empty() || events.len() > MOST_EVENTS {
         let message = format!(
             "source.events has {} events, not 1 to {MOST_EVENTS}",

@@ -5,20 +5,22 @@ use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use axum::routing::get;
 use driftline_core::Result;
+use driftline_fiddler_api::v2::{AlertConfig, FeatureNames, NewAlertConfig};
+use driftline_fiddler_api::{Empty, Field, Page};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Number, Value};
 use uuid::Uuid;
 
 use super::models;
 use super::names::Generation;
-use super::requests::{decoded, required};
-use crate::domain::alerts::{self, ALERT_RULE, Rule};
+use super::requests::{Decoded, kept, needed, recalled};
+use crate::domain::alerts::{self, ALERT_RULE, Rule, Terms, ThresholdType};
 use crate::domain::catalog::Documents;
 use crate::domain::error;
 use crate::domain::objects::{self, BASELINE, Baseline};
-use crate::http::app::{App, Payload};
-use crate::http::envelope::{Answer, ListPage, normal, paginated};
-use crate::http::queries::read;
+use crate::http::app::App;
+use crate::http::envelope::{Answer, normal, paginated};
+use crate::http::v3::views;
 
 /// Lengths of bins: milliseconds here, words elsewhere.
 const BINS: [(i64, &str); 4] = [
@@ -79,7 +81,7 @@ struct Condition {
 impl Filter {
     fn takes(&self, object: &Value) -> bool {
         self.rules.iter().all(|Condition { field, value }| {
-            match (&object[field], value) {
+            match (object.get(field).unwrap_or(&Value::Null), value) {
                 // Columns are asked for as a list of which the rule has all.
                 (Value::Array(has), Value::Array(wanted)) => {
                     wanted.iter().all(|value| has.contains(value))
@@ -92,11 +94,15 @@ impl Filter {
     }
 }
 
-async fn create(State(app): State<App>, by: Generation, Payload(body): Payload) -> Answer {
-    let body = decoded(body)?;
+async fn create(
+    State(app): State<App>,
+    by: Generation,
+    Decoded(new): Decoded<NewAlertConfig>,
+) -> Answer {
     app.blocking(move |app| {
-        let terms = app.catalog.read(|documents| terms(documents, &body))?;
-        let rule = alerts::create(&app.catalog, &app.counts, read(terms)?, Some(body))?;
+        let said = kept(&new)?;
+        let terms = app.catalog.read(|documents| terms(documents, new))?;
+        let rule = alerts::create(&app.catalog, &app.counts, terms, Some(said))?;
         shown(app, &rule, by)
     })
     .await
@@ -112,27 +118,25 @@ fn shown(app: &App, rule: &Rule, by: Generation) -> Result<Response> {
 }
 
 /// What a rule says in the words of generation 3.
-fn terms(documents: &Documents<'_>, body: &Value) -> Result<Value> {
-    let project = required(body, "project_name")?;
-    let model = models::find(documents, project, required(body, "model_name")?)?;
-    let baseline = match body["baseline_name"].as_str() {
+fn terms(documents: &Documents<'_>, new: NewAlertConfig) -> Result<Terms> {
+    let model = models::find(documents, &new.project_name, &new.model_name)?;
+    let baseline = match new.baseline_name.get() {
         Some(name) => {
             let mut known = objects::baselines(documents, model.id)?.into_iter();
-            let found = known.find(|baseline| baseline.name == name);
+            let found = known.find(|baseline| baseline.name == *name);
             Some(found.ok_or_else(|| error::not_found("Baseline"))?.id)
         }
         None => None,
     };
-    let bucket = body["time_bucket"].as_i64().unwrap_or_default();
+    let bucket = new.time_bucket.get().copied().unwrap_or_default();
     let Some((length, bin)) = BINS.iter().find(|(length, _)| *length == bucket) else {
         let message = format!(
-            "time_bucket is {}, not the milliseconds of an hour, a day, a week or 30 days",
-            body["time_bucket"]
+            "time_bucket is {bucket}, not the milliseconds of an hour, a day, a week or 30 days"
         );
         return Err(error::invalid(message));
     };
-    let delta = match body["compare_period"].as_i64() {
-        Some(period) if period > 0 && period % length == 0 => Some(period / length),
+    let delta = match new.compare_period.get().copied() {
+        Some(period) if period > 0 && period % length == 0 => u32::try_from(period / length).ok(),
         Some(period) if period != 0 => {
             let message =
                 format!("compare_period is {period}, not a multiple of time_bucket, {length}");
@@ -140,47 +144,53 @@ fn terms(documents: &Documents<'_>, body: &Value) -> Result<Value> {
         }
         _ => None,
     };
-    let metric = body["metric_id"]
-        .as_str()
-        .or_else(|| body["metric"].as_str());
-    let metric = metric.ok_or_else(|| error::invalid("the body has no text `metric`"))?;
+    let number = |threshold: &Field<Number>| threshold.get().and_then(Number::as_f64);
+    let metric = match new.metric_id {
+        Field::Value(id) => id,
+        Field::Absent | Field::Null => needed(new.metric, "metric")?,
+    };
     let renamed = FIRST_METRICS.iter().find(|(before, _)| *before == metric);
-    Ok(json!({
-        "name": body["name"],
-        "model_id": model.id,
-        "metric_id": renamed.map_or(metric, |(_, now)| now),
-        "feature_names": columns(body)?,
-        "category": body["category"],
-        "baseline_id": baseline,
-        "bin_size": bin,
-        "compare_to": body["compare_to"],
-        "compare_bin_delta": delta,
-        "condition": body["condition"],
-        "critical_threshold": body["critical_threshold"],
-        "warning_threshold": body["warning_threshold"],
-        "priority": body["priority"],
-        "segment_id": body["segment_id"],
-    }))
+    Ok(Terms {
+        name: needed(new.name, "name")?,
+        model_id: model.id,
+        metric_id: renamed.map_or(metric.clone(), |(_, now)| (*now).to_owned()),
+        feature_names: columns(new.feature_names, new.feature_name)?,
+        category: new.category.into_value(),
+        baseline_id: baseline,
+        bin_size: bin.parse()?,
+        compare_to: needed(new.compare_to, "compare_to")?,
+        compare_bin_delta: delta,
+        condition: needed(new.condition, "condition")?,
+        threshold_type: ThresholdType::Manual,
+        auto_threshold_params: None,
+        critical_threshold: number(&new.critical_threshold),
+        warning_threshold: number(&new.warning_threshold),
+        evaluation_delay: None,
+        priority: new.priority.into_value().unwrap_or_default(),
+        segment_id: new.segment_id.into_value(),
+    })
 }
 
 /// `feature_names`, which client 1 may send as the text of a Python list, or `feature_name`.
-fn columns(body: &Value) -> Result<Value> {
-    match (&body["feature_names"], &body["feature_name"]) {
-        (Value::String(text), _) => serde_json::from_str(&text.replace('\'', "\""))
-            .map_err(|_| error::invalid(format!("feature_names is no list: {text}"))),
-        (Value::Null, Value::String(name)) => Ok(json!([name])),
-        (names, _) => Ok(names.clone()),
+fn columns(names: Field<FeatureNames>, name: Field<String>) -> Result<Option<Vec<String>>> {
+    match (names, name) {
+        (Field::Value(FeatureNames::Text(text)), _) => {
+            let names = serde_json::from_str(&text.replace('\'', "\""));
+            names
+                .map(Some)
+                .map_err(|_| error::invalid(format!("feature_names is no list: {text}")))
+        }
+        (Field::Value(FeatureNames::List(names)), _) => Ok(Some(names)),
+        (_, Field::Value(name)) => Ok(Some(vec![name])),
+        _ => Ok(None),
     }
 }
 
 /// The rule as a client of this generation reads it; `None` if it cannot.
-fn readable(documents: &Documents<'_>, rule: &Rule, by: Generation) -> Result<Option<Value>> {
+fn readable(documents: &Documents<'_>, rule: &Rule, by: Generation) -> Result<Option<AlertConfig>> {
     let mut object = object(documents, rule)?;
-    let period = &object["compare_period"];
-    let known = period.is_null()
-        || period
-            .as_i64()
-            .is_some_and(|ms| ms == 0 || PERIODS.contains(&ms));
+    let period = object.said.compare_period.get();
+    let known = period.is_none_or(|ms| *ms == 0 || PERIODS.contains(ms));
     // One from standard deviations has none.
     if !known || rule.terms.critical_threshold.is_none() {
         return Ok(None);
@@ -194,57 +204,69 @@ fn readable(documents: &Documents<'_>, rule: &Rule, by: Generation) -> Result<Op
         Generation::Second => Some(metric),
     };
     Ok(name.map(|name| {
-        object["metric"] = json!(name);
+        object.said.metric = name.to_owned().into();
         object
     }))
 }
 
 /// What a client of these generations sent, where one did, and what the server adds.
-fn object(documents: &Documents<'_>, rule: &Rule) -> Result<Value> {
+fn object(documents: &Documents<'_>, rule: &Rule) -> Result<AlertConfig> {
     let model = objects::model(documents, rule.terms.model_id)?;
-    let metric = rule.terms.metric()?;
-    let mut object = match &rule.legacy {
-        Some(sent) => sent.clone(),
-        None => {
-            let terms = &rule.terms;
-            let bin = terms.bin_size.name();
-            let length = BINS
-                .iter()
-                .find(|(_, name)| *name == bin)
-                .map(|(length, _)| *length);
-            let delta = terms.compare_bin_delta.map(i64::from);
-            let baseline = match terms.baseline_id {
-                Some(id) => documents.get::<Baseline>(BASELINE, id)?,
-                None => None,
-            };
-            json!({
-                "name": terms.name,
-                "alert_type": metric.group(),
-                "segment_id": null,
-                "feature_name": null,
-                "feature_names": terms.feature_names,
-                "category": terms.category,
-                "priority": terms.priority,
-                "compare_to": terms.compare_to,
-                "baseline_name": baseline.map(|baseline| baseline.name),
-                "compare_period": delta.zip(length).map(|(delta, length)| delta * length),
-                "warning_threshold": terms.warning_threshold,
-                "critical_threshold": terms.critical_threshold,
-                "condition": terms.condition,
-                "time_bucket": length,
-                "bin_size": bin,
-                "notifications": null,
-            })
-        }
+    let metric = views::metric(rule.terms.metric()?);
+    let said = match &rule.legacy {
+        Some(sent) => recalled(sent)?,
+        None => described(documents, &rule.terms, metric.group.name())?,
     };
-    object["uuid"] = json!(rule.id);
-    object["organization_name"] = json!(super::ORGANIZATION);
-    object["project_name"] = json!(model.project_name);
-    object["model_name"] = json!(model.name);
-    object["metric_id"] = json!(rule.terms.metric_id);
-    object["alert_type_display_name"] = json!(metric.group());
-    object["metric_display_name"] = json!(metric.title());
-    Ok(object)
+    Ok(AlertConfig {
+        uuid: rule.id.to_string(),
+        alert_type_display_name: metric.group.name().to_owned(),
+        metric_display_name: metric.display_name,
+        said: NewAlertConfig {
+            organization_name: super::ORGANIZATION.to_owned().into(),
+            project_name: model.project_name,
+            model_name: model.name,
+            metric_id: rule.terms.metric_id.clone().into(),
+            ..said
+        },
+    })
+}
+
+/// What a client of these generations would have sent for a rule that another made.
+fn described(documents: &Documents<'_>, terms: &Terms, group: &str) -> Result<NewAlertConfig> {
+    let bin = terms.bin_size.name();
+    let length = BINS
+        .iter()
+        .find(|(_, name)| *name == bin)
+        .map(|(length, _)| *length);
+    let delta = terms.compare_bin_delta.map(i64::from);
+    let baseline = match terms.baseline_id {
+        Some(id) => documents.get::<Baseline>(BASELINE, id)?,
+        None => None,
+    };
+    let number = |threshold: Option<f64>| Field::from(threshold.and_then(Number::from_f64));
+    let columns = terms.feature_names.clone().map(FeatureNames::List);
+    Ok(NewAlertConfig {
+        name: terms.name.clone().into(),
+        alert_type: group.to_owned().into(),
+        segment_id: Field::Null,
+        feature_name: Field::Null,
+        feature_names: columns.into(),
+        category: terms.category.clone().into(),
+        priority: terms.priority.into(),
+        compare_to: terms.compare_to.into(),
+        baseline_name: baseline.map(|baseline| baseline.name).into(),
+        compare_period: delta
+            .zip(length)
+            .map(|(delta, length)| delta * length)
+            .into(),
+        warning_threshold: number(terms.warning_threshold),
+        critical_threshold: number(terms.critical_threshold),
+        condition: terms.condition.into(),
+        time_bucket: length.into(),
+        bin_size: bin.to_owned().into(),
+        notifications: Field::Null,
+        ..NewAlertConfig::default()
+    })
 }
 
 async fn list(State(app): State<App>, by: Generation, Query(listing): Query<Listing>) -> Answer {
@@ -259,21 +281,13 @@ async fn list(State(app): State<App>, by: Generation, Query(listing): Query<List
             let objects = rules.iter().map(|rule| readable(documents, rule, by));
             objects.collect::<Result<Vec<_>>>()
         })?;
-        let wanted = objects
-            .into_iter()
-            .flatten()
-            .filter(|object| filter.takes(object));
-        let wanted: Vec<Value> = wanted.collect();
-        Ok(paginated(ListPage {
-            total: wanted.len(),
-            items: wanted
-                .into_iter()
-                .skip(listing.offset)
-                .take(listing.limit)
-                .collect(),
-            offset: listing.offset,
-            limit: listing.limit,
-        }))
+        let mut wanted = Vec::new();
+        for object in objects.into_iter().flatten() {
+            if filter.takes(&kept(&object)?) {
+                wanted.push(object);
+            }
+        }
+        Ok(paginated(Page::cut(wanted, listing.offset, listing.limit)))
     })
     .await
 }
@@ -289,7 +303,7 @@ async fn one(State(app): State<App>, by: Generation, Path(id): Path<Uuid>) -> An
 async fn delete(State(app): State<App>, Path(id): Path<Uuid>) -> Answer {
     app.blocking(move |app| {
         alerts::delete(&app.catalog, id)?;
-        Ok(normal(json!({})))
+        Ok(normal(Empty {}))
     })
     .await
 }

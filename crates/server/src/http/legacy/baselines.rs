@@ -4,20 +4,21 @@ use axum::Router;
 use axum::extract::{Query, State};
 use axum::routing::get;
 use driftline_core::Result;
+use driftline_fiddler_api::v2::{self, BaselineType, NewBaseline};
+use driftline_fiddler_api::{Empty, Field, Page};
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::models;
-use super::requests::{decoded, required};
+use super::requests::{Decoded, needed};
 use crate::domain::catalog::Documents;
 use crate::domain::error;
 use crate::domain::objects::{
     self, BASELINE, Baseline, BaselineKind, EnvironmentKind, Model, PRODUCTION,
 };
-use crate::http::app::{App, Payload};
-use crate::http::envelope::{Answer, ListPage, normal, paginated};
+use crate::http::app::App;
+use crate::http::envelope::{Answer, normal, paginated};
 
 /// Lengths of windows: seconds here, words elsewhere.
 const WINDOWS: [(i64, &str); 4] = [
@@ -61,33 +62,36 @@ fn named(documents: &Documents<'_>, query: &Named) -> Result<Vec<(Model, Baselin
     Ok(found)
 }
 
-fn object(documents: &Documents<'_>, model: &Model, baseline: &Baseline) -> Result<Value> {
+fn object(documents: &Documents<'_>, model: &Model, baseline: &Baseline) -> Result<v2::Baseline> {
     let environments = objects::environments(documents, model.id)?;
     let dataset = environments.iter().find(|environment| {
         environment.id == baseline.environment && environment.kind == EnvironmentKind::PreProduction
     });
     let kind = match (baseline.kind, dataset) {
-        (BaselineKind::Rolling, _) => "ROLLING_PRODUCTION",
-        (BaselineKind::Static, Some(_)) => "PRE_PRODUCTION",
-        (BaselineKind::Static, None) => "STATIC_PRODUCTION",
+        (BaselineKind::Rolling, _) => BaselineType::RollingProduction,
+        (BaselineKind::Static, Some(_)) => BaselineType::PreProduction,
+        (BaselineKind::Static, None) => BaselineType::StaticProduction,
     };
     let window = baseline.window_bin_size.as_deref();
     let seconds = WINDOWS.iter().find(|(_, name)| Some(*name) == window);
     let seconds = seconds.map(|(seconds, _)| *seconds);
     let offset = baseline.offset_delta.zip(seconds);
-    Ok(json!({
-        "name": baseline.name,
-        "project_name": model.project_name,
-        "organization_name": super::ORGANIZATION,
-        "type": kind,
-        "model_name": model.name,
-        "dataset_name": dataset.map(|environment| &environment.name),
-        "start_time": baseline.start_time,
-        "end_time": baseline.end_time,
-        "offset": offset.map(|(windows, seconds)| windows as i64 * seconds),
-        "window_size": seconds,
-        "run_async": false,
-    }))
+    Ok(v2::Baseline {
+        id: Field::Absent,
+        said: NewBaseline {
+            name: baseline.name.clone(),
+            project_name: model.project_name.clone(),
+            organization_name: Some(super::ORGANIZATION.to_owned()),
+            kind,
+            model_name: model.name.clone(),
+            dataset_name: dataset.map(|environment| environment.name.clone()),
+            start_time: baseline.start_time,
+            end_time: baseline.end_time,
+            offset: offset.map(|(windows, seconds)| windows as i64 * seconds),
+            window_size: seconds,
+            run_async: false.into(),
+        },
+    })
 }
 
 async fn list(State(app): State<App>, Query(query): Query<Named>) -> Answer {
@@ -98,24 +102,18 @@ async fn list(State(app): State<App>, Query(query): Query<Named>) -> Answer {
                 .iter()
                 .map(|(model, baseline)| object(documents, model, baseline))
                 .collect::<Result<_>>()?;
-            Ok(paginated(ListPage::whole(items)))
+            Ok(paginated(Page::whole(items)))
         })
     })
     .await
 }
 
-async fn create(State(app): State<App>, Payload(body): Payload) -> Answer {
-    let body = decoded(body)?;
+async fn create(State(app): State<App>, Decoded(new): Decoded<NewBaseline>) -> Answer {
     app.blocking(move |app| {
         app.catalog.change(|documents| {
-            let name = required(&body, "name")?;
-            let model = models::find(
-                documents,
-                required(&body, "project_name")?,
-                required(&body, "model_name")?,
-            )?;
-            let baseline = described(documents, &body, &model, name)?;
-            let key = format!("{}/{name}", model.id);
+            let model = models::find(documents, &new.project_name, &new.model_name)?;
+            let key = format!("{}/{}", model.id, new.name);
+            let baseline = described(documents, new, &model)?;
             documents.insert(BASELINE, baseline.id, Some(&key), &baseline)?;
             Ok(normal(object(documents, &model, &baseline)?))
         })
@@ -124,12 +122,7 @@ async fn create(State(app): State<App>, Payload(body): Payload) -> Answer {
 }
 
 /// The baseline that a body describes.
-fn described(
-    documents: &Documents<'_>,
-    body: &Value,
-    model: &Model,
-    name: &str,
-) -> Result<Baseline> {
+fn described(documents: &Documents<'_>, new: NewBaseline, model: &Model) -> Result<Baseline> {
     let environment = |name: &str| {
         objects::environment(documents, model.id, name)?
             .map(|environment| environment.id)
@@ -139,7 +132,7 @@ fn described(
     let mut baseline = Baseline {
         id: Uuid::new_v4(),
         model: model.id,
-        name: name.to_owned(),
+        name: new.name,
         kind: BaselineKind::Static,
         environment: environment(PRODUCTION)?,
         start_time: None,
@@ -149,17 +142,24 @@ fn described(
         created_at: now,
         updated_at: now,
     };
-    match required(body, "type")? {
-        "PRE_PRODUCTION" => baseline.environment = environment(required(body, "dataset_name")?)?,
-        "STATIC_PRODUCTION" => {
-            let (start, end) = (number(body, "start_time")?, number(body, "end_time")?);
+    match new.kind {
+        BaselineType::PreProduction => {
+            baseline.environment = environment(&needed(
+                Field::<String>::from(new.dataset_name),
+                "dataset_name",
+            )?)?;
+        }
+        BaselineType::StaticProduction => {
+            let start = number(new.start_time, "start_time")?;
+            let end = number(new.end_time, "end_time")?;
             if start >= end {
                 return Err(error::invalid("start_time is not before end_time"));
             }
             (baseline.start_time, baseline.end_time) = (Some(start), Some(end));
         }
-        "ROLLING_PRODUCTION" => {
-            let (seconds, offset) = (number(body, "window_size")?, number(body, "offset")?);
+        BaselineType::RollingProduction => {
+            let seconds = number(new.window_size, "window_size")?;
+            let offset = number(new.offset, "offset")?;
             let Some((_, window)) = WINDOWS.iter().find(|(length, _)| *length == seconds) else {
                 let message = format!(
                     "window_size is {seconds}, not the seconds of an hour, a day, a week or 30 days"
@@ -175,20 +175,12 @@ fn described(
             baseline.offset_delta = Some(offset.unsigned_abs() / seconds.unsigned_abs());
             baseline.window_bin_size = Some((*window).to_owned());
         }
-        other => {
-            let message = format!(
-                "type is {other}, not PRE_PRODUCTION, STATIC_PRODUCTION or ROLLING_PRODUCTION"
-            );
-            return Err(error::invalid(message));
-        }
     }
     Ok(baseline)
 }
 
-fn number(body: &Value, name: &str) -> Result<i64> {
-    body[name]
-        .as_i64()
-        .ok_or_else(|| error::invalid(format!("this type of baseline needs the number `{name}`")))
+fn number(given: Option<i64>, name: &str) -> Result<i64> {
+    given.ok_or_else(|| error::invalid(format!("this type of baseline needs the number `{name}`")))
 }
 
 async fn delete(State(app): State<App>, Query(query): Query<Named>) -> Answer {
@@ -205,7 +197,7 @@ async fn delete(State(app): State<App>, Query(query): Query<Named>) -> Answer {
             for (_, baseline) in found {
                 documents.delete(BASELINE, baseline.id)?;
             }
-            Ok(normal(json!({})))
+            Ok(normal(Empty {}))
         })
     })
     .await

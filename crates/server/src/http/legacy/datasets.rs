@@ -3,19 +3,18 @@
 use axum::Router;
 use axum::extract::{Path, Query, State};
 use axum::routing::{get, post};
-use serde_json::{Value, json};
+use driftline_fiddler_api::v2::{self, Accepted, Column, FileList, FileNode, NewDataset};
+use driftline_fiddler_api::{Empty, Field, Page};
+use uuid::Uuid;
 
 use super::names::{Generation, split};
-use super::requests::{InProject, accepted, decoded};
-use super::{info, uploads};
+use super::requests::{Decoded, InProject, accepted};
+use super::uploads;
 use crate::domain::datasets::{self, DATASET, Dataset};
-use crate::domain::error;
-use crate::domain::housekeeping;
-use crate::domain::jobs;
-use crate::domain::objects;
 use crate::domain::work::Work;
-use crate::http::app::{App, Payload};
-use crate::http::envelope::{Answer, ListPage, normal, paginated};
+use crate::domain::{error, housekeeping, jobs, objects};
+use crate::http::app::App;
+use crate::http::envelope::{Answer, normal, paginated};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -24,27 +23,26 @@ pub(super) fn routes() -> Router<App> {
         .route("/v2/datasets/{names}/ingest", post(ingest))
 }
 
-fn object(dataset: &Dataset) -> Value {
-    let tree: Vec<Value> = dataset
-        .files
-        .iter()
-        .map(|file| json!({"name": file}))
-        .collect();
-    json!({
-        "id": dataset.number,
-        "name": dataset.name,
-        "version": "v1",
-        "file_list": {"tree": tree},
-        "info": dataset.info,
-        "organization_name": super::ORGANIZATION,
-        "project_name": dataset.project,
-    })
+fn object(dataset: &Dataset) -> v2::Dataset {
+    let file = |file: &Uuid| FileNode {
+        name: file.to_string(),
+    };
+    v2::Dataset {
+        id: dataset.number,
+        name: dataset.name.clone(),
+        version: "v1".to_owned(),
+        file_list: FileList {
+            tree: dataset.files.iter().map(file).collect(),
+        },
+        info: dataset.info.clone(),
+        organization_name: super::ORGANIZATION.to_owned(),
+        project_name: dataset.project.clone(),
+    }
 }
 
 /// Client 1 fails on a list with one column that it does not know.
 fn readable(dataset: &Dataset, by: Generation) -> bool {
-    let columns = dataset.info["columns"].as_array();
-    by == Generation::Second || columns.into_iter().flatten().all(info::is_scalar)
+    by == Generation::Second || dataset.info.columns.iter().all(Column::is_scalar)
 }
 
 async fn list(State(app): State<App>, by: Generation, Query(query): Query<InProject>) -> Answer {
@@ -54,7 +52,7 @@ async fn list(State(app): State<App>, by: Generation, Query(query): Query<InProj
             let shown = all
                 .iter()
                 .filter(|dataset| dataset.project == query.project_name && readable(dataset, by));
-            Ok(paginated(ListPage::whole(shown.map(object).collect())))
+            Ok(paginated(Page::whole(shown.map(object).collect())))
         })
     })
     .await
@@ -77,27 +75,21 @@ async fn one(State(app): State<App>, by: Generation, Path(names): Path<String>) 
 async fn ingest(
     State(app): State<App>,
     Path(names): Path<String>,
-    Payload(body): Payload,
+    Decoded(new): Decoded<NewDataset>,
 ) -> Answer {
-    let body = decoded(body)?;
     app.blocking(move |app| {
         let [_, project, name] = split(&names)?;
-        let columns = body["info"]["columns"].as_array();
-        let named =
-            |column: &Value| column["column-name"].is_string() && column["data-type"].is_string();
-        if !columns.is_some_and(|columns| columns.iter().all(named)) {
-            let message = "info.columns is not a list of columns with column-name and data-type";
-            return Err(error::invalid(message));
-        }
         let job = app.catalog.change(|documents| {
             // Under the transaction, so that no job that ends removes one of them meanwhile.
-            let files = uploads::named(app, &body)?;
+            let files = uploads::named(app, &new.file_name)?;
             objects::project_by_name(documents, project)?;
-            let info = body["info"].clone();
-            datasets::create(documents, project, name, files.clone(), info)?;
+            datasets::create(documents, project, name, files.clone(), new.info)?;
             jobs::submit(documents, "Upload dataset", None, &Work::Inspect { files })
         })?;
-        Ok(accepted(json!({"job_uuid": job.id})))
+        Ok(accepted(Accepted {
+            job_uuid: job.id.to_string().into(),
+            status: Field::Absent,
+        }))
     })
     .await
 }
@@ -111,7 +103,7 @@ async fn delete(State(app): State<App>, Path(names): Path<String>) -> Answer {
             Ok(dataset)
         })?;
         housekeeping::remove_all_unneeded(&app.catalog, &app.uploads, dataset.files)?;
-        Ok(normal(json!({})))
+        Ok(normal(Empty {}))
     })
     .await
 }

@@ -3,7 +3,10 @@
 use axum::Router;
 use axum::response::Response;
 use axum::routing::get;
-use serde_json::json;
+use driftline_fiddler_api::Empty;
+use driftline_fiddler_api::legacy::SupportedFeatures;
+use driftline_fiddler_api::v2::ServerInfo;
+use serde_json::Map;
 
 use crate::http::app::App;
 use crate::http::envelope::{FIDDLER_VERSION, normal, rpc};
@@ -17,18 +20,21 @@ pub(super) fn routes() -> Router<App> {
 
 /// Client 1 asks twice.
 async fn features() -> Response {
-    rpc(json!({
-        "features": {},
-        "server_version": FIDDLER_VERSION,
-        "enable_fiddler_v2": true,
-    }))
+    rpc(SupportedFeatures {
+        features: Map::new(),
+        server_version: FIDDLER_VERSION.to_owned(),
+        enable_fiddler_v2: true,
+    })
 }
 
 async fn info() -> Response {
-    normal(json!({"feature_flags": {}, "server_version": FIDDLER_VERSION}))
+    normal(ServerInfo {
+        feature_flags: Map::new(),
+        server_version: FIDDLER_VERSION.to_owned(),
+    })
 }
 
 /// Any client that comes this far is served.
 async fn compatibility() -> Response {
-    normal(json!({}))
+    normal(Empty {})
 }

@@ -2,181 +2,164 @@
 //!
 //! Neither generation can read all that the other wrote, nor all that client 3 wrote; [`readable`] says what each can.
 
-use driftline_core::Result;
-use serde_json::{Map, Value, json};
+use driftline_fiddler_api::v2::{self, ModelInfo};
+use driftline_fiddler_api::v3::{self, Definition, Schema, Spec, TaskParams};
+use driftline_fiddler_api::{CustomFeature, Field};
 
 use super::names::Generation;
-use crate::domain::error;
-
-/// The roles of columns: their name in `info`, and in a spec.
-const ROLES: [&str; 5] = ["inputs", "outputs", "targets", "decisions", "metadata"];
-
-/// Custom features over scalar columns, the only ones of client 1.
-const FROM_COLUMNS: &str = "FROM_COLUMNS";
-
-/// What only client 1 says of a custom feature; client 2 refuses it.
-const FIRST_ONLY: [&str; 2] = ["monitor", "transformation"];
 
 /// The definition (see [`crate::domain::model`]) of an `info`.
-///
-/// # Errors
-/// `InvalidData` if it has not the form of an `info`.
-pub(super) fn definition(info: &Value) -> Result<Value> {
-    let mut columns = Vec::new();
-    let mut spec = Map::from_iter([("schema_version".to_owned(), json!(1))]);
-    for role in ROLES {
-        let mut names = Vec::new();
-        for column in list(info, role)? {
-            names.push(column["column-name"].clone());
-            columns.push(schema_column(column)?);
-        }
-        spec.insert(role.to_owned(), Value::Array(names));
-    }
-    let features = list(info, "custom_features")?.iter().map(spec_feature);
-    spec.insert("custom_features".to_owned(), features.collect());
-    Ok(json!({
-        "schema": {"schema_version": 1, "columns": columns},
-        "spec": spec,
-        "input_type": info["input-type"].as_str().unwrap_or("structured"),
-        "task": info["model-task"].as_str().unwrap_or("multiclass_classification"),
-        "task_params": {
-            "binary_classification_threshold": info["binary_classification_threshold"],
-            "target_class_order": info["target-class-order"],
-            "group_by": info["group_by"],
-            "top_k": info["ranking_top_k"],
-            "class_weights": null,
-            "weighted_ref_histograms": null,
+pub(super) fn definition(info: &ModelInfo) -> Definition {
+    let columns = info.roles().into_iter().flat_map(|(_, columns)| columns);
+    let names = |columns: &Field<Vec<v2::Column>>| -> Field<Vec<String>> {
+        let columns = columns.elements().iter();
+        columns
+            .map(|column| column.name.clone())
+            .collect::<Vec<_>>()
+            .into()
+    };
+    let features = info.custom_features.elements().iter();
+    let word = |said: &Field<String>, otherwise: &str| {
+        said.get().cloned().unwrap_or_else(|| otherwise.to_owned())
+    };
+    Definition {
+        schema: Schema::new(columns.map(schema_column).collect()),
+        spec: Spec {
+            schema_version: 1.into(),
+            inputs: names(&info.inputs),
+            outputs: names(&info.outputs),
+            targets: names(&info.targets),
+            decisions: names(&info.decisions),
+            metadata: names(&info.metadata),
+            custom_features: features.map(spec_feature).collect::<Vec<_>>().into(),
+            ..Spec::default()
         },
-        "description": info["description"],
-        "event_id_col": null,
-        "event_ts_col": null,
-        "event_ts_format": null,
-        "xai_params": {"custom_explain_methods": [], "default_explain_method": null},
-    }))
+        input_type: word(&info.input_type, "structured"),
+        task: word(&info.task, "multiclass_classification"),
+        task_params: Some(TaskParams {
+            binary_classification_threshold: info.binary_classification_threshold.clone().or_null(),
+            group_by: info.group_by.clone().or_null(),
+            top_k: info.ranking_top_k.clone().or_null(),
+            ..TaskParams::classification(info.target_class_order.clone())
+        }),
+        description: info.description.get().cloned(),
+        event_id_col: None,
+        event_ts_col: None,
+        event_ts_format: None,
+        xai_params: Definition::not_explained(),
+    }
 }
 
 /// An `info` for a model that client 3 made from `definition`, or a run of driftline.
-pub(super) fn of_definition(name: &str, definition: &Value, datasets: &[String]) -> Value {
-    let columns = definition["schema"]["columns"].as_array();
-    let column = |name: &Value| {
-        let found = columns.and_then(|all| all.iter().find(|column| column["name"] == *name))?;
-        Some(info_column(found))
+pub(super) fn of_definition(
+    name: &str,
+    definition: Definition,
+    datasets: Vec<String>,
+) -> ModelInfo {
+    let spec = &definition.spec;
+    let columns = |names: &Field<Vec<String>>| -> Field<Vec<v2::Column>> {
+        let names = names.elements().iter();
+        let found = names.filter_map(|name| definition.column(name));
+        found.map(info_column).collect::<Vec<_>>().into()
     };
-    let mut info = json!({
-        "name": name,
-        "input-type": definition["input_type"],
-        "model-task": definition["task"],
-        "datasets": datasets,
-        "target-class-order": definition["task_params"]["target_class_order"],
-        "description": definition["description"].as_str().unwrap_or_default(),
-        "schema_version": "1.2",
-        "data_type_version": "v1",
-        "custom-explanation-names": [],
-        "custom_features": definition["spec"]["custom_features"],
-    });
-    for role in ROLES {
-        let names = definition["spec"][role].as_array();
-        info[role] = names.into_iter().flatten().filter_map(column).collect();
+    let classes = match &definition.task_params {
+        Some(params) => params.target_class_order.clone(),
+        None => Field::Null,
+    };
+    ModelInfo {
+        name: name.to_owned().into(),
+        input_type: definition.input_type.clone().into(),
+        task: definition.task.clone().into(),
+        datasets: datasets.into(),
+        inputs: columns(&spec.inputs),
+        outputs: columns(&spec.outputs),
+        targets: columns(&spec.targets),
+        decisions: columns(&spec.decisions),
+        metadata: columns(&spec.metadata),
+        target_class_order: classes.or_null(),
+        description: definition.description.clone().unwrap_or_default().into(),
+        schema_version: "1.2".to_owned().into(),
+        data_type_version: "v1".to_owned().into(),
+        custom_explanation_names: Vec::new().into(),
+        custom_features: spec.custom_features.clone().or_null(),
+        ..ModelInfo::default()
     }
-    info
 }
 
 /// An `info` as a client of this generation can read it; `None` if it cannot.
-pub(super) fn readable(mut info: Value, by: Generation) -> Option<Value> {
-    let features = info["custom_features"].as_array_mut();
+pub(super) fn readable(mut info: ModelInfo, by: Generation) -> Option<ModelInfo> {
     match by {
-        Generation::First => {
-            let scalar = features.is_none_or(|features| {
-                features
-                    .iter()
-                    .all(|feature| feature["type"] == FROM_COLUMNS)
-            });
-            let columns = ROLES
-                .iter()
-                .flat_map(|role| info[role].as_array())
-                .flatten();
-            (scalar && columns.clone().all(is_scalar)).then_some(info)
-        }
+        Generation::First => is_scalar(&info).then_some(info),
         Generation::Second => {
-            let features = features.into_iter().flatten();
-            for feature in features.filter_map(Value::as_object_mut) {
-                feature.retain(|name, _| !FIRST_ONLY.contains(&name.as_str()));
+            if let Field::Value(features) = &mut info.custom_features {
+                let kept = std::mem::take(features).into_iter();
+                *features = kept.map(CustomFeature::without_first_generation).collect();
             }
             Some(info)
         }
     }
 }
 
-/// Whether client 1 knows the type of a column.
-pub(super) fn is_scalar(column: &Value) -> bool {
-    matches!(
-        column["data-type"].as_str(),
-        Some("float" | "int" | "bool" | "str" | "category")
-    )
+/// Whether client 1 knows all of it.
+fn is_scalar(info: &ModelInfo) -> bool {
+    let mut features = info.custom_features.elements().iter();
+    let columns = info.roles();
+    let mut columns = columns.iter().flat_map(|(_, columns)| columns.iter());
+    features.all(|feature| feature.is(CustomFeature::FROM_COLUMNS))
+        && columns.all(v2::Column::is_scalar)
 }
 
-fn list<'a>(info: &'a Value, name: &str) -> Result<&'a [Value]> {
-    match &info[name] {
-        Value::Null => Ok(&[]),
-        Value::Array(values) => Ok(values),
-        _ => Err(error::invalid(format!("info.{name} is not a list"))),
+fn schema_column(column: &v2::Column) -> v3::Column {
+    v3::Column {
+        min: column.min.clone(),
+        max: column.max.clone(),
+        categories: column.possible_values.clone(),
+        n_dimensions: column.n_dimensions,
+        ..v3::Column::new(&column.name, &column.data_type)
+    }
+    .of_client()
+}
+
+fn info_column(column: &v3::Column) -> v2::Column {
+    v2::Column {
+        min: said(&column.min),
+        max: said(&column.max),
+        possible_values: said(&column.categories),
+        n_dimensions: said(&column.n_dimensions),
+        ..v2::Column::new(&column.name, &column.data_type)
     }
 }
 
-fn schema_column(column: &Value) -> Result<Value> {
-    let text = |name: &str| {
-        column[name]
-            .as_str()
-            .ok_or_else(|| error::invalid(format!("a column of info has no `{name}`: {column}")))
-    };
-    Ok(json!({
-        "name": text("column-name")?,
-        "data_type": text("data-type")?,
-        "min": column["value-range-min"],
-        "max": column["value-range-max"],
-        "categories": column["possible-values"],
-        "bins": null,
-        "replace_with_nulls": null,
-        "n_dimensions": column["n-dimensions"],
-    }))
-}
-
-fn info_column(column: &Value) -> Value {
-    let mut info = json!({
-        "column-name": column["name"],
-        "data-type": column["data_type"],
-        "is-nullable": false,
-    });
-    for (name, value) in [
-        ("value-range-min", &column["min"]),
-        ("value-range-max", &column["max"]),
-        ("possible-values", &column["categories"]),
-        ("n-dimensions", &column["n_dimensions"]),
-    ] {
-        if !value.is_null() {
-            info[name] = value.clone();
-        }
-    }
-    info
+/// A value, or nothing at all.
+fn said<T: Clone>(field: &Field<T>) -> Field<T> {
+    field.get().cloned().map_or(Field::Absent, Field::Value)
 }
 
 /// A feature as client 3 can read it, which refuses what it does not know.
-fn spec_feature(feature: &Value) -> Value {
-    let mut feature = feature.clone();
-    if let Some(feature) = feature.as_object_mut() {
-        feature.retain(|name, value| {
-            !(FIRST_ONLY.contains(&name.as_str()) || name == "n_clusters" && value.is_null())
-        });
+fn spec_feature(feature: &CustomFeature) -> CustomFeature {
+    let feature = feature.clone().without_first_generation();
+    CustomFeature {
+        n_clusters: said(&feature.n_clusters),
+        ..feature
     }
-    feature
 }
 
 #[cfg(test)]
 mod tests {
     use driftline_core::ErrorKind;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::domain::model::{Monitored, Vector};
+    use crate::http::app::read;
+
+    fn info(json: Value) -> ModelInfo {
+        read(json).unwrap()
+    }
+
+    fn monitored(json: Value) -> Monitored {
+        Monitored::of(&serde_json::to_value(definition(&info(json))).unwrap()).unwrap()
+    }
 
     fn scalars() -> Value {
         json!({
@@ -215,8 +198,7 @@ mod tests {
 
     #[test]
     fn both_generations_mean_the_same_rows() {
-        let first = Monitored::of(&definition(&scalars()).unwrap()).unwrap();
-        let second = Monitored::of(&definition(&vectors()).unwrap()).unwrap();
+        let (first, second) = (monitored(scalars()), monitored(vectors()));
         assert_eq!(first.schema().unwrap(), second.schema().unwrap());
         assert_eq!(
             first.vector,
@@ -230,6 +212,10 @@ mod tests {
 
     #[test]
     fn each_generation_is_shown_what_it_can_read() {
+        let readable = |json: Value, by| {
+            let readable = readable(info(json), by);
+            readable.map(|info| serde_json::to_value(info).unwrap())
+        };
         assert_eq!(readable(scalars(), Generation::First), Some(scalars()));
         assert_eq!(readable(vectors(), Generation::First), None);
         assert_eq!(readable(vectors(), Generation::Second), Some(vectors()));
@@ -240,11 +226,11 @@ mod tests {
 
     #[test]
     fn what_client_3_made_has_an_info() {
-        let defined = definition(&vectors()).unwrap();
-        let info = of_definition("m", &defined, &["base".to_owned()]);
-        assert_eq!(definition(&info).unwrap()["schema"], defined["schema"]);
-        assert_eq!(definition(&info).unwrap()["spec"], defined["spec"]);
-        assert_eq!(info["datasets"], json!(["base"]));
+        let defined = definition(&info(vectors()));
+        let info = of_definition("m", defined.clone(), vec!["base".to_owned()]);
+        assert_eq!(definition(&info).schema, defined.schema);
+        assert_eq!(definition(&info).spec, defined.spec);
+        assert_eq!(info.datasets.elements(), ["base"]);
     }
 
     #[test]
@@ -257,7 +243,7 @@ mod tests {
         ] {
             let mut info = vectors();
             info[part] = value;
-            let error = definition(&info).unwrap_err();
+            let error = read::<ModelInfo>(info).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidData, "{part}: {error}");
         }
     }

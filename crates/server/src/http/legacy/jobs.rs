@@ -8,7 +8,7 @@ use crate::domain::error;
 use crate::domain::jobs::{JOB, Job};
 use crate::http::app::App;
 use crate::http::envelope::{Answer, normal};
-use crate::http::jobs::job_object;
+use crate::http::v3::views;
 
 pub(super) fn routes() -> Router<App> {
     Router::new().route("/v2/jobs/{id}", get(one))
@@ -19,7 +19,7 @@ async fn one(State(app): State<App>, Path(id): Path<String>) -> Answer {
         let unknown = || error::not_found("Job");
         let id = id.parse().map_err(|_| unknown())?;
         let job: Option<Job> = app.catalog.read(|documents| documents.get(JOB, id))?;
-        Ok(normal(job_object(&job.ok_or_else(unknown)?)))
+        Ok(normal(views::job(&job.ok_or_else(unknown)?)))
     })
     .await
 }

@@ -4,22 +4,22 @@ use axum::Router;
 use axum::extract::{Path, Query, State};
 use axum::routing::{get, post};
 use driftline_core::Result;
-use serde_json::{Value, json};
+use driftline_fiddler_api::legacy::{DescribedModel, MonitoringStarted, PredictionsExist};
+use driftline_fiddler_api::v2::{self, ModelInfo, NewModel};
+use driftline_fiddler_api::{Empty, Field, Page};
 use uuid::Uuid;
 
 use super::info;
 use super::names::{Generation, split};
-use super::requests::{InProject, decoded, required};
+use super::requests::{Decoded, InProject, kept, recalled};
 use crate::domain::catalog::Documents;
-use crate::domain::datasets;
-use crate::domain::deletion;
 use crate::domain::discovery::{discover, make_folder};
-use crate::domain::error;
 use crate::domain::jobs::{self, JOB, Job};
-use crate::domain::objects::{self, FIRST_VERSION, Model, NewModel, Origin};
+use crate::domain::objects::{self, FIRST_VERSION, Model, Origin};
 use crate::domain::work::{Files, Work};
-use crate::http::app::{App, Payload};
-use crate::http::envelope::{Answer, ListPage, normal, paginated, rpc};
+use crate::domain::{datasets, deletion, error};
+use crate::http::app::App;
+use crate::http::envelope::{Answer, normal, paginated, rpc};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -54,32 +54,35 @@ pub(super) fn find(documents: &Documents<'_>, project: &str, name: &str) -> Resu
 }
 
 /// Its `info` as a client of this generation can read it.
-fn readable(documents: &Documents<'_>, model: &Model, by: Generation) -> Result<Option<Value>> {
-    let kept = match &model.info {
-        Some(info) => info.clone(),
+fn readable(documents: &Documents<'_>, model: &Model, by: Generation) -> Result<Option<ModelInfo>> {
+    let info = match &model.info {
+        Some(info) => recalled(info)?,
         None => {
             let baselines = objects::baselines(documents, model.id)?;
-            let datasets: Vec<String> = baselines
-                .into_iter()
-                .map(|baseline| baseline.name)
-                .collect();
-            info::of_definition(&model.name, &model.definition, &datasets)
+            let datasets = baselines.into_iter().map(|baseline| baseline.name);
+            info::of_definition(
+                &model.name,
+                recalled(&model.definition)?,
+                datasets.collect(),
+            )
         }
     };
-    Ok(info::readable(kept, by))
+    Ok(info::readable(info, by))
 }
 
-fn object(model: &Model, info: Value) -> Value {
-    json!({
-        "name": model.name,
-        "project_name": model.project_name,
-        "organization_name": super::ORGANIZATION,
-        "info": info,
-        "file_list": null,
-        "model_type": null,
-        "framework": null,
-        "requirements": null,
-    })
+fn object(model: &Model, info: ModelInfo) -> v2::Model {
+    v2::Model {
+        id: Field::Absent,
+        name: model.name.clone(),
+        project_name: model.project_name.clone().into(),
+        organization_name: super::ORGANIZATION.to_owned().into(),
+        info,
+        file_list: Field::Null,
+        model_type: Field::Null,
+        framework: Field::Null,
+        requirements: Field::Null,
+        job_uuid: Field::Absent,
+    }
 }
 
 async fn list(State(app): State<App>, by: Generation, Query(query): Query<InProject>) -> Answer {
@@ -95,14 +98,14 @@ async fn list(State(app): State<App>, by: Generation, Query(query): Query<InProj
                     items.push(object(&model, info));
                 }
             }
-            Ok(paginated(ListPage::whole(items)))
+            Ok(paginated(Page::whole(items)))
         })
     })
     .await
 }
 
 /// The model and its `info`; 404 if this generation cannot read it.
-fn shown(app: &App, project: &str, name: &str, by: Generation) -> Result<(Model, Value)> {
+fn shown(app: &App, project: &str, name: &str, by: Generation) -> Result<(Model, ModelInfo)> {
     app.catalog.read(|documents| {
         let model = find(documents, project, name)?;
         match readable(documents, &model, by)? {
@@ -130,34 +133,32 @@ async fn delete(State(app): State<App>, Path(names): Path<String>) -> Answer {
             Ok(model.id)
         })?;
         app.counts.forget(id);
-        Ok(normal(json!({})))
+        Ok(normal(Empty {}))
     })
     .await
 }
 
-async fn create(State(app): State<App>, Payload(body): Payload) -> Answer {
-    let body = decoded(body)?;
+async fn create(State(app): State<App>, Decoded(new): Decoded<NewModel>) -> Answer {
     app.blocking(move |app| {
         discover(&app.store, &app.catalog)?;
-        let info = &body["info"];
-        let definition = info::definition(info)?;
-        let (project, name) = (required(&body, "project_name")?, required(&body, "name")?);
-        let baseline = info["datasets"][0].as_str();
+        let info = new.info;
+        let (definition, said) = (kept(&info::definition(&info))?, kept(&info)?);
+        let baseline = info.datasets.elements().first();
         let (model, job) = app.catalog.change(|documents| {
-            let project = objects::project_by_name(documents, project)?;
+            let project = objects::project_by_name(documents, &new.project_name)?;
             let dataset = baseline
                 .map(|name| datasets::find(documents, &project.name, name))
                 .transpose()?;
             let model = objects::create_model(
                 &app.store,
                 documents,
-                NewModel {
+                objects::NewModel {
                     project: &project,
-                    name,
+                    name: &new.name,
                     version: FIRST_VERSION,
                     origin: Origin::Legacy,
                     definition,
-                    info: Some(info.clone()),
+                    info: Some(said),
                 },
             )?;
             let work = match dataset {
@@ -176,9 +177,10 @@ async fn create(State(app): State<App>, Payload(body): Payload) -> Answer {
             Ok((model.clone(), start(documents, model.id, &work)?))
         })?;
         make_folder(&app.store, &app.catalog, &model)?;
-        let mut answer = object(&model, info.clone());
-        answer["job_uuid"] = json!(job.id);
-        Ok(normal(answer))
+        Ok(normal(v2::Model {
+            job_uuid: job.id.to_string().into(),
+            ..object(&model, info)
+        }))
     })
     .await
 }
@@ -203,7 +205,7 @@ async fn model_info(
 ) -> Answer {
     app.blocking(move |app| {
         let (_, info) = shown(app, &project, &name, by)?;
-        Ok(rpc(json!({"model": info})))
+        Ok(rpc(DescribedModel { model: info }))
     })
     .await
 }
@@ -212,13 +214,11 @@ async fn model_info(
 async fn predictions_exist(
     State(app): State<App>,
     Path((_, project)): Path<(String, String)>,
-    Payload(body): Payload,
+    Decoded(asked): Decoded<PredictionsExist>,
 ) -> Answer {
     app.blocking(move |app| {
-        let body = decoded(body)?;
-        let name = required(&body, "model")?;
         app.catalog
-            .read(|documents| find(documents, &project, name))?;
+            .read(|documents| find(documents, &project, &asked.model))?;
         Ok(rpc(true))
     })
     .await
@@ -236,7 +236,10 @@ async fn init_monitoring(
                 None => start(documents, model.id, &NOTHING),
             }
         })?;
-        Ok(rpc(json!({"status": 202, "task_id": job.id})))
+        Ok(rpc(MonitoringStarted {
+            status: 202,
+            task_id: job.id.to_string(),
+        }))
     })
     .await
 }

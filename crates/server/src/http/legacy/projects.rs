@@ -3,18 +3,17 @@
 use axum::Router;
 use axum::extract::{Path, Query, State};
 use axum::routing::get;
+use driftline_fiddler_api::v2::{self, NewProject};
+use driftline_fiddler_api::{Empty, Field, Page};
 use serde::Deserialize;
-use serde_json::{Value, json};
 
 use super::names::split;
-use super::requests::{decoded, required};
-use crate::domain::datasets;
-use crate::domain::deletion;
+use super::requests::Decoded;
 use crate::domain::discovery::discover;
-use crate::domain::housekeeping;
 use crate::domain::objects::{self, Project};
-use crate::http::app::{App, Payload};
-use crate::http::envelope::{Answer, ListPage, normal, paginated};
+use crate::domain::{datasets, deletion, housekeeping};
+use crate::http::app::App;
+use crate::http::envelope::{Answer, normal, paginated};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -35,8 +34,12 @@ fn most() -> usize {
     300
 }
 
-fn object(project: &Project) -> Value {
-    json!({"name": project.name, "organization_name": super::ORGANIZATION})
+fn object(project: &Project) -> v2::Project {
+    v2::Project {
+        id: Field::Absent,
+        name: project.name.clone(),
+        organization_name: super::ORGANIZATION.to_owned(),
+    }
 }
 
 /// The project of a path `<organisation>:<project>`.
@@ -56,24 +59,18 @@ async fn list(State(app): State<App>, Query(Paging { offset, limit }): Query<Pag
     app.blocking(move |app| {
         discover(&app.store, &app.catalog)?;
         let all = app.catalog.read(objects::projects)?;
-        Ok(paginated(ListPage {
-            items: all.iter().skip(offset).take(limit).map(object).collect(),
-            total: all.len(),
-            offset,
-            limit,
-        }))
+        let all = all.iter().map(object).collect();
+        Ok(paginated(Page::cut(all, offset, limit)))
     })
     .await
 }
 
-async fn create(State(app): State<App>, Payload(body): Payload) -> Answer {
-    let body = decoded(body)?;
+async fn create(State(app): State<App>, Decoded(new): Decoded<NewProject>) -> Answer {
     app.blocking(move |app| {
         discover(&app.store, &app.catalog)?;
-        let name = required(&body, "name")?;
         let project = app
             .catalog
-            .change(|documents| objects::create_project(&app.store, documents, name))?;
+            .change(|documents| objects::create_project(&app.store, documents, &new.name))?;
         Ok(normal(object(&project)))
     })
     .await
@@ -93,7 +90,7 @@ async fn delete(State(app): State<App>, Path(names): Path<String>) -> Answer {
         })?;
         let files = datasets.into_iter().flat_map(|dataset| dataset.files);
         housekeeping::remove_all_unneeded(&app.catalog, &app.uploads, files)?;
-        Ok(normal(json!({})))
+        Ok(normal(Empty {}))
     })
     .await
 }

@@ -9,8 +9,8 @@ use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::routing::{post, put};
 use driftline_core::Result;
+use driftline_fiddler_api::v2::{Complete, Initialized, Names, Part, SentPart, Uploaded};
 use serde::Deserialize;
-use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::projects;
@@ -50,7 +50,7 @@ async fn upload(
         let id = Uuid::new_v4();
         let into = Incoming::whole(&app.uploads, id, most).await?;
         receive(&app.limits, body, into).await?;
-        return Ok(normal(json!({"file_name": id})));
+        return Ok(normal(uploaded(id)));
     }
     let (Some(id), Some(number @ 1..=MOST_PARTS)) = (query.upload_id, query.part_number) else {
         let message = format!("a part needs an upload_id and a part_number from 1 to {MOST_PARTS}");
@@ -58,53 +58,61 @@ async fn upload(
     };
     let into = Incoming::part(&app.uploads, id, number, most).await?;
     receive(&app.limits, body, into).await?;
-    Ok(normal(json!({
-        "info": {"ETag": tag(id, number), "PartNumber": number},
-        "file_name": id,
-    })))
+    Ok(normal(SentPart {
+        info: Part {
+            tag: tag(id, number),
+            number,
+        },
+        file_name: id.to_string().into(),
+    }))
 }
 
 async fn initialize(State(app): State<App>, Path(names): Path<String>) -> Answer {
     projects::existing(&app, names).await?;
     let id = Uuid::new_v4();
-    Ok(normal(json!({"upload_id": id, "file_name": id})))
+    Ok(normal(Initialized {
+        upload_id: id.to_string(),
+        file_name: id.to_string(),
+    }))
+}
+
+fn uploaded(id: Uuid) -> Uploaded {
+    Uploaded {
+        file_name: id.to_string(),
+    }
 }
 
 #[derive(Deserialize)]
-struct Complete {
+struct Whole {
     upload_id: Uuid,
 }
 
 async fn complete(
     State(app): State<App>,
     Path(names): Path<String>,
-    Query(query): Query<Complete>,
-    Payload(body): Payload,
+    Query(query): Query<Whole>,
+    Payload(body): Payload<Complete>,
 ) -> Answer {
     projects::existing(&app, names).await?;
     let id = query.upload_id;
-    let parts = parts(id, &body)?;
+    let parts = parts(id, &body.parts)?;
     app.blocking(move |app| app.uploads.join(id, &parts, app.limits.upload_bytes))
         .await?;
-    Ok(normal(json!({"file_name": id})))
+    Ok(normal(uploaded(id)))
 }
 
 /// The numbers of the parts, in the order in which they make the file.
-fn parts(id: Uuid, body: &Value) -> Result<Vec<u32>> {
-    let listed = body["parts"].as_array().filter(|parts| !parts.is_empty());
-    let listed = listed.ok_or_else(|| error::invalid("parts is not a list of parts"))?;
+fn parts(id: Uuid, listed: &[Part]) -> Result<Vec<u32>> {
+    if listed.is_empty() {
+        return Err(error::invalid("parts is not a list of parts"));
+    }
     let mut numbers = Vec::new();
     for part in listed {
-        let number = part["PartNumber"]
-            .as_u64()
-            .and_then(|n| u32::try_from(n).ok());
-        match number {
-            Some(number) if part["ETag"] == tag(id, number) => numbers.push(number),
-            _ => {
-                let message = format!("the part {part} was not uploaded to {id}");
-                return Err(error::invalid(message));
-            }
+        if part.tag != tag(id, part.number) {
+            let message = format!("the part {} was not uploaded to {id}", part.number);
+            return Err(error::invalid(message));
         }
+        numbers.push(part.number);
     }
     numbers.sort_unstable();
     if numbers.iter().collect::<HashSet<_>>().len() < numbers.len() {
@@ -121,19 +129,17 @@ fn tag(id: Uuid, number: u32) -> String {
 ///
 /// # Errors
 /// `InvalidData` naming one that was not uploaded. Blocks.
-pub(super) fn named(app: &App, body: &Value) -> Result<Vec<Uuid>> {
-    let names = match &body["file_name"] {
-        Value::Array(names) if !names.is_empty() => names.as_slice(),
-        name @ Value::String(_) => std::slice::from_ref(name),
-        _ => return Err(error::invalid("file_name is not a list of names")),
-    };
+pub(super) fn named(app: &App, names: &Names) -> Result<Vec<Uuid>> {
+    let names = names.all();
+    if names.is_empty() {
+        return Err(error::invalid("file_name is not a list of names"));
+    }
     let mut found = Vec::new();
     for name in names {
-        let id = name.as_str().and_then(|name| name.parse().ok());
-        match id {
-            Some(id) if app.uploads.path(id).is_file() => found.push(id),
+        match name.parse() {
+            Ok(id) if app.uploads.path(id).is_file() => found.push(id),
             _ => {
-                let message = format!("there is no uploaded file {name}");
+                let message = format!("there is no uploaded file {name:?}");
                 return Err(error::invalid(message));
             }
         }

@@ -2,40 +2,23 @@
 
 use axum::extract::State;
 use driftline_core::Result;
+use driftline_fiddler_api::v3::{Bins, Histograms, HistogramsRequest};
 use driftline_metrics::{BinSize, Column};
 use jiff::Timestamp;
-use serde::Deserialize;
-use serde_json::{Value, json};
-use uuid::Uuid;
 
-use super::read::read;
 use crate::domain::error::{self, refused};
-use crate::domain::objects;
 use crate::domain::queries::{baseline, baseline_of, column, column_name, rows_of};
-use crate::domain::times;
+use crate::domain::{objects, times};
 use crate::http::app::{App, Payload};
 use crate::http::envelope::{Answer, normal};
 
-#[derive(Deserialize)]
-struct Request {
-    /// Needed only where no baseline says which model it is.
-    model_id: Option<Uuid>,
-    baseline_id: Option<Uuid>,
-    start_time: Value,
-    #[serde(default = "day")]
-    bin_size: String,
-    column_id: String,
-}
-
-fn day() -> String {
-    BinSize::Day.name().to_owned()
-}
-
 /// Answers `bins`, `baseline_histogram` and `production_histogram`, counts of rows. The bins are names of categories or
 /// numbers of clusters; of a score they are its 11 edges.
-pub(super) async fn answer(State(app): State<App>, Payload(body): Payload) -> Answer {
+pub(super) async fn answer(
+    State(app): State<App>,
+    Payload(request): Payload<HistogramsRequest>,
+) -> Answer {
     app.blocking(move |app| {
-        let request: Request = read(body)?;
         let size: BinSize = request.bin_size.parse().map_err(refused)?;
         let start = size.start_of(times::moment(&request.start_time)?.as_millisecond());
         let bin = moment(start)?..moment(start + size.milliseconds())?;
@@ -62,17 +45,17 @@ pub(super) async fn answer(State(app): State<App>, Payload(body): Payload) -> An
                 None => vec![0; before.histogram(column).len()],
             };
             let bins = match column {
-                Column::Score(class) => json!(counted.binning().score_edges(class)),
-                _ => json!(counted.bin_names(column)),
+                Column::Score(class) => Bins::Edges(counted.binning().score_edges(class).to_vec()),
+                _ => Bins::Names(counted.bin_names(column)),
             };
-            Ok(json!({
-                "column": column_name(counted, &model, column)?,
-                "start_time": times::text(bin.start),
-                "bin_size": size.name(),
-                "bins": bins,
-                "baseline_histogram": before.histogram(column),
-                "production_histogram": now,
-            }))
+            Ok(Histograms {
+                column: column_name(counted, &model, column)?,
+                start_time: times::text(bin.start),
+                bin_size: size.name().to_owned(),
+                bins,
+                baseline_histogram: before.histogram(column).to_vec(),
+                production_histogram: now,
+            })
         })?;
         Ok(normal(answer))
     })

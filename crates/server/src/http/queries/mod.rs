@@ -2,7 +2,7 @@
 //!
 //! | module | what is in it |
 //! | --- | --- |
-//! | `read`, `filter` | bodies, and which bins they are about |
+//! | `filter` | which bins a request is about |
 //! | `monitoring` | `POST /v3/queries`: metrics by time bin |
 //! | `histograms` | `POST /v3/histograms`: a column of a bin beside the baseline |
 //! | `totals` | `POST /v3/analytics/metrics`: metrics of a whole environment or time range |
@@ -18,12 +18,8 @@ mod filter;
 mod histograms;
 mod metrics;
 mod monitoring;
-mod read;
 mod reduction;
 mod totals;
-
-pub(crate) use metrics::metric_object;
-pub(crate) use read::read;
 
 /// All of them, behind the token.
 pub(crate) fn routes() -> Router<App> {

@@ -2,44 +2,23 @@
 
 use axum::extract::State;
 use driftline_core::Result;
+use driftline_fiddler_api::v3::{MetricsRequest, WantedMetric};
 use driftline_metrics::{BaselineRows, BinSize, RowCounts, StoredModel};
 use jiff::Timestamp;
-use serde::Deserialize;
-use serde_json::Value;
-use uuid::Uuid;
 
-use super::filter::TimeRange;
-use super::read::read;
+use super::filter;
 use crate::domain::error::{self, refused};
 use crate::domain::objects::{self, Environment, EnvironmentKind};
 use crate::domain::queries::{baseline_of, column, metric, rows_of};
 use crate::http::app::{App, Payload};
 use crate::http::envelope::{Answer, normal};
 
-#[derive(Deserialize)]
-struct Request {
-    model_id: Uuid,
-    baseline_id: Option<Uuid>,
-    /// An environment by its id; without it events.
-    env_id: Option<Uuid>,
-    time_range: Option<TimeRange>,
-    metrics: Vec<Wanted>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Wanted {
-    OfRows(String),
-    OfColumn {
-        metric: String,
-        column: Option<String>,
-    },
-}
-
 /// Answers a list with a number for each of `metrics`, null where there is nothing to measure on.
-pub(super) async fn answer(State(app): State<App>, Payload(body): Payload) -> Answer {
+pub(super) async fn answer(
+    State(app): State<App>,
+    Payload(request): Payload<MetricsRequest>,
+) -> Answer {
     app.blocking(move |app| {
-        let request: Request = read(body)?;
         let (model, baseline, environment) = app.catalog.read(|documents| {
             let model = objects::model(documents, request.model_id)?;
             let baseline = baseline_of(documents, &model, request.baseline_id)?;
@@ -55,7 +34,7 @@ pub(super) async fn answer(State(app): State<App>, Payload(body): Payload) -> An
         })?;
         let numbers = app.counts.with(&model, |counted| {
             let range = match &request.time_range {
-                Some(range) => range.read()?,
+                Some(range) => filter::range(range)?,
                 None => counted.extent(),
             };
             let rows = match environment {
@@ -73,17 +52,15 @@ pub(super) async fn answer(State(app): State<App>, Payload(body): Payload) -> An
                 .map_err(refused)?;
             let numbers = request.metrics.iter().map(|wanted| {
                 let (name, of) = match wanted {
-                    Wanted::OfRows(name) => (name, None),
-                    Wanted::OfColumn { metric, column } => (metric, column.as_ref()),
+                    WantedMetric::OfRows(name) => (name, None),
+                    WantedMetric::OfColumn { metric, column } => (metric, column.as_ref()),
                 };
                 let of = of.map(|name| column(counted, &model, name)).transpose()?;
                 counted.measure(metric(name)?, of, &rows, &before)
             });
             numbers.collect::<Result<Vec<Option<f64>>>>()
         })?;
-        Ok(normal(
-            numbers.into_iter().map(Value::from).collect::<Vec<_>>(),
-        ))
+        Ok(normal(numbers))
     })
     .await
 }

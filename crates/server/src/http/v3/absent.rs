@@ -3,6 +3,7 @@
 use axum::Router;
 use axum::extract::Path;
 use axum::routing::get;
+use driftline_fiddler_api::Empty;
 
 use super::list::List;
 use crate::domain::error;
@@ -38,7 +39,7 @@ pub(super) fn routes() -> Router<App> {
 }
 
 async fn empty(list: List) -> Answer {
-    Ok(list.answer(Vec::new()))
+    Ok(list.answer(Vec::<Empty>::new())?)
 }
 
 fn refused(what: &str) -> Answer {

@@ -4,19 +4,20 @@ use axum::Router;
 use axum::extract::{Path, State};
 use axum::routing::get;
 use driftline_core::Result;
+use driftline_fiddler_api::v3::{self, BaselineType, EnvironmentType, NewBaseline};
+use driftline_fiddler_api::{Empty, Field};
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 use uuid::Uuid;
 
-use super::fields::{id, id_in, text_in};
+use super::fields::id;
 use super::list::List;
 use super::{environments, views};
 use crate::domain::discovery::discover_environments;
-use crate::domain::error;
 use crate::domain::objects::{
     self, BASELINE, Baseline, BaselineKind, EnvironmentKind, Model, PRODUCTION,
 };
-use crate::domain::times;
+use crate::domain::{error, times};
 use crate::http::app::{App, Payload};
 use crate::http::envelope::{Answer, normal};
 
@@ -52,13 +53,12 @@ async fn one(State(app): State<App>, Path(text): Path<String>) -> Answer {
     .await
 }
 
-async fn create(State(app): State<App>, Payload(body): Payload) -> Answer {
+async fn create(State(app): State<App>, Payload(new): Payload<NewBaseline>) -> Answer {
     app.blocking(move |app| {
-        let id = id_in(&body, "model_id")?;
         let model = app
             .catalog
-            .read(|documents| objects::model(documents, id))?;
-        let baseline = read(app, &model, &body)?;
+            .read(|documents| objects::model(documents, new.model_id))?;
+        let baseline = read(app, &model, new)?;
         let key = format!("{}/{}", model.id, baseline.name);
         app.catalog
             .change(|documents| documents.insert(BASELINE, baseline.id, Some(&key), &baseline))?;
@@ -74,58 +74,47 @@ async fn delete(State(app): State<App>, Path(text): Path<String>) -> Answer {
             .catalog
             .change(|documents| documents.delete(BASELINE, id))?
         {
-            true => Ok(normal(json!({}))),
+            true => Ok(normal(Empty {})),
             false => Err(error::not_found("Baseline")),
         }
     })
     .await
 }
 
-fn read(app: &App, model: &Model, body: &Value) -> Result<Baseline> {
-    let name = text_in(body, "name")?;
+fn read(app: &App, model: &Model, new: NewBaseline) -> Result<Baseline> {
+    let name = new.name;
     if name.is_empty() || name.len() > LONGEST_NAME {
         let message = format!("the name of a baseline has 1 to {LONGEST_NAME} bytes");
         return Err(error::invalid(message));
     }
-    let kind = match text_in(body, "type")? {
-        "STATIC" => BaselineKind::Static,
-        "ROLLING" => BaselineKind::Rolling,
-        other => {
-            let message = format!("type is {other:?}, not STATIC or ROLLING");
-            return Err(error::invalid(message));
-        }
+    let kind = match new.kind {
+        BaselineType::Static => BaselineKind::Static,
+        BaselineType::Rolling => BaselineKind::Rolling,
     };
-    let production = match text_in(body, "env_type")? {
-        "PRODUCTION" => true,
-        "PRE_PRODUCTION" => false,
-        other => {
-            let message = format!("env_type is {other:?}, not PRODUCTION or PRE_PRODUCTION");
-            return Err(error::invalid(message));
-        }
-    };
-    let environment = match (&body["env_id"], production) {
-        (Value::Null, true) => app
+    let production = new.env_type == EnvironmentType::Production;
+    let environment = match (new.env_id, production) {
+        (None, true) => app
             .catalog
             .read(|documents| objects::environment(documents, model.id, PRODUCTION))?
             .ok_or_else(|| error::not_found("Environment"))?,
-        (Value::Null, false) => {
+        (None, false) => {
             return Err(error::invalid("a pre-production baseline needs an env_id"));
         }
-        _ => environments::of(app, model, id_in(body, "env_id")?)?,
+        (Some(id), _) => environments::of(app, model, id)?,
     };
     if production != (environment.kind == EnvironmentKind::Production) {
         return Err(error::invalid("env_id and env_type do not belong together"));
     }
-    let time = |name: &str| match &body[name] {
-        Value::Null => Ok(None),
-        given => match given.as_i64() {
+    let time = |time: Field<Value>| match time.into_value() {
+        None => Ok(None),
+        Some(given) => match given.as_i64() {
             Some(number) => times::epoch(number).map(|_| Some(number)),
-            None => times::moment(given).map(|moment| Some(moment.as_millisecond())),
+            None => times::moment(&given).map(|moment| Some(moment.as_millisecond())),
         },
     };
-    let (start_time, end_time) = (time("start_time")?, time("end_time")?);
-    let offset_delta = body["offset_delta"].as_u64();
-    let window_bin_size = body["window_bin_size"].as_str();
+    let (start_time, end_time) = (time(new.start_time)?, time(new.end_time)?);
+    let offset_delta = new.offset_delta.into_value();
+    let window_bin_size = new.window_bin_size.into_value();
     match (kind, production) {
         (BaselineKind::Static, true) => match (start_time, end_time) {
             (Some(start), Some(end)) if times::epoch(start)? < times::epoch(end)? => {}
@@ -137,7 +126,9 @@ fn read(app: &App, model: &Model, body: &Value) -> Result<Baseline> {
         },
         (BaselineKind::Rolling, true) => {
             if offset_delta.is_none_or(|offset| offset == 0 || offset > 10_000)
-                || window_bin_size.is_none_or(|size| !BIN_SIZES.contains(&size))
+                || !window_bin_size
+                    .as_deref()
+                    .is_some_and(|size| BIN_SIZES.contains(&size))
             {
                 let sizes = BIN_SIZES.join(", ");
                 let message = format!(
@@ -155,19 +146,19 @@ fn read(app: &App, model: &Model, body: &Value) -> Result<Baseline> {
     Ok(Baseline {
         id: Uuid::new_v4(),
         model: model.id,
-        name: name.to_owned(),
+        name,
         kind,
         environment: environment.id,
         start_time,
         end_time,
         offset_delta,
-        window_bin_size: window_bin_size.map(str::to_owned),
+        window_bin_size,
         created_at: now,
         updated_at: now,
     })
 }
 
-fn objects_of(app: &App, model: &Model) -> Result<Vec<Value>> {
+fn objects_of(app: &App, model: &Model) -> Result<Vec<v3::Baseline>> {
     discover_environments(&app.catalog, &app.counts, model)?;
     let baselines = app
         .catalog
@@ -178,7 +169,7 @@ fn objects_of(app: &App, model: &Model) -> Result<Vec<Value>> {
         .collect()
 }
 
-fn object(app: &App, baseline: &Baseline, model: &Model) -> Result<Value> {
+fn object(app: &App, baseline: &Baseline, model: &Model) -> Result<v3::Baseline> {
     let environment = environments::of(app, model, baseline.environment)?;
     let rows = environments::rows(app, model, &environment)?;
     Ok(views::baseline(app, baseline, model, &environment, rows))

@@ -4,7 +4,7 @@ use axum::Router;
 use axum::extract::{Path, State};
 use axum::routing::get;
 use driftline_core::{ErrorKind, Result};
-use serde_json::Value;
+use driftline_fiddler_api::v3;
 use uuid::Uuid;
 
 use super::fields::id;
@@ -32,7 +32,7 @@ async fn of_model(State(app): State<App>, Path(text): Path<String>, list: List) 
     list.of_model(&app, text, move |app, model| {
         let mut items = objects_of(app, model)?;
         if let Some(kind) = &kind {
-            items.retain(|item| item["type"] == kind.as_str());
+            items.retain(|item| item.kind.name() == kind);
         }
         Ok(items)
     })
@@ -58,7 +58,7 @@ async fn one(State(app): State<App>, Path(text): Path<String>) -> Answer {
     .await
 }
 
-fn objects_of(app: &App, model: &Model) -> Result<Vec<Value>> {
+fn objects_of(app: &App, model: &Model) -> Result<Vec<v3::Environment>> {
     discover_environments(&app.catalog, &app.counts, model)?;
     let environments = app
         .catalog

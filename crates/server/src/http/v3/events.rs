@@ -10,20 +10,21 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::post;
 use driftline_core::Result;
+use driftline_fiddler_api::v3::{
+    DeleteEvents, EnvironmentType, Publish, Published, Source, Started,
+};
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::fields::{id_in, text_in};
+use super::views;
 use crate::domain::catalog::Documents;
-use crate::domain::error;
-use crate::domain::files;
 use crate::domain::ingest::{Mapping, Unnamed, check_files, event_batch};
 use crate::domain::jobs::{self, JOB, Job, Status};
 use crate::domain::objects::{self, Model};
-use crate::domain::times;
 use crate::domain::work::{Events, Files, Work};
+use crate::domain::{error, files, times};
 use crate::http::app::{App, Payload};
 use crate::http::envelope::{Answer, normal_with};
 
@@ -38,56 +39,56 @@ pub(super) fn routes() -> Router<App> {
     Router::new().route("/v3/events", post(insert).patch(update).delete(delete))
 }
 
-async fn insert(State(app): State<App>, headers: HeaderMap, Payload(body): Payload) -> Answer {
+async fn insert(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Payload(body): Payload<Publish>,
+) -> Answer {
     receive(app, headers, body, false).await
 }
 
-async fn update(State(app): State<App>, headers: HeaderMap, Payload(body): Payload) -> Answer {
+async fn update(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Payload(body): Payload<Publish>,
+) -> Answer {
     receive(app, headers, body, true).await
 }
 
-async fn receive(app: App, headers: HeaderMap, body: Value, update: bool) -> Answer {
+async fn receive(app: App, headers: HeaderMap, body: Publish, update: bool) -> Answer {
     let retry = headers.contains_key(RETRY);
     app.blocking(move |app| {
-        let id = id_in(&body, "model_id")?;
         let model = app
             .catalog
-            .read(|documents| objects::model(documents, id))?;
-        let environment = environment(&body)?;
+            .read(|documents| objects::model(documents, body.model_id))?;
+        let environment = environment(body.env_type, body.env_name)?;
         if update && environment.is_some() {
             return Err(error::invalid("rows of pre-production cannot be changed"));
         }
-        match body["source"]["type"].as_str() {
-            Some("FILE") => from_file(app, &model, environment, &body, update),
-            Some("EVENTS") if environment.is_some() => Err(error::invalid(
+        match body.source {
+            Source::File { file_id } => from_file(app, &model, environment, file_id, update),
+            Source::Events { .. } if environment.is_some() => Err(error::invalid(
                 "rows of pre-production come as a file, not as a list of events",
             )),
-            Some("EVENTS") => from_list(app, &model, &body, update, retry),
-            _ => Err(error::invalid("source.type is not FILE or EVENTS")),
+            Source::Events { events } => from_list(app, &model, &events, update, retry),
         }
     })
     .await
 }
 
 /// The pre-production environment that is named; `None` for production.
-fn environment(body: &Value) -> Result<Option<String>> {
-    match text_in(body, "env_type")? {
-        "PRODUCTION" => Ok(None),
-        "PRE_PRODUCTION" => {
-            let name = body["env_name"].as_str().unwrap_or_default();
-            if name.is_empty() || name.len() > LONGEST_NAME || name.chars().any(char::is_control) {
-                let message = format!(
-                    "pre-production needs an env_name of 1 to {LONGEST_NAME} bytes without control characters"
-                );
-                return Err(error::invalid(message));
-            }
-            Ok(Some(name.to_owned()))
-        }
-        other => {
-            let message = format!("env_type is {other:?}, not PRODUCTION or PRE_PRODUCTION");
-            Err(error::invalid(message))
-        }
+fn environment(kind: EnvironmentType, name: Option<String>) -> Result<Option<String>> {
+    if kind == EnvironmentType::Production {
+        return Ok(None);
     }
+    let name = name.unwrap_or_default();
+    if name.is_empty() || name.len() > LONGEST_NAME || name.chars().any(char::is_control) {
+        let message = format!(
+            "pre-production needs an env_name of 1 to {LONGEST_NAME} bytes without control characters"
+        );
+        return Err(error::invalid(message));
+    }
+    Ok(Some(name))
 }
 
 /// The same file, published once more in the same way, is the same job.
@@ -95,10 +96,9 @@ fn from_file(
     app: &App,
     model: &Model,
     environment: Option<String>,
-    body: &Value,
+    file: Uuid,
     update: bool,
 ) -> Result<Response> {
-    let file = id_in(&body["source"], "file_id")?;
     let verb = if update { "update" } else { "insert" };
     let place = environment.as_deref().unwrap_or_default();
     let key = format!("{verb}/{}/{file}/{place}", model.id);
@@ -140,23 +140,22 @@ fn from_file(
 }
 
 fn accepted(job: &Job) -> Response {
-    let body = json!({"source_type": "FILE", "job": {"id": job.id, "name": job.name}});
-    normal_with(StatusCode::ACCEPTED, body)
+    normal_with(StatusCode::ACCEPTED, Published::file(views::job_of(job)))
 }
 
 /// Events are rows before they are accepted, so that what is wrong with one is said now.
 fn from_list(
     app: &App,
     model: &Model,
-    body: &Value,
+    events: &[Map<String, Value>],
     update: bool,
     retry: bool,
 ) -> Result<Response> {
-    let events = &body["source"]["events"];
+    let text = serde_json::to_vec(events).map_err(error::internal)?;
     let digest = Sha256::new()
         .chain_update([u8::from(update)])
         .chain_update(model.id)
-        .chain_update(events.to_string())
+        .chain_update(text)
         .finalize();
     let request = Uuid::new_v5(&model.id, &digest);
     let key = format!("events/{request}");
@@ -221,23 +220,23 @@ fn from_list(
             return Err(error);
         }
     }
-    let body = json!({"source_type": "EVENTS", "event_ids": ids});
-    Ok(normal_with(StatusCode::ACCEPTED, body))
+    Ok(normal_with(StatusCode::ACCEPTED, Published::events(ids)))
 }
 
-async fn delete(State(app): State<App>, Payload(body): Payload) -> Answer {
+async fn delete(State(app): State<App>, Payload(body): Payload<DeleteEvents>) -> Answer {
     app.blocking(move |app| {
-        let model = id_in(&body, "model_id")?;
-        let ids = match &body["event_ids"] {
-            Value::Null => None,
-            Value::Array(ids) if ids.is_empty() => None,
-            ids => Some(named(ids)?),
-        };
-        let times = match &body["time_range"] {
-            Value::Null => None,
-            range => {
-                let start = times::moment(&range["start_time"])?.as_millisecond();
-                Some(start..times::moment(&range["end_time"])?.as_millisecond())
+        let model = body.model_id;
+        let ids = body.event_ids.into_value().filter(|ids| !ids.is_empty());
+        if ids.as_ref().is_some_and(|ids| ids.len() > MOST_DELETED) {
+            let message = format!("event_ids is not a list of at most {MOST_DELETED} texts");
+            return Err(error::invalid(message));
+        }
+        let ids = ids.map(HashSet::from_iter);
+        let times = match body.time_range.get() {
+            None => None,
+            Some(range) => {
+                let start = times::moment(&range.start_time)?.as_millisecond();
+                Some(start..times::moment(&range.end_time)?.as_millisecond())
             }
         };
         let events = match (ids, times) {
@@ -254,22 +253,8 @@ async fn delete(State(app): State<App>, Payload(body): Payload) -> Answer {
             objects::model(documents, model)?;
             jobs::submit(documents, DELETE, None, &Work::Delete { model, events })
         })?;
-        let body = json!({"job": {"id": job.id, "name": job.name}});
-        Ok(normal_with(StatusCode::ACCEPTED, body))
+        let job = views::job_of(&job);
+        Ok(normal_with(StatusCode::ACCEPTED, Started { job }))
     })
     .await
-}
-
-fn named(ids: &Value) -> Result<HashSet<String>> {
-    ids.as_array()
-        .filter(|ids| ids.len() <= MOST_DELETED)
-        .and_then(|ids| {
-            ids.iter()
-                .map(|id| id.as_str().map(str::to_owned))
-                .collect()
-        })
-        .ok_or_else(|| {
-            let message = format!("event_ids is not a list of at most {MOST_DELETED} texts");
-            error::invalid(message)
-        })
 }

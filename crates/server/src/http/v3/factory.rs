@@ -3,12 +3,11 @@
 use axum::Router;
 use axum::extract::State;
 use axum::routing::post;
+use driftline_fiddler_api::v3::Infer;
 use serde_json::Value;
 
-use super::fields::id_in;
-use crate::domain::error;
-use crate::domain::files;
 use crate::domain::ingest::{Question, infer};
+use crate::domain::{error, files};
 use crate::http::app::{App, Payload};
 use crate::http::envelope::{Answer, normal};
 
@@ -20,23 +19,26 @@ pub(super) fn routes() -> Router<App> {
 }
 
 /// Without a `sample_size` all rows are looked at, so that the clusters are those that `driftline drift` finds on them.
-async fn make(State(app): State<App>, Payload(body): Payload) -> Answer {
-    let id = id_in(&body, "file_id")?;
-    let number = |name: &str, most: usize| match &body[name] {
-        Value::Null => Ok(None),
-        given => match given.as_u64() {
-            Some(number) if number >= 1 && number <= most as u64 => Ok(Some(number as usize)),
-            _ => {
-                let message = format!("{name} is {given}, not a number from 1 to {most}");
-                Err(error::invalid(message))
-            }
-        },
+async fn make(State(app): State<App>, Payload(body): Payload<Infer>) -> Answer {
+    let number = |name: &str, given: Option<u64>, most: usize| match given {
+        None => Ok(None),
+        Some(number) if number >= 1 && number <= most as u64 => Ok(Some(number as usize)),
+        Some(number) => {
+            let message = format!("{name} is {number}, not a number from 1 to {most}");
+            Err(error::invalid(message))
+        }
     };
+    let (cardinality, rows) = (body.max_cardinality, body.sample_size);
+    let cardinality = number("max_cardinality", cardinality, MOST_CARDINALITY)?;
     let question = Question {
-        spec: body["spec"].clone(),
-        max_cardinality: number("max_cardinality", MOST_CARDINALITY)?.unwrap_or(MAX_CARDINALITY),
-        rows: number("sample_size", usize::MAX)?,
+        spec: match body.spec {
+            Some(spec) => serde_json::to_value(spec).map_err(error::internal)?,
+            None => Value::Null,
+        },
+        max_cardinality: cardinality.unwrap_or(MAX_CARDINALITY),
+        rows: number("sample_size", rows, usize::MAX)?,
     };
+    let id = body.file_id;
     let _turn = app
         .limits
         .inferences

@@ -5,17 +5,17 @@ use axum::extract::multipart::MultipartError;
 use axum::extract::{DefaultBodyLimit, Multipart, State};
 use axum::routing::post;
 use driftline_core::{Error, Result};
+use driftline_fiddler_api::v3::{
+    File, FileStatus, FileType, FinishFile, Part, SentPart, StartFile,
+};
 use jiff::Timestamp;
-use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::fields::{id_in, text_in};
 use super::views;
-use crate::domain::error;
 use crate::domain::files::{self, FILE, Status, Upload};
 use crate::domain::ingest::Format;
-use crate::domain::times;
 use crate::domain::uploads::Incoming;
+use crate::domain::{error, times};
 use crate::http::app::{App, Payload};
 use crate::http::envelope::{Answer, normal};
 use crate::http::limits;
@@ -25,17 +25,23 @@ const MOST_PARTS: u32 = 1_000;
 const LONGEST_NAME: usize = 1_024;
 const LONGEST_FIELD: usize = 1_024;
 
-fn object(upload: &Upload) -> Value {
-    json!({
-        "id": upload.id,
-        "filename": upload.filename,
-        "status": upload.status,
-        "type": if upload.parquet { "PARQUET" } else { "CSV" },
-        "created_at": times::text(upload.created_at),
-        "updated_at": times::text(upload.updated_at),
-        "created_by": views::user(),
-        "updated_by": views::user(),
-    })
+fn object(upload: &Upload) -> File {
+    File {
+        id: upload.id,
+        filename: upload.filename.clone(),
+        status: match upload.status {
+            Status::Initiated => FileStatus::Initiated,
+            Status::Successful => FileStatus::Successful,
+        },
+        kind: match upload.parquet {
+            true => FileType::Parquet,
+            false => FileType::Csv,
+        },
+        created_at: times::text(upload.created_at),
+        updated_at: times::text(upload.updated_at),
+        created_by: views::user(),
+        updated_by: views::user(),
+    }
 }
 
 pub(super) fn routes() -> Router<App> {
@@ -63,9 +69,9 @@ async fn upload(State(app): State<App>, form: Multipart) -> Answer {
     .await
 }
 
-async fn init(State(app): State<App>, Payload(body): Payload) -> Answer {
+async fn init(State(app): State<App>, Payload(body): Payload<StartFile>) -> Answer {
     app.blocking(move |app| {
-        let filename = checked_name(text_in(&body, "filename")?)?;
+        let filename = checked_name(&body.filename)?;
         let upload = Upload::new(Uuid::new_v4(), filename, Status::Initiated);
         app.catalog
             .change(|documents| documents.insert(FILE, upload.id, None, &upload))?;
@@ -92,17 +98,19 @@ async fn part(State(app): State<App>, form: Multipart) -> Answer {
     .await?;
     received.become_part(id, number);
     received.finish().await?;
-    Ok(normal(json!({"part_id": number})))
+    Ok(normal(SentPart {
+        part_id: number.into(),
+    }))
 }
 
-async fn complete(State(app): State<App>, Payload(body): Payload) -> Answer {
+async fn complete(State(app): State<App>, Payload(body): Payload<FinishFile>) -> Answer {
     app.blocking(move |app| {
-        let id = id_in(&body, "file_id")?;
+        let id = body.file_id;
         let upload = app.catalog.read(|documents| files::known(documents, id))?;
         if upload.status == Status::Successful {
             return Ok(normal(object(&upload)));
         }
-        let parts = numbers(&body["parts"])?;
+        let parts = numbers(&body.parts)?;
         let joined = app.uploads.join(id, &parts, app.limits.upload_bytes);
         let upload = app.catalog.change(|documents| {
             let mut upload = files::known(documents, id)?;
@@ -122,23 +130,19 @@ async fn complete(State(app): State<App>, Payload(body): Payload) -> Answer {
 }
 
 /// Numbers of parts, ascending; each must be answered with the id that it was given.
-fn numbers(parts: &Value) -> Result<Vec<u32>> {
+fn numbers(parts: &[Part]) -> Result<Vec<u32>> {
     let refuse = || {
         let message =
             format!("parts is not a list of numbers from 1 to {MOST_PARTS} with their ids");
         error::invalid(message)
     };
-    let parts = parts
-        .as_array()
-        .filter(|parts| !parts.is_empty())
-        .ok_or_else(refuse)?;
+    if parts.is_empty() {
+        return Err(refuse());
+    }
     let mut numbers = Vec::new();
     for part in parts {
-        let number = part["number"]
-            .as_u64()
-            .and_then(|number| u32::try_from(number).ok());
-        match number {
-            Some(number @ 1..=MOST_PARTS) if part["id"] == number => numbers.push(number),
+        match u32::try_from(part.number) {
+            Ok(number @ 1..=MOST_PARTS) if part.id == number => numbers.push(number),
             _ => return Err(refuse()),
         }
     }

@@ -3,31 +3,14 @@
 use std::cmp::Ordering;
 
 use driftline_core::Result;
+use driftline_fiddler_api::v3::{self, Combination, Operator};
 use serde_json::Value;
 
 use crate::domain::error;
 
-/// A filter as clients write it.
+/// Which objects of a list pass.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Filter {
-    /// Every one of them holds.
-    All(Vec<Filter>),
-    /// One of them holds.
-    Any(Vec<Filter>),
-    /// A field compared with a value.
-    Rule {
-        field: String,
-        operator: Operator,
-        value: Value,
-    },
-}
-
-/// How a field is compared. Each may be negated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Operator {
-    comparison: Comparison,
-    negated: bool,
-}
+pub(crate) struct Filter(v3::Filter);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Comparison {
@@ -50,49 +33,38 @@ impl Filter {
     /// # Errors
     /// `InvalidData` saying what is not a filter.
     pub(crate) fn parse(text: &str) -> Result<Self> {
-        let value = serde_json::from_str(text)
+        let json = serde_json::from_str(text)
             .map_err(|cause| error::invalid(format!("filter is not JSON: {cause}")))?;
-        Self::read(&value)
-    }
-
-    fn read(value: &Value) -> Result<Self> {
-        if let Some(rules) = value.get("rules") {
-            let rules = rules
-                .as_array()
-                .ok_or_else(|| error::invalid("the rules of a filter are not a list"))?;
-            let rules = rules.iter().map(Self::read).collect::<Result<_>>()?;
-            return match value["condition"].as_str() {
-                None | Some("AND") => Ok(Self::All(rules)),
-                Some("OR") => Ok(Self::Any(rules)),
-                Some(other) => {
-                    let message = format!("the condition of a filter is AND or OR, not {other:?}");
-                    Err(error::invalid(message))
-                }
-            };
-        }
-        let (Some(field), Some(operator)) = (value["field"].as_str(), value["operator"].as_str())
-        else {
-            return Err(error::invalid(
-                "a filter has a condition and rules, or a field, an operator and a value",
-            ));
-        };
-        Ok(Self::Rule {
-            field: field.to_owned(),
-            operator: Operator::named(operator)?,
-            value: value["value"].clone(),
-        })
+        driftline_fiddler_api::parse(json)
+            .map(Self)
+            .map_err(|mismatch| error::invalid(format!("the filter {mismatch}")))
     }
 
     /// Whether an object passes.
     pub(crate) fn passes(&self, object: &Value) -> bool {
-        match self {
-            Self::All(rules) => rules.iter().all(|rule| rule.passes(object)),
-            Self::Any(rules) => rules.iter().any(|rule| rule.passes(object)),
-            Self::Rule {
-                field,
-                operator,
-                value,
-            } => operator.comparison.holds(lookup(object, field), value) != operator.negated,
+        passes(&self.0, object)
+    }
+}
+
+/// Everything passes.
+impl Default for Filter {
+    fn default() -> Self {
+        Self(v3::Filter::equal(&[]))
+    }
+}
+
+fn passes(filter: &v3::Filter, object: &Value) -> bool {
+    match filter {
+        v3::Filter::Group(group) => {
+            let mut rules = group.rules.iter();
+            match group.condition {
+                Combination::And => rules.all(|rule| passes(rule, object)),
+                Combination::Or => rules.any(|rule| passes(rule, object)),
+            }
+        }
+        v3::Filter::Rule(rule) => {
+            let (comparison, negated) = comparison(rule.operator);
+            comparison.holds(lookup(object, &rule.field), &rule.value) != negated
         }
     }
 }
@@ -122,39 +94,30 @@ pub(crate) fn compare(a: &Value, b: &Value) -> Option<Ordering> {
     }
 }
 
-impl Operator {
-    fn named(name: &str) -> Result<Self> {
-        let (comparison, negated) = match name {
-            "any" => (Comparison::Any, false),
-            "equal" => (Comparison::Equal, false),
-            "not_equal" => (Comparison::Equal, true),
-            "in" => (Comparison::In, false),
-            "not_in" => (Comparison::In, true),
-            "less" => (Comparison::Less, false),
-            "greater_or_equal" => (Comparison::Less, true),
-            "less_or_equal" => (Comparison::LessOrEqual, false),
-            "greater" => (Comparison::LessOrEqual, true),
-            "between" => (Comparison::Between, false),
-            "not_between" => (Comparison::Between, true),
-            "begins_with" => (Comparison::BeginsWith, false),
-            "not_begins_with" => (Comparison::BeginsWith, true),
-            "contains" => (Comparison::Contains, false),
-            "not_contains" => (Comparison::Contains, true),
-            "ends_with" => (Comparison::EndsWith, false),
-            "not_ends_with" => (Comparison::EndsWith, true),
-            "is_empty" => (Comparison::IsEmpty, false),
-            "is_not_empty" => (Comparison::IsEmpty, true),
-            "is_null" => (Comparison::IsNull, false),
-            "is_not_null" => (Comparison::IsNull, true),
-            other => {
-                let message = format!("a filter has no operator {other:?}");
-                return Err(error::invalid(message));
-            }
-        };
-        Ok(Self {
-            comparison,
-            negated,
-        })
+/// What an operator compares, and whether it is the opposite.
+fn comparison(operator: Operator) -> (Comparison, bool) {
+    match operator {
+        Operator::Any => (Comparison::Any, false),
+        Operator::Equal => (Comparison::Equal, false),
+        Operator::NotEqual => (Comparison::Equal, true),
+        Operator::In => (Comparison::In, false),
+        Operator::NotIn => (Comparison::In, true),
+        Operator::Less => (Comparison::Less, false),
+        Operator::GreaterOrEqual => (Comparison::Less, true),
+        Operator::LessOrEqual => (Comparison::LessOrEqual, false),
+        Operator::Greater => (Comparison::LessOrEqual, true),
+        Operator::Between => (Comparison::Between, false),
+        Operator::NotBetween => (Comparison::Between, true),
+        Operator::BeginsWith => (Comparison::BeginsWith, false),
+        Operator::NotBeginsWith => (Comparison::BeginsWith, true),
+        Operator::Contains => (Comparison::Contains, false),
+        Operator::NotContains => (Comparison::Contains, true),
+        Operator::EndsWith => (Comparison::EndsWith, false),
+        Operator::NotEndsWith => (Comparison::EndsWith, true),
+        Operator::IsEmpty => (Comparison::IsEmpty, false),
+        Operator::IsNotEmpty => (Comparison::IsEmpty, true),
+        Operator::IsNull => (Comparison::IsNull, false),
+        Operator::IsNotNull => (Comparison::IsNull, true),
     }
 }
 

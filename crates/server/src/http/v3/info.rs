@@ -4,7 +4,9 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
-use serde_json::json;
+use driftline_fiddler_api::Empty;
+use driftline_fiddler_api::v3::ServerInfo;
+use serde_json::Map;
 
 use super::views;
 use crate::http::app::App;
@@ -17,14 +19,14 @@ pub(super) fn routes() -> Router<App> {
 }
 
 async fn server(State(app): State<App>) -> Response {
-    normal(json!({
-        "feature_flags": {},
-        "server_version": FIDDLER_VERSION,
-        "organization": views::organization(&app),
-    }))
+    normal(ServerInfo {
+        feature_flags: Map::new(),
+        server_version: FIDDLER_VERSION.to_owned(),
+        organization: views::organization(&app),
+    })
 }
 
 /// Any client that comes this far is served.
 async fn compatibility() -> Response {
-    normal(json!({}))
+    normal(Empty {})
 }

@@ -6,7 +6,8 @@ use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use driftline_core::Result;
-use serde::Deserialize;
+use driftline_fiddler_api::Page;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::fields::id;
@@ -15,7 +16,7 @@ use crate::domain::discovery::discover;
 use crate::domain::error;
 use crate::domain::objects::{self, Model};
 use crate::http::app::App;
-use crate::http::envelope::{Answer, ApiError, ListPage, paginated};
+use crate::http::envelope::{Answer, ApiError, paginated};
 
 const LIMIT: usize = 50;
 const HIGHEST_LIMIT: usize = 10_000;
@@ -72,7 +73,7 @@ impl List {
         };
         Ok(Self {
             filter: match asked.filter.as_deref() {
-                None | Some("") => Filter::All(Vec::new()),
+                None | Some("") => Filter::default(),
                 Some(text) => Filter::parse(text)?,
             },
             ordering: asked
@@ -89,10 +90,10 @@ impl List {
     }
 
     /// The answer of what all models have.
-    pub(super) async fn of_models(
+    pub(super) async fn of_models<T: Serialize>(
         self,
         app: &App,
-        objects_of: impl Fn(&App, &Model) -> Result<Vec<Value>> + Send + 'static,
+        objects_of: impl Fn(&App, &Model) -> Result<Vec<T>> + Send + 'static,
     ) -> Answer {
         app.blocking(move |app| {
             discover(&app.store, &app.catalog)?;
@@ -100,30 +101,33 @@ impl List {
             for model in app.catalog.read(objects::models)? {
                 items.extend(objects_of(app, &model)?);
             }
-            Ok(self.answer(items))
+            self.answer(items)
         })
         .await
     }
 
     /// The answer of what the model with the id `text` has.
-    pub(super) async fn of_model(
+    pub(super) async fn of_model<T: Serialize>(
         self,
         app: &App,
         text: String,
-        objects_of: impl FnOnce(&App, &Model) -> Result<Vec<Value>> + Send + 'static,
+        objects_of: impl FnOnce(&App, &Model) -> Result<Vec<T>> + Send + 'static,
     ) -> Answer {
         app.blocking(move |app| {
             let id = id(&text, "Model")?;
             let model = app
                 .catalog
                 .read(|documents| objects::model(documents, id))?;
-            Ok(self.answer(objects_of(app, &model)?))
+            self.answer(objects_of(app, &model)?)
         })
         .await
     }
 
     /// The answer of these objects, as far as they are asked for.
-    pub fn answer(&self, mut objects: Vec<Value>) -> Response {
+    pub fn answer<T: Serialize>(&self, objects: Vec<T>) -> Result<Response> {
+        // A filter and an order name fields, whatever type has them.
+        let objects = objects.into_iter().map(serde_json::to_value);
+        let mut objects: Vec<Value> = objects.collect::<Result<_, _>>().map_err(error::internal)?;
         objects.retain(|object| self.filter.passes(object));
         // Stable: what is equal stays in the order in which it was made.
         objects.sort_by(|a, b| {
@@ -141,16 +145,7 @@ impl List {
                 .find(|found| found.is_ne())
                 .unwrap_or(Ordering::Equal)
         });
-        paginated(ListPage {
-            total: objects.len(),
-            items: objects
-                .into_iter()
-                .skip(self.offset)
-                .take(self.limit)
-                .collect(),
-            offset: self.offset,
-            limit: self.limit,
-        })
+        Ok(paginated(Page::cut(objects, self.offset, self.limit)))
     }
 }
 

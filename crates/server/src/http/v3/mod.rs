@@ -3,7 +3,7 @@
 //! | module | what is in it |
 //! | --- | --- |
 //! | `list`, `filter` | which objects of a list, in which order |
-//! | `fields` | ids and texts, in paths and bodies |
+//! | `fields` | ids in paths |
 //! | `views` | objects as this client reads them |
 //! | `info` | what a client asks first |
 //! | `projects`, `models`, `environments`, `baselines` | those |
@@ -26,7 +26,7 @@ mod jobs;
 mod list;
 mod models;
 mod projects;
-mod views;
+pub(crate) mod views;
 
 use axum::Router;
 

@@ -5,34 +5,20 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::get;
 use driftline_core::Result;
+use driftline_fiddler_api::v3::{Definition, ModelChange, NewModel, Started};
+use driftline_fiddler_api::{Field, parse};
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
-use super::fields::{id, id_in, text_in};
+use super::fields::id;
 use super::list::List;
 use super::views;
-use crate::domain::deletion;
 use crate::domain::discovery::{discover, make_folder};
-use crate::domain::error;
 use crate::domain::model::Monitored;
-use crate::domain::objects::{
-    self, FIRST_VERSION, MODEL, Model, NewModel, Origin, UNNAMED_BASELINE,
-};
+use crate::domain::objects::{self, FIRST_VERSION, MODEL, Model, Origin, UNNAMED_BASELINE};
+use crate::domain::{deletion, error};
 use crate::http::app::{App, Payload};
 use crate::http::envelope::{Answer, normal, normal_with};
-
-/// Parts of a definition that a client may change later.
-const CHANGEABLE: [&str; 7] = [
-    "xai_params",
-    "description",
-    "event_id_col",
-    "event_ts_col",
-    "event_ts_format",
-    "schema",
-    "spec",
-];
-/// Parts of a definition that a client gives once.
-const GIVEN: [&str; 3] = ["input_type", "task", "task_params"];
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -44,12 +30,8 @@ async fn list(State(app): State<App>, list: List) -> Answer {
     app.blocking(move |app| {
         discover(&app.store, &app.catalog)?;
         let models = app.catalog.read(objects::models)?;
-        Ok(list.answer(
-            models
-                .iter()
-                .map(|model| views::model(app, model))
-                .collect(),
-        ))
+        let models = models.iter().map(|model| views::model(app, model));
+        list.answer(models.collect::<Result<Vec<_>>>()?)
     })
     .await
 }
@@ -60,44 +42,34 @@ async fn one(State(app): State<App>, Path(text): Path<String>) -> Answer {
         let model = app
             .catalog
             .read(|documents| objects::model(documents, id))?;
-        Ok(normal(views::model(app, &model)))
+        Ok(normal(views::model(app, &model)?))
     })
     .await
 }
 
-async fn create(State(app): State<App>, Payload(body): Payload) -> Answer {
+async fn create(State(app): State<App>, Payload(new): Payload<NewModel>) -> Answer {
     app.blocking(move |app| {
         discover(&app.store, &app.catalog)?;
-        let name = text_in(&body, "name")?;
-        let project = id_in(&body, "project_id")?;
-        let version = match &body["version"] {
-            Value::Null => FIRST_VERSION,
-            version => version
-                .as_str()
-                .filter(|version| !version.is_empty())
-                .ok_or_else(|| error::invalid("version is not a text"))?,
+        let version = match &new.version {
+            Field::Absent | Field::Null => FIRST_VERSION,
+            Field::Value(version) if !version.is_empty() => version.as_str(),
+            Field::Value(_) => return Err(error::invalid("version is not a text")),
         };
-        text_in(&body, "task")?;
-        text_in(&body, "input_type")?;
-        let definition: Map<String, Value> = GIVEN
-            .iter()
-            .chain(&CHANGEABLE)
-            .map(|part| ((*part).to_owned(), body[*part].clone()))
-            .collect();
+        let definition = kept(&new.definition)?;
         let model = app.catalog.change(|documents| {
-            let project = objects::project(documents, project)?;
-            let new = NewModel {
+            let project = objects::project(documents, new.project_id)?;
+            let new = objects::NewModel {
                 project: &project,
-                name,
+                name: &new.name,
                 version,
                 origin: Origin::V3,
-                definition: Value::Object(definition),
+                definition,
                 info: None,
             };
             objects::create_model(&app.store, documents, new)
         })?;
         make_folder(&app.store, &app.catalog, &model)?;
-        Ok(normal(views::model(app, &model)))
+        Ok(normal(views::model(app, &model)?))
     })
     .await
 }
@@ -105,26 +77,19 @@ async fn create(State(app): State<App>, Payload(body): Payload) -> Answer {
 async fn change(
     State(app): State<App>,
     Path(text): Path<String>,
-    Payload(body): Payload,
+    Payload(change): Payload<ModelChange>,
 ) -> Answer {
     app.blocking(move |app| {
         let id = id(&text, "Model")?;
-        if !body.is_object() {
-            return Err(error::invalid("the body is not an object"));
-        }
         let model = app.catalog.change(|documents| {
             let mut model = objects::model(documents, id)?;
-            if let Some(version) = body.get("version")
-                && *version != model.version
-            {
+            if !change.version.is_absent() && change.version.get() != Some(&model.version) {
                 return Err(error::invalid("the version of a model cannot be changed"));
             }
-            let mut definition = model.definition.clone();
-            for part in CHANGEABLE {
-                if let Some(value) = body.get(part) {
-                    definition[part] = value.clone();
-                }
-            }
+            let mut definition: Definition =
+                parse(model.definition.clone()).map_err(error::internal)?;
+            change.apply(&mut definition);
+            let definition = kept(&definition)?;
             check_change(&model, &definition)?;
             model.definition = definition;
             model.updated_at = Timestamp::now();
@@ -133,9 +98,14 @@ async fn change(
         })?;
         model.sink(&app.store, UNNAMED_BASELINE)?;
         app.counts.forget(id);
-        Ok(normal(views::model(app, &model)))
+        Ok(normal(views::model(app, &model)?))
     })
     .await
+}
+
+/// A definition as the catalog keeps it.
+fn kept(definition: &Definition) -> Result<Value> {
+    serde_json::to_value(definition).map_err(error::internal)
 }
 
 /// The rows that are there have the columns of the old definition.
@@ -170,8 +140,8 @@ async fn delete(State(app): State<App>, Path(text): Path<String>) -> Answer {
             .catalog
             .change(|documents| deletion::delete_model(documents, id))?;
         app.counts.forget(id);
-        let body = json!({"job": {"id": job.id, "name": job.name}});
-        Ok(normal_with(StatusCode::ACCEPTED, body))
+        let job = views::job_of(&job);
+        Ok(normal_with(StatusCode::ACCEPTED, Started { job }))
     })
     .await
 }

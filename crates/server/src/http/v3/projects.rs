@@ -3,14 +3,14 @@
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::routing::get;
-use serde_json::json;
+use driftline_fiddler_api::Empty;
+use driftline_fiddler_api::v3::NewProject;
 
-use super::fields::{id, text_in};
+use super::fields::id;
 use super::list::List;
 use super::views;
-use crate::domain::deletion;
 use crate::domain::discovery::discover;
-use crate::domain::objects;
+use crate::domain::{deletion, objects};
 use crate::http::app::{App, Payload};
 use crate::http::envelope::{Answer, normal};
 
@@ -24,23 +24,18 @@ async fn list(State(app): State<App>, list: List) -> Answer {
     app.blocking(move |app| {
         discover(&app.store, &app.catalog)?;
         let projects = app.catalog.read(objects::projects)?;
-        Ok(list.answer(
-            projects
-                .iter()
-                .map(|project| views::project(app, project))
-                .collect(),
-        ))
+        let projects = projects.iter().map(|project| views::project(app, project));
+        list.answer(projects.collect())
     })
     .await
 }
 
-async fn create(State(app): State<App>, Payload(body): Payload) -> Answer {
+async fn create(State(app): State<App>, Payload(new): Payload<NewProject>) -> Answer {
     app.blocking(move |app| {
         discover(&app.store, &app.catalog)?;
-        let name = text_in(&body, "name")?;
         let project = app
             .catalog
-            .change(|documents| objects::create_project(&app.store, documents, name))?;
+            .change(|documents| objects::create_project(&app.store, documents, &new.name))?;
         Ok(normal(views::project(app, &project)))
     })
     .await
@@ -63,7 +58,7 @@ async fn delete(State(app): State<App>, Path(text): Path<String>) -> Answer {
         let id = id(&text, "Project")?;
         app.catalog
             .change(|documents| deletion::delete_project(documents, id))?;
-        Ok(normal(json!({})))
+        Ok(normal(Empty {}))
     })
     .await
 }
