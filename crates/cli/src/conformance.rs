@@ -1,12 +1,11 @@
 //! `conformance`: the suite against the backends of this machine.
 
-use std::path::Path;
-
-use driftline::core::{BackendConfig, Device, Error, ErrorKind};
+use driftline::core::{BackendConfig, Device};
 use driftline::{Plugins, registries};
 use driftline_conformance::{ComponentReport, Report, Suite};
 
 use crate::args::{ConformanceArgs, Output, TestArgs};
+use crate::conclusion::conclude;
 use crate::flags::explain;
 use crate::outcome::Outcome;
 use crate::output;
@@ -66,37 +65,4 @@ pub fn conformance(
         output::text(report.text().trim_end())?;
     }
     conclude(&report, args.junit.as_deref())
-}
-
-/// Writes the JUnit file; a report with a failure is an error that names it.
-pub fn conclude(report: &Report, junit: Option<&Path>) -> anyhow::Result<Outcome> {
-    if let Some(path) = junit {
-        std::fs::write(path, report.junit()?)
-            .map_err(|e| Error::io("write the result", path, e))?;
-    }
-    if report.is_conformant() {
-        return Ok(Outcome::Done);
-    }
-    let failed: Vec<_> = report
-        .components
-        .iter()
-        .filter(|component| component.is_failure())
-        .map(|component| {
-            if component.is_absent() {
-                return format!("{} (it cannot run here)", component.name);
-            }
-            let cases: Vec<_> = component
-                .failures
-                .iter()
-                .map(|remark| remark.case)
-                .collect();
-            format!("{} ({})", component.name, cases.join(", "))
-        })
-        .collect();
-    Err(Error::new(
-        ErrorKind::InvalidData,
-        "check conformance",
-        format!("not conformant: {}", failed.join(", ")),
-    )
-    .into())
 }

@@ -2,6 +2,7 @@
 
 mod args;
 mod calibrate;
+mod conclusion;
 mod conformance;
 mod doctor;
 mod drift;

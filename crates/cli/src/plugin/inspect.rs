@@ -9,6 +9,7 @@ use driftline::{Plugins, prepare_runtime};
 use serde::{Deserialize, Serialize};
 
 use super::child::{Child, Ended};
+use super::target::target;
 use crate::args::Output;
 use crate::outcome::Outcome;
 use crate::output;
@@ -62,7 +63,7 @@ fn look(path: &Path) -> Result<Inside, Error> {
 
 /// A crash or a hang of the plugin ends the process of its own, and becomes a message here.
 pub(super) fn inspect(plugin: &str, plugins: &Plugins, output: Output) -> anyhow::Result<Outcome> {
-    let target = super::target(plugin, plugins)?;
+    let target = target(plugin, plugins)?;
     let inside = in_a_process(target.library(), target.runtime())?;
     if output.json {
         output::json(&inside)?;

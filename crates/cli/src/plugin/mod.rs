@@ -3,6 +3,7 @@
 //! | module | what is in it |
 //! | --- | --- |
 //! | [`inspect`] | the components of a plugin |
+//! | [`target`] | a plugin as a user names it |
 //! | [`new`] | a new plugin from a template |
 //! | [`test`] | the conformance cases of a plugin |
 //! | [`child`] | driftline as a separate process, which a plugin may crash |
@@ -10,16 +11,16 @@
 mod child;
 mod inspect;
 mod new;
+mod target;
 pub mod test;
 
 use std::path::{Path, PathBuf};
 
 use driftline::PluginSettings;
 use driftline::Plugins;
-use driftline::core::{Error, ErrorKind};
+use driftline::core::Error;
 use driftline::plugin_host::Manifest;
 use driftline::plugin_host::library::sha256;
-use driftline::plugin_host::manifest::SUFFIX;
 use driftline::rows::{create_folder, write_atomic};
 use serde::Serialize;
 
@@ -152,24 +153,8 @@ fn path(plugins: &Plugins, output: Output) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// The manifest of the plugin `name`.
-fn find<'a>(name: &str, plugins: &'a Plugins) -> Result<&'a Manifest, Error> {
-    let found = plugins.search().found.iter();
-    let mut manifests = found.filter_map(|found| found.manifest.as_ref().ok());
-    manifests
-        .find(|manifest| manifest.name == name)
-        .ok_or_else(|| {
-            Error::new(
-                ErrorKind::NotFound,
-                "look up",
-                format!("there is no plugin named `{name}`"),
-            )
-            .remedy(format!("looked in {}", plugins.trace()))
-        })
-}
-
 fn trust(name: &str, plugins: &Plugins, output: Output) -> anyhow::Result<Outcome> {
-    let manifest = find(name, plugins)?;
+    let manifest = target::find(name, plugins)?;
     // One that cannot be loaded is not to be trusted; from now on it is not tried in a separate process any more.
     inspect::probe(&manifest.library, manifest.runtime.as_deref())?;
     let sha256 = sha256(&manifest.library)?;
@@ -190,54 +175,4 @@ fn trust(name: &str, plugins: &Plugins, output: Output) -> anyhow::Result<Outcom
         ))?;
     }
     Ok(Outcome::Done)
-}
-
-/// A plugin as a user names it.
-enum Target {
-    /// With its manifest.
-    Manifest(Box<Manifest>),
-    /// A library without one.
-    Library(PathBuf),
-}
-
-/// The plugin that `plugin` names: a manifest, a library, whose manifest is looked for beside it, or the name of one that
-/// is found.
-fn target(plugin: &str, plugins: &Plugins) -> Result<Target, Error> {
-    let path = Path::new(plugin);
-    if !path.is_file() {
-        return Ok(Target::Manifest(Box::new(find(plugin, plugins)?.clone())));
-    }
-    let path = std::path::absolute(path).map_err(|e| Error::io("look up", path, e))?;
-    if plugin.ends_with(SUFFIX) {
-        return Ok(Target::Manifest(Box::new(Manifest::open(&path)?)));
-    }
-    let beside = path.parent().into_iter().flat_map(std::fs::read_dir);
-    let manifest = beside
-        .flatten()
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|other| other.to_string_lossy().ends_with(SUFFIX))
-        .filter_map(|other| Manifest::open(&other).ok())
-        .find(|manifest| manifest.library == path);
-    Ok(match manifest {
-        Some(manifest) => Target::Manifest(Box::new(manifest)),
-        None => Target::Library(path),
-    })
-}
-
-impl Target {
-    fn library(&self) -> &Path {
-        match self {
-            Self::Manifest(manifest) => &manifest.library,
-            Self::Library(path) => path,
-        }
-    }
-
-    /// The engine whose library must be loaded first.
-    fn runtime(&self) -> Option<&str> {
-        match self {
-            Self::Manifest(manifest) => manifest.runtime.as_deref(),
-            Self::Library(_) => None,
-        }
-    }
 }

@@ -9,10 +9,10 @@ use driftline::{Plugins, prepare_runtime};
 use driftline_conformance::{ComponentReport, Report, Suite, sink, transform};
 use serde_json::{Map, Value, json};
 
-use super::Target;
 use super::child::{Child, Ended};
+use super::target::{Target, target};
 use crate::args::{Output, TestArgs};
-use crate::conformance::conclude;
+use crate::conclusion::conclude;
 use crate::outcome::Outcome;
 use crate::output;
 
@@ -21,7 +21,7 @@ const CASE: &str = "case: ";
 
 /// Runs the cases.
 pub fn test(args: &TestArgs, plugins: &Plugins, output: Output) -> anyhow::Result<Outcome> {
-    let target = super::target(&args.plugin, plugins)?;
+    let target = target(&args.plugin, plugins)?;
     if args.in_this_process {
         let report = run(args, &target)?;
         if output.json {

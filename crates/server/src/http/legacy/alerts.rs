@@ -222,7 +222,7 @@ fn object(documents: &Documents<'_>, rule: &Rule) -> Result<AlertConfig> {
         alert_type_display_name: metric.group.name().to_owned(),
         metric_display_name: metric.display_name,
         said: NewAlertConfig {
-            organization_name: super::ORGANIZATION.to_owned().into(),
+            organization_name: super::names::ORGANIZATION.to_owned().into(),
             project_name: model.project_name,
             model_name: model.name,
             metric_id: rule.terms.metric_id.clone().into(),

@@ -81,7 +81,7 @@ fn object(documents: &Documents<'_>, model: &Model, baseline: &Baseline) -> Resu
         said: NewBaseline {
             name: baseline.name.clone(),
             project_name: model.project_name.clone(),
-            organization_name: Some(super::ORGANIZATION.to_owned()),
+            organization_name: Some(super::names::ORGANIZATION.to_owned()),
             kind,
             model_name: model.name.clone(),
             dataset_name: dataset.map(|environment| environment.name.clone()),

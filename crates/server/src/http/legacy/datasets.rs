@@ -35,7 +35,7 @@ fn object(dataset: &Dataset) -> v2::Dataset {
             tree: dataset.files.iter().map(file).collect(),
         },
         info: dataset.info.clone(),
-        organization_name: super::ORGANIZATION.to_owned(),
+        organization_name: super::names::ORGANIZATION.to_owned(),
         project_name: dataset.project.clone(),
     }
 }

@@ -32,9 +32,6 @@ use axum::Router;
 
 use crate::http::app::App;
 
-/// The one organisation.
-const ORGANIZATION: &str = "driftline";
-
 /// All of them, behind the token.
 pub(crate) fn routes() -> Router<App> {
     Router::new()

@@ -75,7 +75,7 @@ fn object(model: &Model, info: ModelInfo) -> v2::Model {
         id: Field::Absent,
         name: model.name.clone(),
         project_name: model.project_name.clone().into(),
-        organization_name: super::ORGANIZATION.to_owned().into(),
+        organization_name: super::names::ORGANIZATION.to_owned().into(),
         info,
         file_list: Field::Null,
         model_type: Field::Null,

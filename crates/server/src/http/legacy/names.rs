@@ -8,6 +8,9 @@ use driftline_core::{Error, Result};
 
 use crate::domain::error;
 
+/// The one organisation.
+pub(super) const ORGANIZATION: &str = "driftline";
+
 /// A generation of Fiddler's client before the third.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Generation {

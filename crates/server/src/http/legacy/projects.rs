@@ -38,7 +38,7 @@ fn object(project: &Project) -> v2::Project {
     v2::Project {
         id: Field::Absent,
         name: project.name.clone(),
-        organization_name: super::ORGANIZATION.to_owned(),
+        organization_name: super::names::ORGANIZATION.to_owned(),
     }
 }
 
