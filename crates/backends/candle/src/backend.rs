@@ -66,7 +66,7 @@ impl CandleBackend {
                     precision(config)
                 ),
             )
-            .remedy("use `--precision fp32`, or leave `backend.options.fused` at true"));
+            .remedy("use `backend.precision=fp32`, or leave `backend.options.fused` at true"));
         }
         let opened = Opened::new(NAME, config)?;
         let layers = Layers::new(&opened.network, &opened.preprocessing, config.threads)?;
