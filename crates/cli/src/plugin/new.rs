@@ -12,9 +12,9 @@ use crate::output;
 
 /// Where the parts of the SDK are in this repository, and what they are called in a plugin's folder.
 const SDK: [(&str, &str, Dir<'_>); 3] = [
-    ("crates/plugin/abi", "sdk/abi", ABI),
+    ("crates/plugin/abi", "sdk/plugin/abi", ABI),
     ("crates/core", "sdk/core", CORE),
-    ("crates/plugin/sdk", "sdk/plugin-sdk", PLUGIN_SDK),
+    ("crates/plugin/sdk", "sdk/plugin/sdk", PLUGIN_SDK),
 ];
 const ABI: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../plugin/abi");
 const CORE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../core");

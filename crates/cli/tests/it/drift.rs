@@ -210,7 +210,10 @@ fn wrong_flags_are_named() {
     let workspace = embedded();
     let files = ["--baseline", "baseline.parquet", "--window", "same.parquet"];
     for (flags, named) in [
-        (&["--alpha", "2"][..], "--alpha 2"),
+        (
+            &["--alpha", "2"][..],
+            "`2` is not a valid false-alarm rate; give `--alpha`",
+        ),
         (&["--statistic", "nonsense"], "available: hotelling"),
         (&["--fail-above", "jsd=x"], "--fail-above jsd=x"),
     ] {

@@ -202,7 +202,7 @@ fn files_that_are_no_plugin_are_refused_by_name() {
     }
     fs::write(&library, &whole).unwrap();
     for (what, from, to, expected) in [
-        ("major", "abi = \"1.0\"", "abi = \"2.0\"", "for ABI 2.0"),
+        ("major", "abi = \"1.1\"", "abi = \"2.0\"", "for ABI 2.0"),
         (
             "key",
             "abi =",

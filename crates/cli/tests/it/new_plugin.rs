@@ -98,7 +98,7 @@ fn what_is_there_is_not_overwritten_and_bad_names_are_refused() {
     workspace.fails(
         &["plugin", "new", "taken"],
         2,
-        &["something already", "--into"],
+        &["the folder is not empty", "--into"],
     );
     workspace.fails(
         &["plugin", "new", "Bad_Name"],

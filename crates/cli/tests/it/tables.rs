@@ -201,7 +201,7 @@ fn a_terminal_gets_colours_and_its_own_width() {
 fn the_three_largest_changes_are_shown_and_all_on_request() {
     let workspace = filled();
     let all: Value = workspace.json(&DRIFT);
-    let words = all["explanation"]["words"].as_array().unwrap();
+    let words = all["explanation"]["changes"].as_array().unwrap();
     assert!(words.len() > 3, "{words:?}");
     let line = |more: &[&str]| {
         let text = show(&workspace, &[&DRIFT[..], more].concat());
