@@ -103,7 +103,7 @@ fn arrays_of_another_kind_say_what_they_are() {
     let at = lying.windows(2).position(|w| w == b"(2").unwrap();
     lying[at + 1] = b'9';
     for (arrays, expected) in [
-        (vec![], "there is no `arr_0`"),
+        (vec![], "it has no `arr_0`"),
         (vec![("arr_0", npy(&[1, 2, 2, 3], &[0.5_f32; 12]))], "'<f4'"),
         (vec![("arr_0", npy(&[4], &[1_u8; 4]))], "of shape [4]"),
         (
