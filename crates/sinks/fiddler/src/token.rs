@@ -112,7 +112,7 @@ pub(crate) mod tests {
     fn what_cannot_be_a_token_is_refused_without_showing_it() {
         for text in ["", "two words", "line\nbreak", "ümlaut"] {
             let error = Token::new(text, "the token file").unwrap_err().to_string();
-            assert!(error.contains("not a token"), "{error}");
+            assert!(error.contains("not a valid token"), "{error}");
             assert!(text.is_empty() || !error.contains(text), "{error}");
         }
     }
