@@ -45,7 +45,7 @@ pub use handshake::{Identified, ModelRef, Named, ServerInfo, User};
 pub use model::{Definition, Model, ModelChange, NewModel, TaskParams};
 pub use project::{NewProject, Project};
 pub use queries::{
-    Bins, CatalogueColumn, CatalogueMetric, Histograms, HistogramsRequest, Metrics, MetricsRequest,
+    Bins, ColumnEntry, Histograms, HistogramsRequest, MetricEntry, Metrics, MetricsRequest,
     MonitoringResult, MonitoringResults, Queries, Query, Reduction, ReductionPoint,
     ReductionRequest, TimeFilter, WantedMetric,
 };

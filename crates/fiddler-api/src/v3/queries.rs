@@ -157,14 +157,14 @@ pub enum WantedMetric {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Metrics {
     /// The metrics.
-    pub metrics: Vec<CatalogueMetric>,
+    pub metrics: Vec<MetricEntry>,
     /// The columns.
-    pub columns: Vec<CatalogueColumn>,
+    pub columns: Vec<ColumnEntry>,
 }
 
 /// A metric, and what it can be measured of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CatalogueMetric {
+pub struct MetricEntry {
     /// The metric.
     #[serde(flatten)]
     pub metric: Metric,
@@ -178,7 +178,7 @@ pub struct CatalogueMetric {
 
 /// A column that something can be measured of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CatalogueColumn {
+pub struct ColumnEntry {
     /// Its id.
     pub id: String,
     /// Its name.

@@ -1,7 +1,7 @@
 //! `GET /v3/models/{id}/metrics`: which metrics and columns there are.
 
 use axum::extract::{Path, State};
-use driftline_fiddler_api::v3::{CatalogueColumn, CatalogueMetric, Metrics};
+use driftline_fiddler_api::v3::{ColumnEntry, MetricEntry, Metrics};
 use driftline_metrics::column::column_id;
 use driftline_metrics::{Column, Metric};
 
@@ -25,7 +25,7 @@ pub(super) async fn answer(State(app): State<App>, Path(model): Path<String>) ->
             }
             let metrics = Metric::ALL.into_iter().map(|metric| {
                 let suiting = columns.iter().filter(|(column, _)| metric.suits(*column));
-                CatalogueMetric {
+                MetricEntry {
                     metric: views::metric(metric),
                     columns: suiting.map(|(_, name)| column_id(name)).collect(),
                     requires_baseline: metric.needs_baseline(),
@@ -33,7 +33,7 @@ pub(super) async fn answer(State(app): State<App>, Path(model): Path<String>) ->
                 }
             });
             let metrics = metrics.collect();
-            let columns = columns.into_iter().map(|(column, name)| CatalogueColumn {
+            let columns = columns.into_iter().map(|(column, name)| ColumnEntry {
                 id: column_id(&name),
                 name,
                 group: group(column).to_owned(),
