@@ -222,7 +222,10 @@ fn wrong_flags_are_named() {
         assert!(error.contains(named), "{error}");
     }
     for (flags, named) in [
-        (["--transform", "blur", "--sweep", "sigma"], "--sweep sigma"),
+        (
+            ["--transform", "blur", "--sweep", "sigma"],
+            "'--sweep <PARAMETER=LOW..HIGH>': `sigma` is not a parameter and a range",
+        ),
         (
             ["--transform", "nonsense", "--sweep", "sigma=1..2"],
             "nonsense",
