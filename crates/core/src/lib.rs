@@ -25,7 +25,7 @@
 //!
 //! # fn main() -> Result<()> {
 //! let mut registry: Registry<TransformSpec, Box<dyn DriftTransform>> = Registry::new("transform");
-//! registry.register(Registration::built_in("invert", &[], "the negative of the image", |spec| {
+//! registry.register(Registration::built_in("invert", &[], "the negative of the image", |spec: &TransformSpec| {
 //!     spec.resolve(&[])?;
 //!     let info = TransformInfo { name: spec.name.clone(), expression: spec.to_string() };
 //!     Ok(Box::new(Invert(info)) as Box<dyn DriftTransform>)
