@@ -9,8 +9,7 @@ use tch::{Device, Kind, TchError, Tensor};
 use crate::network::convolution;
 
 const OPERATION: &str = "open CUDA device";
-const REMEDY: &str =
-    "use `backend.device=cpu`, or name a libtorch or PyTorch 2.11 with CUDA by LIBTORCH or `backend.runtime`";
+const REMEDY: &str = "use `backend.device=cpu`, or name a libtorch or PyTorch 2.11 with CUDA by LIBTORCH or `backend.runtime`";
 
 fn refuse(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Unsupported, OPERATION, message)
